@@ -1,0 +1,77 @@
+# make help says what there is to make.
+
+ifeq ($(origin CXX),default)
+CXX      := c++
+endif
+CXXFLAGS ?= -O2 -g
+# What the sources are written for, whatever CXXFLAGS says.
+HOUSE    := -std=c++20 -pthread -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+# SAN=address,undefined or SAN=thread: the first finding ends the program.
+HOUSE    += $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+COMPILE   = $(CXX) $(HOUSE) $(CPPFLAGS) $(CXXFLAGS) $(LDFLAGS)
+
+SOURCES  := $(wildcard tcp/*.cpp echo/*.cpp broadcast/*.cpp unix_domain/*.cpp ntp/*.cpp)
+PROGRAMS := $(SOURCES:%.cpp=build/%)
+UNIT     := $(patsubst %.cpp,build/%.o,$(wildcard tests/unit/*.cpp))
+# Catch2 3 is a library; Catch2 2, which Debian 12 packages, is a header.
+CATCH     = $(if $(wildcard /usr/include/catch2/catch_all.hpp /usr/local/include/catch2/catch_all.hpp),-lCatch2Main -lCatch2)
+# The first Python 3 that has pytest.
+PYTHON   ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import pytest' 2>/dev/null && echo $$p && break; done)
+FORMATTED = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp')
+
+.DEFAULT_GOAL := all
+.PHONY: all run test unit blackbox lint format clean help
+
+all: $(PROGRAMS)  ## build every program
+
+run: build/echo/poll  ## build the echo server and serve on 127.0.0.1:9090
+	@echo "Type in another terminal:  nc 127.0.0.1 9090      (Ctrl-C in this one ends the server)"
+	@exec build/echo/poll
+
+test:  ## install what the tests need, then build and run them all
+	@tests/install
+	@$(MAKE) unit
+	@$(MAKE) blackbox
+
+unit: build/tests/unit/all  ## the unit tests
+	build/tests/unit/all
+
+# ONLY='tests/blackbox/test_echo.py -k half_close' runs a part of them.
+blackbox: all  ## the black-box tests
+	$(PYTHON) -m pytest -q -p no:cacheprovider --durations=5 $(or $(ONLY),tests)
+
+lint:  ## format, warnings under both compilers, clang-tidy, shellcheck
+	clang-format --dry-run -Werror $(FORMATTED)
+	@for cxx in g++ clang++; do for source in $(SOURCES); do \
+	    echo "$$cxx -Werror $$source"; $$cxx $(HOUSE) -O2 -Werror -o /dev/null $$source || exit 1; done; done
+	clang-tidy --quiet --warnings-as-errors='*' $(SOURCES) -- $(HOUSE)
+	shellcheck .ci/run tests/install
+
+format:  ## lay the sources out
+	clang-format -i $(FORMATTED)
+
+clean:  ## remove what was built
+	rm -rf build
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+# One source file, one program.
+$(PROGRAMS): build/%: %.cpp build/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -o $@ $<
+
+$(UNIT): build/%.o: %.cpp build/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+build/tests/unit/all: $(UNIT)
+	$(COMPILE) -o $@ $^ $(CATCH)
+
+# Another compiler or other flags than last time: everything is built anew.
+build/flags: FORCE
+	@mkdir -p build
+	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
+FORCE:
+
+-include $(PROGRAMS:=.d) $(UNIT:.o=.d)

@@ -1,0 +1,31 @@
+import resource
+
+import pytest
+from harness import Program
+
+# Thousands of clients are thousands of descriptors in this process too.
+_, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (HARD, HARD))
+
+
+@pytest.fixture
+def start():
+    """start("echo/poll", ...) runs a server on a free port, ready; at the end of the test it is stopped, and how
+    it ended asserted. Arguments that follow replace the port: start("echo/poll", "-b", "::1", 0)."""
+    running = []
+
+    def start(program, *args, ready="listening on ", **options):
+        server = Program(program, *(args or (0,)), **options)
+        running.append(server)
+        server.logged(ready)
+        return server
+
+    yield start
+    failures = []
+    for server in running:
+        try:
+            server.stop()
+        except (AssertionError, pytest.fail.Exception) as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]

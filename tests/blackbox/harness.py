@@ -1,0 +1,219 @@
+"""What the black-box tests share: starting a program, waiting for an event, talking bytes, finding a peer."""
+
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 30  # seconds until a test gives up waiting; no test waits that long when all is well
+
+# These leave SIGTERM its default action, and their notes say so.
+BLOCKING = {"echo/iterative", "echo/fork", "echo/thread"}
+
+# Peer: the Debian package that has it.
+PACKAGES = {
+    "nc": "netcat-openbsd",
+    "ncat": "ncat",
+    "socat": "socat",
+    "strace": "strace",
+    "unshare": "util-linux",
+    "ip": "iproute2",
+    "ss": "iproute2",
+    "nft": "nftables",
+    "ssh": "openssh-client",
+    "sshd": "openssh-server",
+    "iperf3": "iperf3",
+    "chronyd": "chrony",
+    "faketime": "faketime",
+    "curl": "curl",
+    "wget": "wget",
+    "node": "nodejs",
+}
+
+
+def binary(program):
+    """`echo/poll` -> the path of its executable."""
+    return str(ROOT / "build" / program)
+
+
+def sanitized(program):
+    """Whether the program was built with SAN=..."""
+    return bool(re.search(rb"__[at]san_init|__ubsan_handle", Path(binary(program)).read_bytes()))
+
+
+def needs_plain_build(program):
+    """Skips a test that measures the program's memory or time, which a sanitizer multiplies."""
+    if sanitized(program):
+        pytest.skip("measured on the plain build: a sanitizer has memory and time of its own")
+
+
+def peer(name):
+    """The path of a real peer. Missing, it skips the test, or fails it under REQUIRE_PEERS=1."""
+    path = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    if path is None:
+        wanted = f"{name} is missing: install the package {PACKAGES.get(name, name)}"
+        (pytest.fail if os.environ.get("REQUIRE_PEERS") == "1" else pytest.skip)(wanted)
+    return path
+
+
+def eventually(condition, patience=PATIENCE):
+    """Waits until condition() is true, and returns what it returned."""
+    deadline = time.monotonic() + patience
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+    return result
+
+
+def strace(calls, *injections):
+    """The words to put before a program to inject faults into its system calls:
+    strace("recvfrom,read", "recvfrom:error=EINTR:when=1"). The program stays our child (-D)."""
+    inject = [word for injection in injections for word in ("-e", "inject=" + injection)]
+    return [peer("strace"), "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + calls, *inject]
+
+
+class Program:
+    """A running program. Its standard error is read, line by line, as it comes."""
+
+    def __init__(self, program, *args, under=(), nofile=None, env=None, **popen):
+        environment = dict(os.environ, **(env or {}))
+        if under:  # LeakSanitizer does not work under ptrace
+            environment["ASAN_OPTIONS"] = "detect_leaks=0"
+
+        def limit():
+            if nofile:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
+
+        self.program = program
+        self.log = []
+        self.process = subprocess.Popen(
+            [*under, binary(program), *map(str, args)],
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=popen.pop("cwd", ROOT),
+            preexec_fn=limit,
+            **popen,
+        )
+        self.pid = self.process.pid
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader.start()
+
+    def _read_log(self):
+        for line in self.process.stderr:
+            self.log.append(line.decode(errors="replace").rstrip("\n"))
+
+    def logged(self, text):
+        """Waits for a line on standard error that contains `text`, and returns it."""
+
+        def look():
+            found = [line for line in self.log if text in line]
+            if not found and self.process.poll() is not None:
+                self._reader.join(PATIENCE)
+                assert any(text in line for line in self.log), f"{self.program} ended with the log {self.log}"
+            return found
+
+        return eventually(look)[0]
+
+    def connect(self, **options):
+        """A TCP connection to the server, from the first `listening on ADDR:PORT` it logged."""
+        return connect(self.address, **options)
+
+    @property
+    def address(self):
+        host, port = self.logged("listening on ").removeprefix("listening on ").rsplit(":", 1)
+        host = host.strip("[]")
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)
+
+    @property
+    def port(self):
+        return self.address[1]
+
+    def rss(self):
+        """Resident memory in bytes, now."""
+        return 1024 * int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())[1])
+
+    def cpu(self):
+        """Seconds of processor time used so far, user and system."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def descriptors(self):
+        """How many descriptors it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def wait(self, patience=PATIENCE):
+        """Waits for its end. Returns the exit status, as subprocess has it."""
+        status = self.process.wait(patience)
+        self._reader.join(PATIENCE)
+        return status
+
+    def stop(self, how=signal.SIGTERM):
+        """Asks it to end and asserts that it did as promised: at once, status 0, no sanitizer finding."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+            try:
+                self.wait(10 if sanitized(self.program) else 1 if self.program not in BLOCKING else 5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.wait()
+                pytest.fail(f"{self.program} did not end at {how.name}; its log: {self.log}")
+        status = self.wait()
+        assert not [line for line in self.log if "Sanitizer" in line or "runtime error" in line], self.log
+        assert status == (-how if self.program in BLOCKING else 0), f"{self.program}: {status}; its log: {self.log}"
+
+
+def connect(address, family=None, receive_buffer=None):
+    """A TCP connection with a time limit on every call. A small receive_buffer (bytes) makes a slow reader."""
+    host, port = address
+    client = socket.socket(family or (socket.AF_INET6 if ":" in host else socket.AF_INET))
+    client.settimeout(PATIENCE)
+    if receive_buffer:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    client.connect((host, port))
+    return client
+
+
+def receive(client, count):
+    """Exactly `count` bytes; fewer only if the peer closed."""
+    pieces = []
+    while count > 0 and (piece := client.recv(min(count, 1 << 20))):
+        pieces.append(piece)
+        count -= len(piece)
+    return b"".join(pieces)
+
+
+def receive_all(client):
+    """Everything until the peer closes."""
+    return b"".join(iter(lambda: client.recv(1 << 20), b""))
+
+
+def receive_until(client, end):
+    """Everything up to and including `end`, read byte by byte so that nothing after it is taken."""
+    got = bytearray()
+    while not got.endswith(end):
+        byte = client.recv(1)
+        assert byte, f"closed after {bytes(got)!r}"
+        got += byte
+    return bytes(got)
+
+
+def reset(client):
+    """Closes with a RST instead of a FIN (SO_LINGER with a time of zero)."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+
+
+def run(program, *args, **options):
+    """Runs a program to its end, with its output captured as text."""
+    return subprocess.run(
+        [binary(program), *map(str, args)], capture_output=True, timeout=PATIENCE, text=True, cwd=ROOT, **options
+    )

@@ -1,0 +1,7 @@
+// Catch2 2.x (one header, as in Debian 12) or 3.x (a library), whichever is installed.
+#pragma once
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
