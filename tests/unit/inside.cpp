@@ -1,0 +1,89 @@
+// tcp/inside.hpp: what a name may reach, in a directory planted for the purpose.
+#include "../../tcp/inside.hpp"
+
+#include <filesystem>
+#include <fstream>
+
+#include "catch.hpp"
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// outside/, with the directory that is served, root/, in it.
+struct Planted {
+    Planted() {
+        char pattern[] = "/tmp/socklab-inside-XXXXXX";
+        outside = mkdtemp(pattern);
+        const fs::path root = outside / "root";
+        fs::create_directories(root / "sub" / "deep");
+        std::ofstream{outside / "secret"} << "secret";
+        std::ofstream{root / "a"} << "in the root";
+        std::ofstream{root / "..a"} << "a name that starts with two dots";
+        std::ofstream{root / "sub" / "deep" / "b"} << "deep";
+        fs::create_symlink(outside / "secret", root / "link");
+        fs::create_symlink("a", root / "link_to_a");
+        fs::create_symlink("..", root / "sub" / "up");
+        fs::create_symlink("root", outside / "root_link");
+        mkfifo((root / "fifo").c_str(), 0600);
+        directory = Fd{check("open", open((outside / "root_link").c_str(), O_RDONLY | O_DIRECTORY))};
+    }
+    ~Planted() { fs::remove_all(outside); }
+
+    /// 0 when the name opens a file, the errno when it does not.
+    [[nodiscard]] int error_of(std::string_view name) const {
+        struct stat status {};
+        errno = 0;
+        return open_inside(directory, name, status) ? 0 : errno;
+    }
+
+    fs::path outside;
+    Fd directory;
+};
+
+}  // namespace
+
+TEST_CASE("a file in the directory or below it opens, the directory being named by a link") {
+    const Planted planted;
+    for (const char* name : {"a", "./a", "..a", "sub/deep/b", "sub//deep/./b"}) {
+        INFO(name);
+        CHECK(planted.error_of(name) == 0);
+    }
+}
+
+TEST_CASE("the size comes with the file") {
+    const Planted planted;
+    struct stat status {};
+    REQUIRE(open_inside(planted.directory, "a", status));
+    REQUIRE(status.st_size == 11);
+}
+
+TEST_CASE("no name leaves the directory") {
+    const Planted planted;
+    const std::string absolute = planted.outside / "secret";
+    using namespace std::string_view_literals;
+    for (const std::string_view name :
+         {""sv, ".."sv, "../secret"sv, "sub/../a"sv, "sub/../../secret"sv, "/etc/passwd"sv, std::string_view{absolute},
+          "a\0b"sv, "./../secret"sv, "sub/.."sv}) {
+        INFO(name);
+        CHECK(planted.error_of(name) == ENOENT);
+    }
+}
+
+TEST_CASE("no symbolic link is followed, even one that stays inside") {
+    const Planted planted;
+    CHECK(planted.error_of("link") == ELOOP);
+    CHECK(planted.error_of("link_to_a") == ELOOP);
+    CHECK(planted.error_of("sub/up/a") == ENOTDIR);
+}
+
+TEST_CASE("what is no regular file is refused, and a FIFO does not hang") {
+    const Planted planted;
+    CHECK(planted.error_of("sub") == EISDIR);
+    CHECK(planted.error_of("sub/") == EISDIR);
+    CHECK(planted.error_of(".") == EISDIR);
+    CHECK(planted.error_of("fifo") == ENXIO);
+    CHECK(planted.error_of("a/") == ENOTDIR);
+    CHECK(planted.error_of("absent") == ENOENT);
+    CHECK(planted.error_of(std::string(300, 'x')) == ENAMETOOLONG);
+}
