@@ -95,6 +95,7 @@ class Program:
 
         self.program = program
         self.log = []
+        self.stopped = False
         self.process = subprocess.Popen(
             [*under, binary(program), *map(str, args)],
             stderr=subprocess.PIPE,
@@ -153,11 +154,14 @@ class Program:
     def wait(self, patience=PATIENCE):
         """Waits for its end. Returns the exit status, as subprocess has it."""
         status = self.process.wait(patience)
-        self._reader.join(PATIENCE)
+        self._reader.join(1)  # no longer: the children of echo/fork keep the pipe open
         return status
 
     def stop(self, how=signal.SIGTERM):
         """Asks it to end and asserts that it did as promised: at once, status 0, no sanitizer finding."""
+        if self.stopped:
+            return
+        self.stopped = True
         if self.process.poll() is None:
             self.process.send_signal(how)
             try:

@@ -1,0 +1,616 @@
+"""The echo family: one protocol, five programs, the same promises."""
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from harness import (
+    PATIENCE,
+    Program,
+    binary,
+    connect,
+    eventually,
+    needs_plain_build,
+    peer,
+    receive,
+    receive_all,
+    receive_until,
+    reset,
+    run,
+    sanitized,
+    strace,
+)
+
+BLOCKING = ["echo/iterative", "echo/fork", "echo/thread"]
+LOOPS = ["echo/select", "echo/poll"]
+ALL = BLOCKING + LOOPS
+CONCURRENT = ALL[1:]
+
+GREETING = "Le serveur écoute.\n".encode()
+PREFIX = "le serveur répond : ".encode()
+FULL = b"serveur complet\n"
+MIB = 1 << 20
+
+
+def answer(sent):
+    """What the server owes for `sent`, greeting included."""
+    return GREETING + b"".join(PREFIX + line for line in re.findall(rb"[^\n]*\n|[^\n]+\Z", sent))
+
+
+def converse(client, sent):
+    """Sends all, half-closes, and returns all that comes back: reading meanwhile, or both ends would wait."""
+
+    def send():
+        try:
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the connection has ended: what has come back says how far it got
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    got = receive_all(client)
+    sender.join(PATIENCE)
+    client.close()
+    return got
+
+
+def assert_serves(server, line=b"encore\n"):
+    assert converse(server.connect(), line) == answer(line)
+
+
+@pytest.fixture(params=ALL)
+def program(request):
+    return request.param
+
+
+# ---- The wire
+
+
+def test_the_conversation_of_the_course_page(start, program):
+    client = start(program).connect()
+    assert receive(client, len(GREETING)) == GREETING
+    client.sendall(b"bonjour\n")
+    assert receive_until(client, b"\n") == "le serveur répond : bonjour\n".encode()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"\n",
+        b"\n\n\n",
+        b"une ligne\n",
+        b"sans fin de ligne",
+        b"une\ndeux\nfin",
+        b"telnet\r\n",
+        b"  blancs devant, derri\xc3\xa8re  \n",
+        b"un \\ deux \\\\ trois\\\n",
+        b"NUL \0 dedans\n\0\n\0",
+        b"\xff\xfe pas de l'UTF-8 \xc3\n",
+        b"\x1b[31m\x04\x1a\n",
+    ],
+    ids=repr,
+)
+def test_every_byte_comes_back_as_it_went(start, program, sent):
+    assert converse(start(program).connect(), sent) == answer(sent)
+
+
+def test_a_byte_at_a_time(start, program):
+    client = start(program).connect()
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    assert receive(client, len(GREETING)) == GREETING
+    sent = b"lente\r\nfin\n!"
+    for byte in sent:
+        client.send(bytes([byte]))
+    client.shutdown(socket.SHUT_WR)
+    assert GREETING + receive_all(client) == answer(sent)
+
+
+def test_the_answer_to_a_line_starts_before_the_line_has_ended(start, program):
+    client = start(program).connect()
+    client.sendall(b"d\xc3\xa9but")
+    assert receive(client, len(GREETING + PREFIX) + 6) == GREETING + PREFIX + "début".encode()
+
+
+def test_a_thousand_lines_in_one_segment(start, program):
+    sent = b"".join(b"%d\n" % i for i in range(1000))
+    assert converse(start(program).connect(), sent) == answer(sent)
+
+
+def test_a_line_of_50_megabytes_in_little_memory(start, program):
+    server = start(program)
+    sent = bytes(range(11, 256)) * (50_000_000 // 245) + b"\n"
+    got = converse(server.connect(), sent)
+    assert got == GREETING + PREFIX + sent
+    if not sanitized(program):
+        assert server.rss() < 16 * MIB
+
+
+def test_after_a_half_close_all_that_is_owed_is_delivered(start, program):
+    server = start(program)
+    client = server.connect(receive_buffer=4096)
+    sent = b"".join(b"ligne %d\n" % i for i in range(20_000))  # the answer does not fit the buffers on the way
+    threading.Thread(target=lambda: (client.sendall(sent), client.shutdown(socket.SHUT_WR))).start()
+    select.select([client], [], [], PATIENCE)
+    got = b"".join(iter(lambda: client.recv(5000), b""))
+    assert got == answer(sent)
+
+
+# ---- Addresses and the command line
+
+
+@pytest.mark.parametrize("bind, host", [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
+def test_ipv4_and_ipv6(start, program, bind, host):
+    server = start(program, "-b", bind, 0)
+    shown = f"[{bind}]" if ":" in bind else bind
+    assert server.log[0] == f"listening on {shown}:{server.port}"
+    assert converse(connect((host, server.port)), b"ici\n") == answer(b"ici\n")
+
+
+def test_nobody_but_this_machine_gets_in_unless_asked(start, program):
+    assert start(program).address[0] == "127.0.0.1"
+
+
+def test_it_says_one_line_on_stderr_and_nothing_on_stdout(start, program):
+    server = start(program, stdout=subprocess.PIPE)
+    assert_serves(server)
+    server.stop()
+    assert server.log == [f"listening on 127.0.0.1:{server.port}"]
+    assert server.process.stdout.read() == b""
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help(program, option):
+    result = run(program, option)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"usage: {program} [-b ADDR] [PORT]\n")
+
+
+@pytest.mark.parametrize(
+    "arguments, wrong",
+    [
+        (["65536"], "bad port: 65536"),
+        (["-1"], "unknown option -1"),
+        (["http"], "bad port: http"),
+        (["90x"], "bad port: 90x"),
+        ([" 90"], "bad port:  90"),
+        ([""], "bad port: "),
+        (["9090", "9091"], "too many arguments"),
+        (["-x"], "unknown option -x"),
+        (["--port"], "unknown option --port"),
+        (["-b"], "-b wants an address"),
+    ],
+)
+def test_bad_usage(program, arguments, wrong):
+    result = run(program, *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"{program}: {wrong}\nusage: {program} ")
+
+
+def test_a_port_that_is_taken(start, program):
+    server = start(program)
+    result = run(program, server.port)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"{program}: bind 127.0.0.1:{server.port}: Address already in use\n"
+
+
+def test_a_server_may_come_back_at_once_on_its_port(start, program):
+    first = start(program)
+    client = first.connect()
+    receive(client, len(GREETING))
+    first.stop()  # with a client connected: the server's end is left in FIN_WAIT or TIME_WAIT
+    assert_serves(start(program, first.port))
+
+
+def test_a_host_that_does_not_exist(program):
+    result = run(program, "-b", "no.such.host.invalid", 0)
+    assert result.returncode == 1
+    assert re.fullmatch(rf"{program}: no\.such\.host\.invalid: .+\n", result.stderr)
+
+
+def test_an_address_that_is_not_ours(program):
+    result = run(program, "-b", "192.0.2.1", 0)
+    assert result.returncode == 1
+    assert result.stderr == f"{program}: bind 192.0.2.1:0: Cannot assign requested address\n"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_at_a_signal_with_clients_connected(start, program, how):
+    server = start(program)
+    client = server.connect()
+    receive(client, len(GREETING))
+    server.stop(how)  # which asserts the exit status, and the second
+
+
+@pytest.mark.parametrize("program", LOOPS)
+def test_it_ends_at_a_signal_while_clients_keep_it_busy(start, program):
+    server = start(program)
+    clients = [server.connect() for _ in range(20)]
+    over = threading.Event()
+
+    def flood(client):
+        client.setblocking(False)
+        while not over.is_set():
+            readable, writable, _ = select.select([client], [client], [], 1)
+            try:
+                if readable:
+                    client.recv(MIB)
+                if writable:
+                    client.send(b"x" * 1000 + b"\n")
+            except OSError:
+                return
+
+    threads = [threading.Thread(target=flood, args=[client]) for client in clients]
+    for thread in threads:
+        thread.start()
+    before = server.cpu()
+    eventually(lambda: server.cpu() > before + 0.2)
+    try:
+        server.stop()
+    finally:
+        over.set()
+
+
+# ---- Clients that misbehave
+
+
+@pytest.mark.parametrize("program", CONCURRENT)
+def test_a_silent_client_holds_nobody_up(start, program):
+    server = start(program)
+    silent = server.connect()
+    receive(silent, len(GREETING))
+    assert_serves(server)
+
+
+def test_behind_iterative_the_second_client_waits_for_the_first(start):
+    server = start("echo/iterative")
+    first, second = server.connect(), server.connect()
+    receive(first, len(GREETING))
+    second.sendall(b"et moi\n")
+    first.sendall(b"patience\n")
+    assert receive_until(first, b"\n") == PREFIX + b"patience\n"
+    assert select.select([second], [], [], 0)[0] == []
+    first.close()
+    assert receive(second, len(GREETING)) == GREETING
+    assert receive_until(second, b"\n") == PREFIX + b"et moi\n"
+
+
+def fill(client, bytes_):
+    """Sends until nothing more goes: the peer has stopped reading. Returns how much went."""
+    client.setblocking(False)
+    went = 0
+    while select.select([], [client], [], 0.3)[1]:
+        try:
+            went += client.send(bytes_)
+        except BlockingIOError:
+            pass
+        assert went < 200 * MIB, "the server swallows without end"
+    return went
+
+
+@pytest.mark.parametrize("program", CONCURRENT)
+def test_clients_that_never_read_cost_little_memory_and_hold_nobody_up(start, program):
+    needs_plain_build(program)
+    server = start(program)
+    before = server.rss()
+    deaf = [server.connect() for _ in range(5)]
+    for client in deaf:
+        fill(client, b"\n" * 65536)  # the worst case: 22 bytes are owed for each
+    assert_serves(server)
+    assert server.rss() < before + 8 * MIB
+    for client in deaf:
+        client.close()
+    assert_serves(server)
+
+
+@pytest.mark.parametrize("program", CONCURRENT)
+def test_one_that_never_reads_may_change_its_mind(start, program):
+    server = start(program)
+    client = server.connect()
+    went = fill(client, b"0123456\n" * 8192)
+    client.setblocking(True)
+    client.settimeout(PATIENCE)
+    client.shutdown(socket.SHUT_WR)
+    expected = answer(b"0123456\n" * (went // 8 + 1))[: len(GREETING) + went + len(PREFIX) * -(-went // 8)]
+    assert receive_all(client) == expected
+
+
+def test_a_reset_in_mid_line(start, program):
+    server = start(program)
+    for _ in range(5):
+        client = server.connect()
+        receive(client, len(GREETING))
+        client.sendall(b"une ligne interrom")
+        reset(client)
+    assert_serves(server)
+
+
+def test_a_reset_while_the_server_is_sending(start, program):
+    server = start(program)
+    for _ in range(5):
+        client = server.connect(receive_buffer=4096)
+        threading.Thread(target=fill_ignoring_errors, args=[client]).start()
+        select.select([client], [], [], PATIENCE)
+        client.recv(10_000)
+        reset(client)
+    assert_serves(server)
+
+
+def fill_ignoring_errors(client):
+    try:
+        client.sendall(b"salut\n" * 500_000)
+    except OSError:
+        pass  # the connection was reset under it, as the test wants
+
+
+def test_a_client_that_gives_up_before_it_is_accepted(start, program):
+    server = start(program)
+    os.kill(server.pid, signal.SIGSTOP)
+    for _ in range(20):
+        reset(server.connect())
+    os.kill(server.pid, signal.SIGCONT)
+    assert_serves(server)
+
+
+# ---- When something runs out
+
+
+@pytest.mark.parametrize("program", ["echo/thread", *LOOPS])
+def test_out_of_descriptors_it_says_so_once_and_rests_and_serves_again(start, program):
+    server = start(program, nofile=40)
+    clients = [server.connect() for _ in range(60)]
+    server.logged("accept: Too many open files")
+    room = 40 - (4 if program == "echo/thread" else 6)  # standard streams and listener; the loops' stop pipe
+    eventually(lambda: len(select.select(clients, [], [], 0)[0]) == room)
+    served = select.select(clients, [], [], 0)[0]
+
+    if not sanitized(program):
+        before, start_time = server.cpu(), time.monotonic()
+        select.select([], [], [], 1)
+        assert server.cpu() - before < 0.05 * (time.monotonic() - start_time) + 0.01
+
+    waiting = [client for client in clients if client not in served]
+    for client in served:  # each that leaves lets another in
+        client.close()
+    for client in waiting:
+        assert receive(client, len(GREETING)) == GREETING
+    assert [line for line in server.log if "accept" in line] == [server.log[1]]
+    for client in waiting:
+        client.close()
+    assert_serves(server)
+
+
+@pytest.mark.parametrize("program", ["echo/thread", *LOOPS])
+def test_out_of_descriptors_it_still_answers_those_it_has(start, program):
+    server = start(program, nofile=40)
+    clients = [server.connect() for _ in range(60)]
+    server.logged("accept: Too many open files")
+    receive(clients[0], len(GREETING))
+    clients[0].sendall(b"toujours l\xc3\xa0 ?\n")
+    assert receive_until(clients[0], b"\n") == PREFIX + "toujours là ?\n".encode()
+
+
+def test_select_refuses_a_descriptor_that_its_sets_cannot_hold(start):
+    server = start("echo/select", nofile=1200)
+    clients = [server.connect() for _ in range(1024)]
+    got = [receive_until(client, b"\n") for client in clients]
+    held = got.index(FULL)
+    assert 1000 < held < 1024 and got[:held] == [GREETING] * held and set(got[held:]) == {FULL}
+    assert receive_all(clients[-1]) == b""
+    server.connect().sendall(b"quelqu'un ?\n")  # told so whether it speaks or not
+    clients[5].close()
+    eventually(lambda: receive_until(server.connect(), b"\n") == GREETING)
+    last = clients[held - 1]  # the highest descriptor
+    last.sendall(b"haut\n")
+    assert receive_until(last, b"\n") == PREFIX + b"haut\n"
+
+
+def test_select_says_so_when_there_is_no_descriptor_for_its_listener():
+    def take_them_all():
+        for fd in range(3, 1100):
+            os.dup2(2, fd)
+
+    result = run("echo/select", 0, preexec_fn=take_them_all, close_fds=False)
+    assert (result.returncode, result.stderr) == (1, "echo/select: no descriptor below FD_SETSIZE\n")
+
+
+def test_five_thousand_clients_at_once(start):
+    server = start("echo/poll")
+    clients = [server.connect() for _ in range(5000)]
+    for i, client in enumerate(clients):
+        client.sendall(b"%d\n" % i)
+    for i, client in enumerate(clients):
+        assert receive(client, len(GREETING)) == GREETING
+        assert receive_until(client, b"\n") == PREFIX + b"%d\n" % i
+    for client in clients[::2]:
+        client.close()
+    for i, client in [*enumerate(clients)][1::2]:
+        client.sendall(b"%d\n" % -i)
+        assert receive_until(client, b"\n") == PREFIX + b"%d\n" % -i
+    eventually(lambda: server.descriptors() < 2600)
+
+
+@pytest.mark.parametrize("program", ["echo/fork", "echo/thread"])
+def test_when_no_process_or_thread_can_be_made_the_client_is_told(start, program):
+    server = start(program, under=strace("clone,clone3,fork,vfork", "clone,clone3,fork,vfork:error=EAGAIN:when=1"))
+    assert receive_all(server.connect()) == FULL
+    server.logged("Resource temporarily unavailable")
+    assert_serves(server)
+
+
+def test_fork_leaves_no_zombie(start):
+    server = start("echo/fork")
+    for _ in range(1000):
+        client = server.connect()
+        client.close()
+    assert_serves(server)
+
+    def children():
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            except OSError:
+                continue  # it has ended meanwhile
+            if int(parent) == server.pid:
+                found.append(state)
+        return found
+
+    eventually(lambda: not children())
+
+
+@pytest.mark.parametrize("program", CONCURRENT)
+def test_a_thousand_clients_leave_nothing_behind(start, program):
+    server = start(program)
+    assert_serves(server)
+    eventually(lambda: server.descriptors() <= (6 if program in LOOPS else 4))
+    before = server.descriptors()
+    for i in range(1000):
+        client = server.connect()
+        client.sendall(b"bonjour")
+        reset(client) if i % 2 else client.close()
+    assert_serves(server)
+    eventually(lambda: server.descriptors() == before)
+
+
+# ---- Faults of the system calls. A call has several spellings; strace passes over those that a machine lacks.
+
+FAULTS = {
+    "accept,accept4": ["EINTR", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPROTO", "EPERM"],
+    "recvfrom": ["EINTR", "ECONNRESET", "ETIMEDOUT", "ENOMEM"],
+    "sendto": ["EINTR", "ECONNRESET", "EPIPE", "ENOBUFS"],
+}
+LOOP_FAULTS = {
+    **FAULTS,
+    "accept4": ["EAGAIN"],
+    "recvfrom": [*FAULTS["recvfrom"], "EAGAIN"],
+    "sendto": [*FAULTS["sendto"], "EAGAIN"],
+    "?poll,?ppoll": ["EINTR", "ENOMEM"],
+    "?select,?pselect6": ["EINTR", "ENOMEM"],
+}
+INJECTIONS = [
+    (program, calls, error, when)
+    for program in ALL
+    for calls, errors in (LOOP_FAULTS if program in LOOPS else FAULTS).items()
+    if not ("poll" in calls and program == "echo/select" or "select" in calls and program == "echo/poll")
+    for error in errors
+    for when in ("1", "2+3")
+]
+HARMLESS = {"EINTR", "EAGAIN"}  # after which not even the one connection is lost
+
+
+@pytest.mark.parametrize("program, calls, error, when", INJECTIONS)
+def test_a_fault_ends_at_most_one_connection(start, program, calls, error, when):
+    server = start(program, under=strace(calls, f"{calls}:error={error}:when={when}"))
+    complete = 0
+    for _ in range(5):
+        client = server.connect()
+        try:
+            complete += converse(client, b"un\ndeux\n") == answer(b"un\ndeux\n")
+        except OSError:
+            pass  # this is the connection that the fault ended
+    if calls.startswith("accept") or "poll" in calls or "select" in calls or error in HARMLESS:
+        assert complete == 5
+    elif program in ("echo/fork", "echo/thread"):
+        # strace counts for each process and thread anew: every client has met the fault. The server is there.
+        assert server.process.poll() is None
+        assert receive(server.connect(), 1) in (b"", b"L")
+    else:
+        assert complete >= (4 if when == "1" else 2)
+
+
+@pytest.mark.parametrize("program", ["echo/fork"])
+def test_fork_goes_on_after_every_failed_fork(start, program):
+    server = start(program, under=strace("clone,clone3", "clone,clone3:error=ENOMEM:when=2+2"))
+    got = [converse_or_refused(server.connect()) for _ in range(6)]
+    assert got == [answer(b"un\n"), FULL] * 3
+
+
+def converse_or_refused(client):
+    client.sendall(b"un\n")
+    client.shutdown(socket.SHUT_WR)
+    return receive_all(client)
+
+
+def test_poll_makes_one_recv_and_one_send_a_turn(start, tmp_path):
+    trace = tmp_path / "trace"
+    words = [peer("strace"), "-D", "-qq", "-o", trace, "-e", "trace=recvfrom,sendto,poll,ppoll,accept4"]
+    server = start("echo/poll", under=words)
+    client = server.connect()
+    receive(client, len(GREETING))
+    for _ in range(10):
+        client.sendall(b"salut\n")
+        receive_until(client, b"\n")
+    client.close()
+    eventually(lambda: "recvfrom" in (lines := trace.read_text().splitlines())[-2] and lines[-2].endswith("= 0"))
+    calls = re.findall(r"^(\w+)\(", trace.read_text(), re.MULTILINE)
+    assert [call.replace("ppoll", "poll") for call in calls] == (
+        ["poll", "accept4", "sendto", "accept4"] + ["poll", "recvfrom", "sendto"] * 10 + ["poll", "recvfrom", "poll"]
+    )
+
+
+# ---- Real clients
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["nc", "-N", "127.0.0.1", "PORT"],
+        ["ncat", "127.0.0.1", "PORT"],
+        ["socat", "-", "TCP4:localhost:PORT"],
+        ["socat", "-t30", "-", "TCP6:[::1]:PORT"],
+        ["nc", "-N", "::1", "PORT"],
+    ],
+    ids=" ".join,
+)
+def test_a_real_client_holds_the_conversation(start, program, command):
+    peer(command[0])
+    server = start(program, "-b", "::", 0)
+    words = [word.replace("PORT", str(server.port)) for word in command]
+    sent = b"bonjour\n\xc3\xa0 bient\xc3\xb4t\r\n\n"
+    result = subprocess.run(words, input=sent, capture_output=True, timeout=PATIENCE)
+    assert result.stdout == answer(sent)
+
+
+@pytest.fixture
+def course_page_server():
+    """The echo server of the course page: a socat, and a shell for each client. Its port."""
+    answering = "echo \"Le serveur écoute.\"; while read LINE; do echo \"le serveur répond : $LINE\"; done"
+    socat = subprocess.Popen(
+        [peer("socat"), "-dd", "tcp-listen:0,bind=127.0.0.1,fork,reuseaddr", "system:" + answering],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    port = next(match[1] for line in socat.stderr if (match := re.search(r"listening on .*:(\d+)", line)))
+    threading.Thread(target=socat.stderr.read, daemon=True).start()
+    yield int(port)
+    socat.terminate()
+    socat.wait()
+
+
+def test_plain_lines_are_answered_as_the_course_page_answers_them(start, program, course_page_server):
+    # Plain: socat takes the double quotes off, so that the page's shell splits and globs what it answers.
+    sent = "salut\nune ligne plus longue, avec des accents : éàü\n42\n".encode()
+    theirs = connect(("127.0.0.1", course_page_server))
+    theirs.sendall(sent)
+    expected = receive(theirs, len(answer(sent)))
+    assert converse(start(program).connect(), sent) == expected
+
+
+def test_a_log_that_nobody_reads_any_more_does_not_end_the_server(program):
+    """`echo/poll 2>&1 | head -1`: the next line it logs meets a closed pipe."""
+    server = Program(program, 0, under=strace("accept,accept4", "accept,accept4:error=EMFILE:when=1"))
+    address = server.address
+    os.close(os.dup2(os.open(os.devnull, os.O_RDONLY), server.process.stderr.fileno()))
+    # The reading end is gone now: what the server writes next is SIGPIPE or EPIPE.
+    assert converse(connect(address), b"un\n") == answer(b"un\n")
+    server.process.terminate()
+    assert server.process.wait(PATIENCE) == (-signal.SIGTERM if program in BLOCKING else 0)
