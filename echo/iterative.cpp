@@ -113,7 +113,7 @@ int main(int argc, char* argv[]) try {
     const char* port = "9090";
     const option long_options[] = {{"help", no_argument, nullptr, 'h'}, {}};
     opterr = 0;  // the messages are ours
-    for (int letter; (letter = getopt_long(argc, argv, ":b:h", long_options, nullptr)) != -1;) {
+    for (int letter = 0; (letter = getopt_long(argc, argv, ":b:h", long_options, nullptr)) != -1;) {
         if (letter == 'h') return std::cout << usage, 0;
         if (letter == ':') bad_usage("-b wants an address");
         if (letter == '?') bad_usage(std::string{"unknown option "} + argv[optind - 1]);

@@ -81,7 +81,7 @@ void serve(const Fd& listener, const Fd& stop) {
             highest = std::max(highest, client.fd.get());
         }
         const int timeout = rest.timeout();
-        timeval resting{0, timeout * 1000};
+        timeval resting{0, timeout * 1000L};
         if (timeout == -1) FD_SET(listener.get(), &readable);
 
         const int ready = select(highest + 1, &readable, &writable, nullptr, timeout == -1 ? nullptr : &resting);

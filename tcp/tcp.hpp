@@ -66,7 +66,7 @@ inline Where server_arguments(const std::string& program, int argc, char* argv[]
     const option long_options[] = {{"help", no_argument, nullptr, 'h'}, {}};
     Where where;
     opterr = 0;  // the messages are ours
-    for (int letter; (letter = getopt_long(argc, argv, ":b:h", long_options, nullptr)) != -1;) {
+    for (int letter = 0; (letter = getopt_long(argc, argv, ":b:h", long_options, nullptr)) != -1;) {
         if (letter == 'h') {
             std::cout << usage << '\n';
             std::exit(0);
