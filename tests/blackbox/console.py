@@ -35,6 +35,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30
+# A `make` in a note is the reader's own, not a part of the `make test` that runs it.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not re.fullmatch("MAKE.*|MFLAGS", name)}
 
 
 def blocks(path):
@@ -62,6 +64,7 @@ class Terminal:
         self.process = subprocess.Popen(
             ["bash", "-c", command],
             cwd=ROOT,
+            env=ENVIRONMENT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
