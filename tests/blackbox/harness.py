@@ -151,6 +151,13 @@ class Program:
         """How many descriptors it has open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def inject(self, calls, injection):
+        """Injects faults into its system calls from now on: strace counts from here. It goes when the program ends."""
+        words = [peer("strace"), "-f", "-o", "/dev/null", "-e", "trace=" + calls, "-e", "inject=" + injection]
+        tracer = subprocess.Popen([*words, "-p", str(self.pid)], stderr=subprocess.PIPE, text=True)
+        assert "attached" in tracer.stderr.readline()
+        threading.Thread(target=tracer.communicate, daemon=True).start()
+
     def wait(self, patience=PATIENCE):
         """Waits for its end. Returns the exit status, as subprocess has it."""
         status = self.process.wait(patience)
