@@ -441,6 +441,7 @@ def test_five_thousand_clients_at_once(start):
 @pytest.mark.parametrize("program", ["echo/fork", "echo/thread"])
 def test_when_no_process_or_thread_can_be_made_the_client_is_told(start, program):
     server = start(program)
+    assert_serves(server)  # and ThreadSanitizer, if any, has made the thread of its own
     server.inject("clone,clone3,fork,vfork", "clone,clone3,fork,vfork:error=EAGAIN:when=1")
     assert receive_all(server.connect()) == FULL
     server.logged("Resource temporarily unavailable")
