@@ -9,7 +9,7 @@
 //       client: recv -> send ---+      what does not fit its socket waits for POLLOUT
 //       listener: accept -------+      until nobody is left waiting
 //
-// Before this: echo/select. After it: broadcast/server, where clients hear each other.
+// Before this: echo/select. After it: echo/generations, for when most clients are silent.
 #include <poll.h>
 
 #include <vector>

@@ -151,9 +151,9 @@ class Program:
         """How many descriptors it has open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
-    def inject(self, calls, injection):
+    def inject(self, calls, injection, trace=os.devnull):
         """Injects faults into its system calls from now on: strace counts from here. It goes when the program ends."""
-        words = [peer("strace"), "-f", "-o", "/dev/null", "-e", "trace=" + calls, "-e", "inject=" + injection]
+        words = [peer("strace"), "-f", "-o", trace, "-e", "trace=" + calls, "-e", "inject=" + injection]
         tracer = subprocess.Popen([*words, "-p", str(self.pid)], stderr=subprocess.PIPE, text=True)
         assert "attached" in tracer.stderr.readline()
         threading.Thread(target=tracer.communicate, daemon=True).start()

@@ -29,9 +29,12 @@ from harness import (
 )
 
 BLOCKING = ["echo/iterative", "echo/fork", "echo/thread"]
-LOOPS = ["echo/select", "echo/poll"]
+LOOPS = ["echo/select", "echo/poll", "echo/generations"]
 ALL = BLOCKING + LOOPS
 CONCURRENT = ALL[1:]
+
+# Descriptors with no client: the standard three and the listener; a stop pipe; the pipe of the parked.
+BASE = dict.fromkeys(BLOCKING, 4) | dict.fromkeys(LOOPS, 6) | {"echo/generations": 8}
 
 GREETING = "Le serveur écoute.\n".encode()
 PREFIX = "le serveur répond : ".encode()
@@ -368,7 +371,7 @@ def test_out_of_descriptors_it_says_so_once_and_rests_and_serves_again(start, pr
     server = start(program, nofile=40)
     clients = [server.connect() for _ in range(60)]
     server.logged("accept: Too many open files")
-    room = 40 - (4 if program == "echo/thread" else 6)  # standard streams and listener; the loops' stop pipe
+    room = 40 - BASE[program]
     eventually(lambda: len(select.select(clients, [], [], 0)[0]) == room)
     served = select.select(clients, [], [], 0)[0]
 
@@ -422,8 +425,9 @@ def test_select_says_so_when_there_is_no_descriptor_for_its_listener():
     assert (result.returncode, result.stderr) == (1, "echo/select: no descriptor below FD_SETSIZE\n")
 
 
-def test_five_thousand_clients_at_once(start):
-    server = start("echo/poll")
+@pytest.mark.parametrize("program", ["echo/poll", "echo/generations"])
+def test_five_thousand_clients_at_once(start, program):
+    server = start(program)
     clients = [server.connect() for _ in range(5000)]
     for i, client in enumerate(clients):
         client.sendall(b"%d\n" % i)
@@ -473,14 +477,13 @@ def test_fork_leaves_no_zombie(start):
 def test_a_thousand_clients_leave_nothing_behind(start, program):
     server = start(program)
     assert_serves(server)
-    eventually(lambda: server.descriptors() <= (6 if program in LOOPS else 4))
-    before = server.descriptors()
+    eventually(lambda: server.descriptors() == BASE[program])
     for i in range(1000):
         client = server.connect()
         client.sendall(b"bonjour")
         reset(client) if i % 2 else client.close()
     assert_serves(server)
-    eventually(lambda: server.descriptors() == before)
+    eventually(lambda: server.descriptors() == BASE[program])
 
 
 # ---- Faults of the system calls. A call has several spellings; strace passes over those that a machine lacks.
@@ -502,7 +505,7 @@ INJECTIONS = [
     (program, calls, error, when)
     for program in ALL
     for calls, errors in (LOOP_FAULTS if program in LOOPS else FAULTS).items()
-    if not ("poll" in calls and program == "echo/select" or "select" in calls and program == "echo/poll")
+    if not ("poll" in calls and program == "echo/select" or "select" in calls and program != "echo/select")
     for error in errors
     for when in ("1", "2+3")
 ]
@@ -557,6 +560,57 @@ def test_poll_makes_one_recv_and_one_send_a_turn(start, tmp_path):
     assert [call.replace("ppoll", "poll") for call in calls] == (
         ["poll", "accept4", "sendto", "accept4"] + ["poll", "recvfrom", "sendto"] * 10 + ["poll", "recvfrom", "poll"]
     )
+
+
+# ---- The parked clients of echo/generations
+
+
+@pytest.fixture
+def parked(start):
+    """A server and 700 clients in the middle of a line, all but a few of them parked, in two threads."""
+    server = start("echo/generations")
+    clients = [server.connect() for _ in range(700)]
+    for client in clients:
+        client.sendall(b"moi")
+        assert receive(client, len(GREETING + PREFIX) + 3) == GREETING + PREFIX + b"moi"
+    eventually(lambda: server.descriptors() == 708 + 2 * 2)  # two threads, and a pipe to each
+    return server, clients
+
+
+def test_the_silent_are_parked_and_come_back_where_they_were(parked):
+    _, clients = parked
+    for _ in range(2):
+        for client in clients:
+            client.sendall(b" aussi\net")
+        expected = b" aussi\n" + PREFIX + b"et"
+        assert [receive(client, len(expected)) for client in clients] == [expected] * 700
+
+
+def test_parked_clients_that_leave_are_noticed(parked):
+    server, clients = parked
+    for i, client in enumerate(clients):
+        reset(client) if i % 2 else client.close()
+    eventually(lambda: server.descriptors() == 8 + 4)
+    assert_serves(server)
+
+
+def test_it_ends_with_clients_parked(parked):
+    server, _ = parked
+    server.stop()
+
+
+@pytest.mark.parametrize("call", ["clone,clone3", "pipe,pipe2"])
+def test_those_who_cannot_be_parked_are_served_all_the_same(start, tmp_path, call):
+    server = start("echo/generations")
+    trace = tmp_path / "trace"
+    server.inject(call, f"{call}:error=EMFILE", trace)
+    clients = [server.connect() for _ in range(100)]
+    for client in clients:
+        receive(client, len(GREETING))
+    eventually(lambda: trace.read_text().count("INJECTED") > 1)
+    for client in clients:
+        client.sendall(b"salut\n")
+        assert receive_until(client, b"\n") == PREFIX + b"salut\n"
 
 
 # ---- Real clients
