@@ -1,7 +1,7 @@
 // fd.hpp: the one header that every program shares.
 //
 // A descriptor is an int that somebody must close, once. `Fd` is that somebody.
-// A call that fails returns -1 and sets errno. `check` makes of it an exception that names the call.
+// A call that fails returns -1 and sets errno. `check` turns that into an exception that names the call.
 #pragma once
 
 #include <unistd.h>
@@ -21,7 +21,8 @@ class Fd {
     explicit Fd(int fd) noexcept : fd_{fd} {}
     Fd(Fd&& other) noexcept : fd_{other.release()} {}
     Fd& operator=(Fd&& other) noexcept {
-        Fd old{std::exchange(fd_, other.release())};  // closed at the brace, even when other is *this
+        Fd old{
+            std::exchange(fd_, other.release())};  // what we had is closed at the brace; if other is *this, nothing is
         return *this;
     }
     Fd(const Fd&) = delete;

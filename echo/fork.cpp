@@ -6,7 +6,7 @@
 //     passive open                     tcp/tcp.hpp
 //     accept <-------------+
 //     fork                 |
-//       parent: close -----+           the child has its own copy of the connection
+//       parent: close -----+           its copy of the connection; the child has one too
 //       child:  recv -> send ... exit  a silent or slow client holds up its own child only
 //
 // SIGINT and SIGTERM end it as they end any program; the children go on to the end of their conversations,
@@ -54,12 +54,12 @@ int main(int argc, char* argv[]) try {
             case 0:
                 listener = Fd{};  // or the port would be taken for as long as this client stays
                 converse(client);
-                _exit(0);
+                _exit(0);  // not exit: what atexit(3) and stdio hold is the parent's
             case -1:
                 tcp::log("fork: " + std::generic_category().message(errno));
                 tcp::refuse(std::move(client), full);
         }
-    }
+    }  // the parent's copy of the connection is closed here, by ~Fd
 } catch (const std::exception& error) {
     tcp::log(std::string{"echo/fork: "} + error.what());
     return 1;

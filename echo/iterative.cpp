@@ -10,7 +10,7 @@
 //     close ------------------+
 //
 // SIGINT and SIGTERM end it as they end any program. Beej's Guide, chapters 5 and 6.
-// After this: echo/fork, where nobody waits. The same opening, once for all: tcp/tcp.hpp.
+// After this: echo/fork, where nobody waits. The opening of all the others: tcp/tcp.hpp.
 #include <getopt.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -62,7 +62,7 @@ Fd listen_on(const char* host, const char* port) {
     const std::string name = text(address->ai_addr, address->ai_addrlen);
 
     Fd listener{check("socket", socket(address->ai_family, address->ai_socktype, address->ai_protocol))};
-    // The connections of the server's last life keep the port a minute in TIME_WAIT; we may have it all the same.
+    // After a restart, old connections in TIME_WAIT hold the port for a minute; this lets us bind all the same.
     const int on = 1;
     check("setsockopt", setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
     // `-b ::` takes IPv4 too, whatever the system's default (ipv6(7)).
@@ -116,7 +116,9 @@ int main(int argc, char* argv[]) try {
     for (int letter = 0; (letter = getopt_long(argc, argv, ":b:h", long_options, nullptr)) != -1;) {
         if (letter == 'h') return std::cout << usage, 0;
         if (letter == ':') bad_usage("-b wants an address");
-        if (letter == '?') bad_usage(std::string{"unknown option "} + argv[optind - 1]);
+        if (letter == '?')
+            bad_usage(optopt != 0 ? std::string{"unknown option -"} + static_cast<char>(optopt)
+                                  : std::string{"unknown option "} + argv[optind - 1]);
         host = optarg;
     }
     if (argc - optind > 1) bad_usage("too many arguments");
@@ -135,7 +137,8 @@ int main(int argc, char* argv[]) try {
             // The connection stays in the backlog: trying again at once would only spin.
             if (!std::exchange(said, true)) std::perror("accept");
             poll(nullptr, 0, 100);  // looks at nothing: it lets a tenth of a second pass
-        }                           // else ECONNABORTED, EINTR ...: that client is gone, the next one is not
+        }
+        // Else EINTR: again; or ECONNABORTED ...: that client is gone, the next one is not.
     }
 } catch (const std::exception& error) {
     std::cerr << std::string{"echo/iterative: "} + error.what() + '\n';

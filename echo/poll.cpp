@@ -44,7 +44,7 @@ bool take_turn(Client& client, std::string& answer) {
     const ssize_t sent = send(client.fd.get(), owed.data(), owed.size(), 0);
     if (sent == -1 && !tcp::later(errno)) return false;
     if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));
-    std::string{owed}.swap(client.unsent);
+    std::string{owed}.swap(client.unsent);  // no assignment: owed may look into unsent, and the swap frees its memory
     return true;
 }
 
@@ -54,7 +54,7 @@ struct Loop {
     std::vector<pollfd> polled;
     std::vector<Client> clients{};
 
-    /// What to wait for from a client: either we may read from it, or it owes us the room to send.
+    /// What to wait for from a client: something to read or, while it is owed something, room to send.
     static short wanted(const Client& client) { return client.unsent.empty() ? POLLIN : POLLOUT; }
 
     void add(Client client) {
@@ -71,7 +71,7 @@ struct Loop {
     }
 };
 
-/// Takes everybody who waits in the backlog.
+/// Takes everybody who waits in the backlog: until EAGAIN. After any other error the next turn tries again.
 void accept_all(const Fd& listener, Loop& loop, tcp::Rest& rest, std::string& answer) {
     // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
     while (Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)}) {
@@ -90,9 +90,9 @@ void serve(const Fd& listener, const Fd& stop) {
         loop.polled[1].fd = timeout == -1 ? listener.get() : -1;  // poll skips a negative descriptor
         const int ready = poll(loop.polled.data(), loop.polled.size(), timeout);
         if (ready == -1 && !tcp::later(errno)) check("poll", ready);
-        if (ready <= 0) continue;  // EINTR, or the rest is over
+        if (ready <= 0) continue;  // EINTR, ENOMEM; or the rest is over
         if (loop.polled[0].revents != 0) return;
-        // Backwards: what remove() puts in the place of a client has had its turn.
+        // Backwards: the last client is moved into a freed place, and has had its turn by then.
         for (std::size_t i = loop.clients.size(); i-- > 0;) {
             if (loop.polled[Loop::first + i].revents == 0) continue;
             if (take_turn(loop.clients[i], answer)) {

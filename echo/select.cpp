@@ -47,11 +47,11 @@ bool take_turn(Client& client, std::string& answer) {
     const ssize_t sent = send(client.fd.get(), owed.data(), owed.size(), 0);
     if (sent == -1 && !tcp::later(errno)) return false;
     if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));
-    std::string{owed}.swap(client.unsent);
+    std::string{owed}.swap(client.unsent);  // no assignment: owed may look into unsent, and the swap frees its memory
     return true;
 }
 
-/// Takes everybody who waits in the backlog.
+/// Takes everybody who waits in the backlog: until EAGAIN. After any other error the next turn tries again.
 void accept_all(const Fd& listener, std::vector<Client>& clients, tcp::Rest& rest, std::string& answer) {
     // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
     while (Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)}) {
@@ -86,9 +86,9 @@ void serve(const Fd& listener, const Fd& stop) {
 
         const int ready = select(highest + 1, &readable, &writable, nullptr, timeout == -1 ? nullptr : &resting);
         if (ready == -1 && !tcp::later(errno)) check("select", ready);
-        if (ready <= 0) continue;  // EINTR, where the sets mean nothing; or the rest is over
+        if (ready <= 0) continue;  // EINTR, ENOMEM, where the sets mean nothing; or the rest is over
         if (FD_ISSET(stop.get(), &readable)) return;
-        // Backwards: the last client, which takes the place of one who goes, has had its turn.
+        // Backwards: the last client is moved into a freed place, and has had its turn by then.
         for (std::size_t i = clients.size(); i-- > 0;) {
             const int fd = clients[i].fd.get();
             if (!FD_ISSET(fd, &readable) && !FD_ISSET(fd, &writable)) continue;

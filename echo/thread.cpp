@@ -9,7 +9,7 @@
 //       recv -> send ... close         a silent or slow client holds up its own thread only
 //
 // SIGINT and SIGTERM end it as they end any program, the conversations with it.
-// One process has one table of descriptors, and one mistake in a thread is everybody's: see the catch.
+// One process has one table of descriptors, and one mistake in a thread is everybody's: see start_thread.
 // Before this: echo/fork. After it: echo/select, where one thread is enough. TLPI 29 and 60.3.
 #include <poll.h>
 
@@ -45,8 +45,8 @@ void start_thread(Fd& client) {
             converse(mine);
         } catch (const std::bad_alloc&) {  // uncaught, it would end the process
         }
-    }}.detach();  // nobody waits for its end
-    (void)client.release();
+    }}.detach();             // nobody waits for its end
+    (void)client.release();  // it may be closed by now: this touches our int only
 }
 
 }  // namespace

@@ -3,7 +3,8 @@
 //     passive open   getaddrinfo -> socket -> bind -> listen      a server
 //     active open    getaddrinfo -> socket -> connect             a client
 //
-// accept, recv, send, select and poll are not here: they stand in the programs. echo/iterative.cpp writes
+// accept, select and poll are not here, nor recv and send but for send_all and refuse: they stand in the
+// programs, where the lesson is. echo/iterative.cpp writes
 // the passive open out in full; read it first. Sources: Beej's Guide ch. 5, Stevens UNP ch. 11, the man pages.
 #pragma once
 
@@ -56,6 +57,11 @@ struct Where {
     std::string port = "9090";       ///< 0: the system takes a free one
 };
 
+/// The option that getopt_long(3) has just returned '?' for, as it was typed.
+inline std::string unknown_option(char* const argv[]) {
+    return optopt != 0 ? std::string{'-', static_cast<char>(optopt)} : argv[optind - 1];
+}
+
 /// Reads `PROGRAM [-b ADDR] [PORT]`. Ends the program itself on -h (status 0) and on bad usage (status 2).
 inline Where server_arguments(const std::string& program, int argc, char* argv[]) {
     const std::string usage = "usage: " + program +
@@ -72,7 +78,7 @@ inline Where server_arguments(const std::string& program, int argc, char* argv[]
             std::exit(0);
         }
         if (letter == ':') bad_usage(program, "-b wants an address", usage);
-        if (letter == '?') bad_usage(program, std::string{"unknown option "} + argv[optind - 1], usage);
+        if (letter == '?') bad_usage(program, "unknown option " + unknown_option(argv), usage);
         where.host = optarg;
     }
     if (argc - optind > 1) bad_usage(program, "too many arguments", usage);
@@ -136,8 +142,8 @@ inline Fd passive_open(const Where& where, int type_flags = 0) {
             set(SOL_SOCKET, SO_REUSEADDR, 1);
             // `-b ::` takes IPv4 too, whatever the system's default (ipv6(7); the BSDs default to 1).
             if (a->ai_family == AF_INET6) set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
-            // Inherited by what accept returns. We send whole answers: Nagle's wait for the last one's
-            // acknowledgement, which the peer delays too, would only cost 40 ms.
+            // Accepted sockets inherit it. Nagle's algorithm holds a small send back until the one before is
+            // acknowledged, and the peer may delay that by 40 ms. We send whole answers: waiting gains nothing.
             set(IPPROTO_TCP, TCP_NODELAY, 1);
             check("bind " + name, bind(listener.get(), a->ai_addr, a->ai_addrlen));
             check("listen " + name, listen(listener.get(), SOMAXCONN));
@@ -173,8 +179,8 @@ inline bool later(int error) {
     return error == EAGAIN || error == EINTR || is_shortage(error);
 }
 
-/// Tells a client that there is no room for it, and closes. What it has already sent is read first:
-/// close(2) with unread data is a reset, and a reset may overtake the message (RFC 2525, 2.17).
+/// Tells a client that there is no room for it, and closes, after reading what it has already sent (64 KiB at
+/// most): close(2) with unread data is a reset, and a reset may overtake the message (RFC 2525, 2.17).
 inline void refuse(const Fd client, std::string_view message) {
     send(client.get(), message.data(), message.size(), MSG_DONTWAIT);
     shutdown(client.get(), SHUT_WR);
@@ -190,7 +196,8 @@ inline void refuse(const Fd client, std::string_view message) {
 class Rest {
   public:
     /// After accept failed with `error`. A shortage starts a rest and is said once, until the backlog has been
-    /// emptied (EAGAIN). Any other error cost at most that one connection (ECONNABORTED, accept(2) NOTES).
+    /// emptied (EAGAIN; a blocking accept never says that, and there it is said once for all). Any other error cost at
+    /// most that one connection (ECONNABORTED, accept(2) NOTES).
     void accept_failed(int error) {
         if (error == EAGAIN) said_ = false;
         if (!is_shortage(error)) return;
@@ -217,9 +224,9 @@ class Rest {
 
 // ---- The end ------------------------------------------------------------------------------------------------
 
-/// A descriptor that turns readable at SIGINT or SIGTERM: the self-pipe trick (TLPI 63.5.2). A flag alone
-/// would be missed by a signal that comes between the look at it and poll; pselect's and ppoll's masks
-/// are not looked at while descriptors stay ready. Call it once. Throws std::system_error.
+/// A descriptor that turns readable at SIGINT or SIGTERM: the self-pipe trick (TLPI 63.5.2). A flag alone is not
+/// enough: a signal between the look at it and poll leaves poll asleep. Nor does ppoll help while descriptors
+/// stay ready: it then returns without letting the blocked signal in. Call it once. Throws std::system_error.
 inline Fd stop_pipe() {
     static volatile std::sig_atomic_t write_end = -1;
     int ends[2];
