@@ -15,6 +15,7 @@ COMPILE   = $(CXX) $(HOUSE) $(CPPFLAGS) $(CXXFLAGS) $(LDFLAGS)
 SOURCES  := $(wildcard tcp/*.cpp echo/*.cpp broadcast/*.cpp unix_domain/*.cpp ntp/*.cpp)
 PROGRAMS := $(SOURCES:%.cpp=build/%)
 UNIT     := $(patsubst %.cpp,build/%.o,$(wildcard tests/unit/*.cpp))
+BENCH_TOOLS := $(patsubst %.cpp,build/%,$(wildcard tests/bench/*.cpp))
 # Catch2 3 is a library; Catch2 2, which Debian 12 packages, is a header.
 CATCH     = $(if $(wildcard /usr/include/catch2/catch_all.hpp /usr/local/include/catch2/catch_all.hpp),-lCatch2Main -lCatch2)
 # The first Python 3 that has pytest.
@@ -22,7 +23,7 @@ PYTHON   ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import pytest'
 FORMATTED = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp')
 
 .DEFAULT_GOAL := all
-.PHONY: all run test unit blackbox lint format clean help
+.PHONY: all run test unit blackbox bench lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -42,6 +43,12 @@ unit: build/tests/unit/all  ## the unit tests
 blackbox: all  ## the black-box tests
 	$(PYTHON) -m pytest -q -p no:cacheprovider --durations=5 $(or $(ONLY),tests)
 
+# BENCH=echo: the rows that start so. BENCH=charts: draws the charts of the notes again.
+bench:  ## every claim of speed, against its peer in the same run
+	@tests/install libasio-dev socat python3-matplotlib
+	@$(MAKE) all $(BENCH_TOOLS)
+	/usr/bin/python3 tests/bench/bench.py $(BENCH)
+
 lint:  ## format, warnings under both compilers, clang-tidy, shellcheck
 	clang-format --dry-run -Werror $(FORMATTED)
 	@for cxx in g++ clang++; do for source in $(SOURCES); do \
@@ -59,7 +66,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 # One source file, one program.
-$(PROGRAMS): build/%: %.cpp build/flags
+$(PROGRAMS) $(BENCH_TOOLS): build/%: %.cpp build/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -o $@ $<
 
@@ -76,4 +83,4 @@ build/flags: FORCE
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
 FORCE:
 
--include $(PROGRAMS:=.d) $(UNIT:.o=.d)
+-include $(addsuffix .d,$(PROGRAMS) $(BENCH_TOOLS)) $(UNIT:.o=.d)

@@ -107,7 +107,7 @@ def run(wanted):
         pairs = f"{min(r['pairs']):.2f}-{max(r['pairs']):.2f}"
         print(f"| {r['name']} | {r['ours']:,.4g} | {r['peer']:,.4g} | {r['ratio']:.2f} | {pairs} | {r['goal']}{met} |")
     (BUILD / "bench").mkdir(exist_ok=True)
-    (BUILD / "bench" / f"{wanted or 'all'}.json").write_text(json.dumps(results, indent=1))
+    (BUILD / "bench" / f"{re.sub('[^a-z]+', '-', wanted) or 'all'}.json").write_text(json.dumps(results, indent=1))
 
 
 # ---- The charts
