@@ -20,7 +20,7 @@ BENCH_TOOLS := $(patsubst %.cpp,build/%,$(wildcard tests/bench/*.cpp))
 CATCH     = $(if $(wildcard /usr/include/catch2/catch_all.hpp /usr/local/include/catch2/catch_all.hpp),-lCatch2Main -lCatch2)
 # The first Python 3 that has pytest.
 PYTHON   ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import pytest' 2>/dev/null && echo $$p && break; done)
-FORMATTED = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp')
+FORMATTED = $(wildcard *.hpp */*.hpp */*.cpp tests/*/*.hpp tests/*/*.cpp)
 
 .DEFAULT_GOAL := all
 .PHONY: all run test unit blackbox bench lint format clean help

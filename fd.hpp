@@ -4,6 +4,7 @@
 // A call that fails returns -1 and sets errno. `check` turns that into an exception that names the call.
 #pragma once
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -47,6 +48,13 @@ class Fd {
   private:
     int fd_ = -1;
 };
+
+/// Puts /dev/null where a standard descriptor was closed (`<&-`, `2>&-`). A socket would else take that number, the
+/// lowest free one, and what we log would be sent to a client. To be called before anything is opened.
+inline void open_standard_descriptors() {
+    for (int fd = 0; fd <= 2; ++fd)
+        if (fcntl(fd, F_GETFD) == -1) (void)open("/dev/null", O_RDWR);  // the lowest free one: fd
+}
 
 /// Returns `result` as it came, unless it is -1: then throws std::system_error, whose what() is
 /// "CALL: the text of errno". `call` names the attempt, with its object: "bind 127.0.0.1:9090".

@@ -32,7 +32,7 @@ struct Client {
 };
 
 /// A ready client's turn, as in echo/poll: at most one recv and one send. False when the conversation is over.
-bool take_turn(Client& client, std::string& answer) {
+bool take_turn(Client& client, std::string& answer) try {
     client.spoke = true;
     std::string_view owed = client.unsent;
     if (owed.empty()) {
@@ -49,6 +49,8 @@ bool take_turn(Client& client, std::string& answer) {
     if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));
     std::string{owed}.swap(client.unsent);
     return true;
+} catch (const std::bad_alloc&) {
+    return false;  // no memory for what it does not read: it goes, the others stay
 }
 
 class Loop {
@@ -63,7 +65,7 @@ class Loop {
             const int rest = rest_.timeout();
             polled_[1].fd = rest == -1 ? listener_.get() : -1;  // poll skips a negative descriptor
             const int ready = poll(polled_.data(), polled_.size(), rest == -1 ? 1000 : rest);
-            if (ready == -1 && !tcp::later(errno)) check("poll", ready);
+            if (ready == -1 && errno != EINTR && poll(polled_.data(), 1, 100) == 1) return;  // as in echo/poll
             if (ready > 0) {
                 if (polled_[0].revents != 0) return;
                 for (std::size_t i = clients_.size(); i-- > 0;)
@@ -106,8 +108,11 @@ class Loop {
     }
 
     void accept_all() {
-        while (Fd fd{accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK)}) add(Client{std::move(fd)});
-        rest_.accept_failed(errno);
+        for (int i = 0; i < SOMAXCONN; ++i) {
+            Fd fd{accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK)};
+            if (!fd) return rest_.accept_failed(errno);
+            add(Client{std::move(fd)});
+        }
     }
 
     /// Their turn is now.
@@ -138,8 +143,8 @@ class Loop {
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("echo/generations", argc, argv);
     std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
-    const Fd stop = tcp::stop_pipe();
     const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
+    const Fd stop = tcp::stop_pipe();
     tcp::log("listening on " + tcp::local_address(listener));
     Loop{listener, stop}.run();
 } catch (const std::exception& error) {

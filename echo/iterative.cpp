@@ -65,6 +65,8 @@ Fd listen_on(const char* host, const char* port) {
     // After a restart, old connections in TIME_WAIT hold the port for a minute; this lets us bind all the same.
     const int on = 1;
     check("setsockopt", setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
+    // What accept returns inherits it: a byte sent as urgent is a byte of the stream like any other (RFC 6093).
+    check("setsockopt", setsockopt(listener.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof on));
     // `-b ::` takes IPv4 too, whatever the system's default (ipv6(7)).
     const int off = 0;
     if (address->ai_family == AF_INET6)
@@ -111,14 +113,16 @@ void converse(const Fd& client) {
 int main(int argc, char* argv[]) try {
     const char* host = "127.0.0.1";  // nobody but this machine gets in, unless -b says so
     const char* port = "9090";
+    open_standard_descriptors();
     const option long_options[] = {{"help", no_argument, nullptr, 'h'}, {}};
     opterr = 0;  // the messages are ours
     for (int letter = 0; (letter = getopt_long(argc, argv, ":b:h", long_options, nullptr)) != -1;) {
         if (letter == 'h') return std::cout << usage, 0;
         if (letter == ':') bad_usage("-b wants an address");
-        if (letter == '?')
-            bad_usage(optopt != 0 ? std::string{"unknown option -"} + static_cast<char>(optopt)
-                                  : std::string{"unknown option "} + argv[optind - 1]);
+        const std::string word = argv[optind - 1];
+        if (letter == '?')  // as typed, or one letter of a group: -xz
+            bad_usage("unknown option " +
+                      (word.starts_with("--") ? word : std::string{'-', static_cast<char>(optopt)}));
         host = optarg;
     }
     if (argc - optind > 1) bad_usage("too many arguments");

@@ -32,7 +32,7 @@ struct Client {
 /// A ready client's turn: at most one recv and one send, so that nobody waits long for anybody.
 /// `answer` is scratch: a client owns memory only for what its socket did not take. False when the conversation is
 /// over.
-bool take_turn(Client& client, std::string& answer) {
+bool take_turn(Client& client, std::string& answer) try {
     std::string_view owed = client.unsent;
     if (owed.empty()) {
         char bytes[16 * 1024];  // the answer, 22 times as long at worst, is what one client can make us keep
@@ -49,12 +49,17 @@ bool take_turn(Client& client, std::string& answer) {
     if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));
     std::string{owed}.swap(client.unsent);  // no assignment: owed may look into unsent, and the swap frees its memory
     return true;
+} catch (const std::bad_alloc&) {
+    return false;  // no memory for what it does not read: it goes, the others stay
 }
 
-/// Takes everybody who waits in the backlog: until EAGAIN. After any other error the next turn tries again.
+/// Takes everybody who waits: until EAGAIN, or as many as a backlog can hold, since in a flood of connections there is
+/// always one more, and the clients we have wait for their turn. After any other error the next turn tries again.
 void accept_all(const Fd& listener, std::vector<Client>& clients, tcp::Rest& rest, std::string& answer) {
     // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
-    while (Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)}) {
+    for (int i = 0; i < SOMAXCONN; ++i) {
+        Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
+        if (!fd) return rest.accept_failed(errno);
         if (fd.get() >= FD_SETSIZE) {
             tcp::refuse(std::move(fd), full);
             continue;
@@ -62,7 +67,6 @@ void accept_all(const Fd& listener, std::vector<Client>& clients, tcp::Rest& res
         Client client{std::move(fd)};  // owed the greeting
         if (take_turn(client, answer)) clients.push_back(std::move(client));
     }
-    rest.accept_failed(errno);
 }
 
 void serve(const Fd& listener, const Fd& stop) {
@@ -106,8 +110,8 @@ void serve(const Fd& listener, const Fd& stop) {
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("echo/select", argc, argv);
     std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, and not our death
-    const Fd stop = tcp::stop_pipe();
     const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
+    const Fd stop = tcp::stop_pipe();
     if (std::max(stop.get(), listener.get()) >= FD_SETSIZE) throw std::runtime_error{"no descriptor below FD_SETSIZE"};
     tcp::log("listening on " + tcp::local_address(listener));
     serve(listener, stop);

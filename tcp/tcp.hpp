@@ -59,10 +59,12 @@ struct Where {
 
 /// The option that getopt_long(3) has just returned '?' for, as it was typed.
 inline std::string unknown_option(char* const argv[]) {
-    return optopt != 0 ? std::string{'-', static_cast<char>(optopt)} : argv[optind - 1];
+    const std::string word = argv[optind - 1];
+    return word.starts_with("--") ? word : std::string{'-', static_cast<char>(optopt)};  // one of a group: -xz
 }
 
-/// Reads `PROGRAM [-b ADDR] [PORT]`. Ends the program itself on -h (status 0) and on bad usage (status 2).
+/// Reads `PROGRAM [-b ADDR] [PORT]`, and sees to the standard descriptors before any other is opened. Ends the program
+/// itself on -h (status 0) and on bad usage (status 2).
 inline Where server_arguments(const std::string& program, int argc, char* argv[]) {
     const std::string usage = "usage: " + program +
                               " [-b ADDR] [PORT]\n"
@@ -71,6 +73,7 @@ inline Where server_arguments(const std::string& program, int argc, char* argv[]
                               "  -h, --help  this text";
     const option long_options[] = {{"help", no_argument, nullptr, 'h'}, {}};
     Where where;
+    open_standard_descriptors();
     opterr = 0;  // the messages are ours
     for (int letter = 0; (letter = getopt_long(argc, argv, ":b:h", long_options, nullptr)) != -1;) {
         if (letter == 'h') {
@@ -145,6 +148,8 @@ inline Fd passive_open(const Where& where, int type_flags = 0) {
             // Accepted sockets inherit it. Nagle's algorithm holds a small send back until the one before is
             // acknowledged, and the peer may delay that by 40 ms. We send whole answers: waiting gains nothing.
             set(IPPROTO_TCP, TCP_NODELAY, 1);
+            // Inherited too: a byte sent as urgent is a byte of the stream like any other (RFC 6093).
+            set(SOL_SOCKET, SO_OOBINLINE, 1);
             check("bind " + name, bind(listener.get(), a->ai_addr, a->ai_addrlen));
             check("listen " + name, listen(listener.get(), SOMAXCONN));
             return listener;
