@@ -1,0 +1,465 @@
+"""unix_domain/stream_server and stream_client: the echo protocol over a path."""
+
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+from harness import (
+    PATIENCE,
+    Program,
+    binary,
+    eventually,
+    needs_plain_build,
+    peer,
+    receive,
+    receive_all,
+    receive_until,
+    run,
+    strace,
+)
+from unix_sockets import NOBODY, as_nobody, bound, dial, is_listening, place  # noqa: F401
+
+SERVER, CLIENT = "unix_domain/stream_server", "unix_domain/stream_client"
+GREETING = "Le serveur écoute.\n".encode()
+PREFIX = "le serveur répond : ".encode()
+
+
+@pytest.fixture
+def server(start, place):
+    """A server at place/s."""
+    return start(SERVER, place / "s")
+
+
+def greeted(path):
+    """A connection whose greeting has been read."""
+    client = dial(path)
+    assert receive(client, len(GREETING)) == GREETING
+    return client
+
+
+def answers(path, question):
+    """All that the server says to one who sends `question` and half-closes."""
+    with dial(path) as client:
+        sender = threading.Thread(target=lambda: (client.sendall(question), client.shutdown(socket.SHUT_WR)))
+        sender.start()
+        said = receive_all(client)
+        sender.join()
+    assert said.startswith(GREETING)
+    return said[len(GREETING) :]
+
+
+def echo(lines):
+    return b"".join(PREFIX + line for line in lines.splitlines(keepends=True))
+
+
+# ---- The server --------------------------------------------------------------------------------------------
+
+
+def test_a_line_is_answered(server, place):
+    with greeted(place / "s") as client:
+        client.sendall(b"salut\n")
+        assert receive_until(client, b"\n") == PREFIX + b"salut\n"
+
+
+@pytest.mark.parametrize("lines", [b"", b"\n", b"a\nb", b"a\r\n\0\n\\n\n\xff\xfe\n  x \n", b"x" * 70000 + b"\n"])
+def test_every_byte_is_passed_through_and_all_is_said_after_a_half_close(server, place, lines):
+    assert answers(place / "s", lines) == b"".join(PREFIX + x for x in re.findall(rb"[^\n]*\n|[^\n]+", lines))
+
+
+def test_byte_by_byte(server, place):
+    with greeted(place / "s") as client:
+        for byte in "été\n".encode():
+            client.sendall(bytes([byte]))
+        assert receive_until(client, b"\n") == PREFIX + "été\n".encode()
+
+
+def test_a_thousand_lines_in_one_send(server, place):
+    lines = b"".join(b"%d\n" % i for i in range(1000))
+    assert answers(place / "s", lines) == echo(lines)
+
+
+def test_a_line_of_50_mb(server, place):
+    line = os.urandom(1 << 20).replace(b"\n", b" ") * 50
+    assert answers(place / "s", line + b"\n") == PREFIX + line + b"\n"
+
+
+def test_what_is_owed_is_delivered_to_one_who_half_closes_first_and_reads_later(server, place):
+    lines = b"\n" * 16000  # the answers are 22 times as many bytes: more than the socket holds
+    with dial(place / "s") as client:
+        client.sendall(lines)
+        client.shutdown(socket.SHUT_WR)
+        with greeted(place / "s") as other:  # the server has seen to the first before it greets the second
+            other.sendall(b"x\n")
+            receive_until(other, b"\n")
+        assert receive_all(client) == GREETING + PREFIX.join([b"", *[b"\n"] * 16000])
+
+
+def test_a_client_that_never_reads_costs_little_and_delays_nobody(server, place):
+    needs_plain_build(SERVER)
+    before = server.rss()
+    with greeted(place / "s") as deaf:
+        deaf.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                deaf.send(b"\n" * 65536)
+        with greeted(place / "s") as client:
+            for _ in range(100):
+                client.sendall(b"x\n")
+                assert receive_until(client, b"\n") == PREFIX + b"x\n"
+        assert server.rss() < before + (4 << 20)
+        spent = server.cpu()
+        time.sleep(0.5)  # the measure is of a time
+        assert server.cpu() < spent + 0.05  # it does not spin on the one that is stuck
+
+
+def test_silent_clients_keep_nobody_waiting(server, place):
+    silent = [greeted(place / "s") for _ in range(100)]
+    assert answers(place / "s", b"x\n") == PREFIX + b"x\n"
+    for client in silent:
+        client.close()
+
+
+def test_a_client_that_leaves_in_mid_line_ends_nothing(server, place):
+    for _ in range(50):
+        client = dial(place / "s")
+        client.sendall(b"half a li")
+        client.close()  # the greeting unread: a reset
+    assert answers(place / "s", b"x\n") == PREFIX + b"x\n"
+
+
+def test_no_descriptor_is_left_after_a_thousand_clients(server, place):
+    before = server.descriptors()
+    for _ in range(1000):
+        dial(place / "s").close()
+    eventually(lambda: server.descriptors() == before)
+    assert answers(place / "s", b"x\n") == PREFIX + b"x\n"
+
+
+def test_thousands_of_clients_at_once(server, place):
+    clients = [greeted(place / "s") for _ in range(3000)]
+    for i, client in enumerate(clients):
+        client.sendall(b"%d\n" % i)
+    for i, client in enumerate(clients):
+        assert receive_until(client, b"\n") == PREFIX + b"%d\n" % i
+        client.close()
+
+
+def test_short_of_descriptors_it_rests_and_resumes(start, place):
+    server = start(SERVER, place / "s", nofile=40)
+    clients = [dial(place / "s") for _ in range(60)]
+    server.logged("accept: Too many open files, resting")
+    served = clients[0]
+    assert receive(served, len(GREETING)) == GREETING
+    served.sendall(b"x\n")
+    assert receive_until(served, b"\n") == PREFIX + b"x\n"
+    last = clients[-1]
+    for client in clients[:-1]:
+        client.close()
+    assert receive(last, len(GREETING)) == GREETING
+    assert sum("resting" in line for line in server.log) == 1
+
+
+def test_short_of_descriptors_it_does_not_spin(start, place):
+    needs_plain_build(SERVER)
+    server = start(SERVER, place / "s", nofile=40)
+    clients = [dial(place / "s") for _ in range(60)]
+    server.logged("resting")
+    before, since = server.cpu(), time.monotonic()
+    time.sleep(1)  # the measure is of a time
+    assert server.cpu() - before < 0.05 * (time.monotonic() - since)
+    for client in clients:
+        client.close()
+
+
+def test_who_called_is_logged(server, place):
+    greeted(place / "s").close()
+    assert server.logged("client") == f"client pid {os.getpid()}, uid {os.getuid()}, gid {os.getgid()}"
+
+
+def test_a_second_user_whom_the_mode_lets_in_is_logged_as_such(server, place):
+    os.chmod(place / "s", 0o666)
+    ended = as_nobody(CLIENT, place / "s", reachable=place, input="salut\n")
+    assert ended.stdout.encode() == GREETING + PREFIX + b"salut\n"
+    assert re.fullmatch(rf"client pid \d+, uid {NOBODY}, gid {NOBODY}", server.logged("client"))
+
+
+def test_descriptors_that_nobody_asked_for_are_closed(server, place):
+    before = server.descriptors()
+    with greeted(place / "s") as client:
+        for _ in range(10):
+            socket.send_fds(client, [b"x\n"], [0, 1, 2])
+            assert receive_until(client, b"\n") == PREFIX + b"x\n"
+        assert server.descriptors() == before + 1
+
+
+FAULTS = [
+    ("accept4", f"accept4:error={error}:when={when}")
+    for error in ("EINTR", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM", "EPROTO")
+    for when in (1, 2)
+]
+FAULTS += [("recvfrom", f"recvfrom:error={error}:when=1") for error in ("EINTR", "EAGAIN", "ENOMEM", "ECONNRESET")]
+FAULTS += [("sendto", f"sendto:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOBUFS", "EPIPE", "ECONNRESET")]
+FAULTS += [("poll,ppoll", f"poll,ppoll:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOMEM")]
+FAULTS += [("getsockopt", "getsockopt:error=ENOBUFS:when=1"), ("write", "write:error=EPIPE:when=2")]
+
+
+@pytest.mark.parametrize("calls, injection", FAULTS, ids=lambda x: x)
+def test_a_fault_ends_at_most_one_connection(start, place, calls, injection):
+    start(SERVER, place / "s", under=strace(calls, injection))
+    ends_connection = re.search("ECONNRESET|EPIPE", injection) and not injection.startswith("write")
+    with dial(place / "s") as client:
+        client.sendall(b"un\n")
+        client.shutdown(socket.SHUT_WR)
+        try:
+            said = receive_all(client)
+        except ConnectionResetError:
+            said = None
+        assert ends_connection or said == GREETING + PREFIX + b"un\n"
+    assert answers(place / "s", b"deux\n") == PREFIX + b"deux\n"
+
+
+def test_it_ends_at_once_with_clients_of_every_kind(server, place):
+    silent = greeted(place / "s")
+    deaf = greeted(place / "s")
+    deaf.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            deaf.send(b"\n" * 65536)
+    server.stop()
+    assert not (place / "s").exists()
+    assert silent.recv(1) == b""
+
+
+@pytest.mark.parametrize("command", ["nc -N -U {}", "socat -t30 - UNIX-CONNECT:{}", "ncat -U {}"])
+def test_real_clients_hold_the_conversation(server, place, command):
+    words = command.format(place / "s").split()
+    peer(words[0])
+    said = subprocess.run(words, input=b"salut\n\nfin", capture_output=True, timeout=PATIENCE).stdout
+    assert said == GREETING + echo(b"salut\n\nfin")
+
+
+# ---- The client --------------------------------------------------------------------------------------------
+
+
+def talk(place, *words, **options):
+    """Starts the client with pipes for its standard three."""
+    return subprocess.Popen(
+        [binary(CLIENT), place / "s", *words],
+        stdin=options.pop("stdin", subprocess.PIPE),
+        stdout=options.pop("stdout", subprocess.PIPE),
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def ended_well(client):
+    assert client.wait(PATIENCE) == 0
+    assert client.stderr.read() == b""
+
+
+def test_the_client_holds_the_conversation_line_by_line(server, place):
+    client = talk(place)
+    assert client.stdout.readline() == GREETING
+    for line in (b"un\n", b"\n", b"d\0ux\n"):
+        client.stdin.write(line)
+        client.stdin.flush()
+        assert client.stdout.readline() == PREFIX + line
+    client.stdin.close()
+    ended_well(client)
+
+
+def test_the_client_half_closes_and_waits_for_the_rest(place):
+    with bound(place / "s") as server:
+        server.listen()
+        client = talk(place, stdin=subprocess.DEVNULL)
+        with server.accept()[0] as connection:
+            assert receive_all(connection) == b""
+            connection.sendall(b"still here")
+        assert client.stdout.read() == b"still here"
+        ended_well(client)
+
+
+def test_the_client_goes_on_sending_to_a_server_that_has_half_closed(place):
+    with bound(place / "s") as server:
+        server.listen()
+        client = talk(place)
+        with server.accept()[0] as connection:
+            connection.shutdown(socket.SHUT_WR)
+            client.stdin.write(b"a line\n")
+            client.stdin.flush()
+            assert receive_until(connection, b"\n") == b"a line\n"
+            client.stdin.close()
+            assert receive_all(connection) == b""
+        ended_well(client)
+
+
+def test_the_client_ends_when_the_server_closes_while_the_user_says_nothing(place):
+    with bound(place / "s") as server:
+        server.listen()
+        client = talk(place)
+        with server.accept()[0] as connection:
+            connection.sendall(b"bye\n")
+        assert client.stdout.read() == b"bye\n"
+        ended_well(client)
+
+
+def test_the_client_says_when_the_server_left_before_it_had_read_all(place):
+    with bound(place / "s") as server:
+        server.listen()
+        client = talk(place, stdin=open("/dev/zero", "rb"))
+        with server.accept()[0] as connection:
+            connection.sendall(b"last words\n")
+            receive(connection, 1)
+        assert client.stdout.read() == b"last words\n"
+        assert client.wait(PATIENCE) == 1
+        assert re.fullmatch(rb"unix_domain/stream_client: .*\n", client.stderr.read())
+
+
+@pytest.mark.parametrize("size", [0, 1, 50_000_000])
+def test_a_file_as_standard_input_both_ways_at_once(place, size):
+    """The server sends back what it gets; the client's two directions go on at the same time."""
+    sent = place / "sent"
+    with open(sent, "wb") as file:
+        for _ in range(size // 1000000):
+            file.write(os.urandom(1000000))
+        file.write(os.urandom(size % 1000000))
+    with bound(place / "s") as server:
+        server.listen()
+        client = talk(place, stdin=open(sent, "rb"), stdout=open(place / "got", "wb"))
+        with server.accept()[0] as connection:
+            while piece := connection.recv(1 << 20):
+                connection.sendall(piece)
+            connection.shutdown(socket.SHUT_WR)
+        ended_well(client)
+    assert subprocess.run(["cmp", sent, place / "got"]).returncode == 0
+
+
+def test_the_client_reads_on_from_standard_input_while_nobody_reads_its_output(place):
+    """With a full pipe as standard output, a write of more than poll has promised would stop both directions."""
+    with bound(place / "s") as server:
+        server.listen()
+        client = talk(place)
+        with server.accept()[0] as connection:
+            connection.settimeout(None)
+            connection.setblocking(False)
+            idle = 0
+            while idle < 20:  # as much as it takes, until it has taken none for a while
+                try:
+                    connection.send(b"x" * 65536)
+                    idle = 0
+                except BlockingIOError:
+                    idle += 1
+                    time.sleep(0.01)
+            connection.settimeout(PATIENCE)
+            client.stdin.write(b"a line\n")
+            client.stdin.flush()
+            assert receive_until(connection, b"\n") == b"a line\n"
+        client.kill()
+        client.wait()
+
+
+def test_a_closed_standard_output_ends_the_client_quietly(server, place):
+    client = talk(place)
+    assert client.stdout.readline() == GREETING
+    client.stdout.close()
+    ended_well(client)  # even while the user says nothing
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_a_standard_descriptor_that_was_never_open_is_like_dev_null(server, place, closed):
+    ended = subprocess.run(
+        ["bash", "-c", f"echo salut | {binary(CLIENT)} {place}/s {closed}"],
+        capture_output=True,
+        timeout=PATIENCE,
+    )
+    assert ended.returncode == 0
+    assert ended.stdout == (b"" if ">&- " in closed + " " else GREETING)
+    assert server.logged("client")
+
+
+def test_the_client_leaves_the_flags_of_the_standard_descriptors_alone(server, place):
+    ended = subprocess.run(
+        ["bash", "-c", f"{binary(CLIENT)} {place}/s >/dev/null; grep flags /proc/self/fdinfo/0"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE,
+        text=True,
+    )
+    assert int(ended.stdout.split()[1], 8) & os.O_NONBLOCK == 0
+
+
+@pytest.mark.parametrize(
+    "path, reason",
+    [
+        ("absent", "No such file or directory"),
+        ("file", "Connection refused"),
+        ("dead", "Connection refused"),
+        ("datagram", "Protocol wrong type for socket"),
+        ("x" * 200, "too long for a socket"),
+    ],
+)
+def test_no_server_there_is_one_line(place, path, reason):
+    (place / "file").write_text("")
+    bound(place / "dead").close()
+    with bound(place / "datagram", socket.SOCK_DGRAM):
+        ended = run(CLIENT, place / path, stdin=subprocess.DEVNULL)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("unix_domain/stream_client: ") and reason in line
+
+
+@pytest.mark.parametrize("standard", ["stdin", "stdout"])
+def test_a_standard_descriptor_that_fails_is_one_line(server, place, standard):
+    stuck = {"stdin": {"stdin": os.open("/", os.O_RDONLY)}, "stdout": {"stdout": os.open("/dev/full", os.O_WRONLY)}}
+    client = talk(place, **stuck[standard])
+    assert client.wait(PATIENCE) == 1
+    reason = {"stdin": b"read: Is a directory", "stdout": b"write: No space left on device"}[standard]
+    assert client.stderr.read() == b"unix_domain/stream_client: " + reason + b"\n"
+
+
+@pytest.mark.parametrize(
+    "calls, injection",
+    [
+        (call, f"{call}:error={error}:when={when}")
+        for call, errors in [
+            ("read", ["EINTR", "EAGAIN"]),
+            ("recvfrom", ["EINTR", "EAGAIN", "ENOMEM"]),
+            ("sendto", ["EINTR", "EAGAIN", "ENOBUFS"]),
+            ("write", ["EINTR", "EAGAIN"]),
+            ("poll", ["EINTR", "ENOMEM"]),
+        ]
+        for error in errors
+        for when in (1, 2)
+    ],
+    ids=lambda x: x,
+)
+def test_a_fault_that_passes_costs_the_client_nothing(server, place, calls, injection):
+    (place / "in").write_bytes(b"un\ndeux\n")
+    under = strace(calls, injection) + (["-P", place / "in"] if calls == "read" else [])  # not the loader's reads
+    program = Program(CLIENT, place / "s", under=under, stdin=open(place / "in", "rb"), stdout=subprocess.PIPE)
+    assert program.process.stdout.read() == GREETING + echo(b"un\ndeux\n")
+    assert program.wait() == 0, program.log
+
+
+@pytest.mark.parametrize("command", ["nc -l -U {}", "socat UNIX-LISTEN:{} -"])
+def test_the_client_talks_to_real_servers(place, command):
+    words = command.format(place / "s").split()
+    peer(words[0])
+    server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    eventually(lambda: is_listening(place / "s"))
+    client = talk(place)
+    client.stdin.write(b"question\n")
+    client.stdin.flush()
+    assert server.stdout.readline() == b"question\n"
+    server.stdin.write(b"answer\n")
+    server.stdin.flush()
+    assert client.stdout.readline() == b"answer\n"
+    client.stdin.close()
+    server.stdin.close()
+    assert client.stdout.read() == b""
+    ended_well(client)
+    server.wait(PATIENCE)

@@ -1,0 +1,86 @@
+"""What the tests of unix_domain/ share: a directory to bind in, sockets, a second user."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from harness import PATIENCE, binary
+
+SERVERS = ["unix_domain/stream_server", "unix_domain/datagram_server", "unix_domain/fd_server"]
+NOBODY = 65534
+
+
+@pytest.fixture
+def place():
+    """A directory that anybody can enter. Not pytest's: its path may be too long for a socket, and is private."""
+    with tempfile.TemporaryDirectory(prefix="socklab-", dir="/tmp") as directory:
+        os.chmod(directory, 0o755)
+        yield Path(directory)
+
+
+def arguments(server, path):
+    """What to start `server` with, to have it at `path`."""
+    return [path, "."] if server.endswith("fd_server") else [path]
+
+
+def kind(server):
+    return socket.SOCK_DGRAM if "datagram" in server else socket.SOCK_STREAM
+
+
+def dial(path, type=socket.SOCK_STREAM):
+    """A socket connected to `path`, with a time limit on every call."""
+    client = socket.socket(socket.AF_UNIX, type)
+    client.settimeout(PATIENCE)
+    client.connect(str(path))
+    return client
+
+
+def bound(path, type=socket.SOCK_STREAM):
+    """A socket bound to `path`."""
+    server = socket.socket(socket.AF_UNIX, type)
+    server.settimeout(PATIENCE)
+    server.bind(str(path))
+    return server
+
+
+def is_listening(path):
+    """Whether somebody has not only bound `path` but listens there (__SO_ACCEPTCON, 0x10000, in the flags)."""
+    sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    return any(fields[-1] == str(path) and int(fields[3], 16) & 0x10000 for fields in sockets)
+
+
+def is_served(server, path):
+    """Whether `server` at `path` gives a right answer."""
+    if server.endswith("datagram_server"):
+        with bound("", socket.SOCK_DGRAM) as client:  # an address of the kernel's choice (autobind, unix(7))
+            client.sendto(b"salut", str(path))
+            return client.recv(100) == "le serveur répond : salut".encode()
+    with dial(path) as client:
+        if server.endswith("fd_server"):
+            client.sendall(b"absent\n")
+            return client.recv(100) == "erreur : absent : fichier introuvable\n".encode()
+        return client.recv(100) == "Le serveur écoute.\n".encode()
+
+
+def as_nobody(program, *args, reachable, **options):
+    """Runs a program to its end as a second user, from a copy in `reachable`: the checkout may be private."""
+    if os.geteuid() != 0:
+        pytest.skip("a second user takes root")
+    copy = Path(reachable) / Path(program).name
+    shutil.copy(binary(program), copy)
+    copy.chmod(0o755)
+    return subprocess.run(
+        [copy, *map(str, args)],
+        capture_output=True,
+        timeout=PATIENCE,
+        text=True,
+        cwd=reachable,
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=[],
+        **options,
+    )

@@ -1,0 +1,105 @@
+// unix_domain/stream_client: to a path what tcp/netcat is to a port: standard input at one end, the server at the
+// other.
+//
+//     build/unix_domain/stream_client /tmp/echo        talks to build/unix_domain/stream_server /tmp/echo
+//
+//     socket -> connect                AF_UNIX: the path, and no address of our own
+//     poll <--------------------+      both directions at once, each at its own pace
+//       up:   read -> send -----+      at the end of standard input a half-close: shutdown(SHUT_WR)
+//       down: recv -> write ----+      until the server closes; the program ends when both have
+//
+// Before this: unix_domain/stream_server, the other end. After it: unix_domain/datagram_client.
+#include <poll.h>
+
+#include <climits>
+
+#include "../fd.hpp"
+#include "../tcp/tcp.hpp"
+#include "path.hpp"
+
+namespace {
+
+/// One direction of the conversation.
+struct Flow {
+    bool open = true;
+    std::string bytes{};  ///< Taken and not yet passed on: while there are some, we take no more (backpressure).
+
+    [[nodiscard]] bool takes() const { return open && bytes.empty(); }
+
+    /// After the read or recv that returned `n`: 0 is the end of this direction.
+    void took(const char* call, const char* buffer, ssize_t n) {
+        if (n == -1 && !tcp::later(errno)) check(call, n);
+        if (n == 0) open = false;
+        if (n > 0) bytes.assign(buffer, static_cast<std::size_t>(n));
+    }
+
+    /// After the send or write that returned `n`. False when nobody is there to take any.
+    [[nodiscard]] bool passed(const char* call, ssize_t n) {
+        if (n == -1 && (errno == EPIPE || errno == ECONNRESET)) return false;
+        if (n == -1 && !tcp::later(errno)) check(call, n);
+        if (n > 0) bytes.erase(0, static_cast<std::size_t>(n));
+        return true;
+    }
+};
+
+/// Until both directions have ended. We do not make the two standard descriptors non-blocking: they are the shell's
+/// too, and would stay so after us. We only ask of them what poll has promised: to read what is there, and to write
+/// PIPE_BUF bytes. False when the server closed before it had taken all that we had for it.
+bool converse(const Fd& server) {
+    Flow up;
+    Flow down;
+    bool all_taken = true;
+    char buffer[16 * 1024];
+    while (up.open || down.open || !down.bytes.empty()) {
+        const auto wanted = static_cast<short>((down.takes() ? POLLIN : 0) | (up.bytes.empty() ? 0 : POLLOUT));
+        const bool listens = up.open || wanted != 0;  // poll skips a negative descriptor
+        pollfd polled[] = {{up.takes() ? STDIN_FILENO : -1, POLLIN, 0},
+                           {listens ? server.get() : -1, wanted, 0},
+                           {STDOUT_FILENO, down.bytes.empty() ? short{0} : short{POLLOUT}, 0}};
+        const int ready = poll(polled, 3, -1);
+        if (ready == -1 && !tcp::later(errno)) check("poll", ready);
+        if (ready <= 0) continue;
+        const short from_stdin = polled[0].revents;
+        const short from_server = polled[1].revents;
+        const short from_stdout = polled[2].revents;
+
+        if (from_stdin != 0) {
+            up.took("read", buffer, read(STDIN_FILENO, buffer, sizeof buffer));
+            if (!up.open) shutdown(server.get(), SHUT_WR);
+        }
+        if (!up.bytes.empty()) {
+            const ssize_t sent = send(server.get(), up.bytes.data(), up.bytes.size(), MSG_DONTWAIT);
+            if (!up.passed("send", sent)) {
+                up = {false};
+                all_taken = false;
+            }
+        }
+        // The server has closed altogether: nobody is there for the line that the user may still type.
+        if ((from_server & POLLHUP) != 0 && up.bytes.empty()) up.open = false;
+
+        if ((from_server & ~POLLOUT) != 0 && down.takes())
+            down.took("recv", buffer, recv(server.get(), buffer, sizeof buffer, MSG_DONTWAIT));
+        if ((from_stdout & ~POLLOUT) != 0) return true;  // nobody reads us any more: done, and no harm
+        if ((from_stdout & POLLOUT) != 0) {
+            const std::size_t size = std::min<std::size_t>(down.bytes.size(), PIPE_BUF);
+            if (!down.passed("write", write(STDOUT_FILENO, down.bytes.data(), size))) return true;
+        }
+    }
+    return all_taken;
+}
+
+}  // namespace
+
+int main(int argc, char* argv[]) try {
+    const std::string path = unix_domain::operands("unix_domain/stream_client", 1, "PATH", argc, argv)[0];
+    const sockaddr_un address = unix_domain::address_of(path);
+    std::signal(SIGPIPE, SIG_IGN);
+    unix_domain::open_standard_descriptors();
+
+    const Fd server{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
+    check("connect " + path, connect(server.get(), unix_domain::generic(address), sizeof address));
+    if (!converse(server)) throw std::runtime_error{path + ": closed before it had read everything"};
+} catch (const std::exception& error) {
+    tcp::log(std::string{"unix_domain/stream_client: "} + error.what());
+    return 1;
+}
