@@ -40,10 +40,10 @@ def dial(path, type=socket.SOCK_STREAM):
 
 
 def bound(path, type=socket.SOCK_STREAM):
-    """A socket bound to `path`."""
+    """A socket bound to `path`; bytes that start with a NUL are an abstract address."""
     server = socket.socket(socket.AF_UNIX, type)
     server.settimeout(PATIENCE)
-    server.bind(str(path))
+    server.bind(path if isinstance(path, bytes) else str(path))
     return server
 
 
