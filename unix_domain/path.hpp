@@ -19,7 +19,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -66,7 +65,8 @@ class SocketFile {
     /// Throws std::system_error when the directory cannot be locked (see turn_).
     explicit SocketFile(std::string path) : path_{std::move(path)} {
         if (!stands_dead()) return;
-        const std::string directory = std::filesystem::path{path_}.parent_path() / ".";
+        const auto slash = path_.rfind('/');
+        const std::string directory = slash == path_.npos ? "." : path_.substr(0, slash + 1);
         turn_ = Fd{check("open " + directory, open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC))};
         for (int tries = 100; flock(turn_.get(), LOCK_EX | LOCK_NB) == -1; --tries) {
             if (tries == 0 || (errno != EWOULDBLOCK && errno != EINTR)) check("flock " + directory, -1);

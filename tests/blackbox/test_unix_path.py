@@ -1,0 +1,305 @@
+"""The three servers of unix_domain/ and their path: made, refused, replaced, removed."""
+
+import fcntl
+import os
+import signal
+import socket
+import stat
+import subprocess
+
+import pytest
+from harness import Program, eventually, run, strace
+from unix_sockets import SERVERS, arguments, as_nobody, bound, dial, is_served, kind, place  # noqa: F401
+
+LONGEST = 107  # what sun_path holds, with a NUL after it
+
+each_server = pytest.mark.parametrize("server", SERVERS)
+
+
+def refused(server, path, **options):
+    """The one line that the server ends with when it cannot serve at `path`."""
+    ended = run(server, *arguments(server, path), **options)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    return line.removeprefix(server + ": ")
+
+
+def dead_socket(path, type):
+    bound(path, type).close()
+
+
+@each_server
+def test_it_says_where_it_listens_and_serves(start, place, server):
+    program = start(server, *arguments(server, place / "s"))
+    assert program.log == [f"listening on {place}/s"]
+    assert is_served(server, place / "s")
+
+
+@each_server
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
+def test_a_signal_removes_the_path(start, place, server, how):
+    program = start(server, *arguments(server, place / "s"))
+    assert (place / "s").is_socket()
+    program.stop(how)
+    assert list(place.iterdir()) == []
+
+
+@each_server
+def test_a_signal_in_the_moment_of_bind_removes_the_path(place, server):
+    program = Program(server, *arguments(server, place / "s"), under=strace("bind", "bind:signal=SIGTERM"))
+    assert program.wait() == 0
+    assert list(place.iterdir()) == []
+
+
+@each_server
+@pytest.mark.parametrize("call", ["listen", "poll"])
+def test_a_failure_after_bind_removes_the_path(place, server, call):
+    if call == "listen" and server.endswith("datagram_server"):
+        return  # it has nothing to listen for
+    program = Program(server, *arguments(server, place / "s"), under=strace(call, f"{call}:error=EINVAL"))
+    assert program.wait() == 1
+    assert list(place.iterdir()) == []
+
+
+@each_server
+def test_the_file_has_mode_0600_from_its_first_moment(place, server):
+    """Whatever the umask: looked at while strace holds the server back inside bind."""
+    program = Program(
+        server, *arguments(server, place / "s"), under=strace("bind", "bind:delay_exit=300000"), umask=0
+    )
+    first = eventually(lambda: os.stat(place / "s") if os.path.lexists(place / "s") else None)
+    assert stat.S_IMODE(first.st_mode) == 0o600
+    program.logged("listening on ")
+    assert stat.S_IMODE(os.stat(place / "s").st_mode) == 0o600
+    program.stop()
+
+
+@each_server
+@pytest.mark.parametrize("left", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=lambda kind: kind.name)
+def test_a_dead_socket_is_replaced(start, place, server, left):
+    dead_socket(place / "s", left)
+    start(server, *arguments(server, place / "s"))
+    assert is_served(server, place / "s")
+
+
+@each_server
+def test_the_socket_of_a_server_that_was_killed_is_replaced(start, place, server):
+    killed = Program(server, *arguments(server, place / "s"))
+    killed.logged("listening on ")
+    killed.process.kill()
+    killed.wait()
+    assert (place / "s").is_socket()
+    start(server, *arguments(server, place / "s"))
+    assert is_served(server, place / "s")
+
+
+@each_server
+@pytest.mark.parametrize("other", SERVERS)
+def test_a_live_server_is_refused_and_goes_on(start, place, server, other):
+    start(other, *arguments(other, place / "s"))
+    assert refused(server, place / "s") == f"bind {place}/s: Address already in use"
+    assert is_served(other, place / "s")
+
+
+@each_server
+def test_a_socket_that_is_bound_and_does_not_listen_yet_is_alive(place, server):
+    with bound(place / "s"):
+        assert refused(server, place / "s") == f"bind {place}/s: Address already in use"
+        assert (place / "s").is_socket()
+
+
+@each_server
+def test_a_server_whose_queue_is_full_is_alive(place, server):
+    with bound(place / "s", kind(server)) as live:
+        waiting = []
+        if kind(server) == socket.SOCK_STREAM:
+            live.listen(0)
+            waiting.append(dial(place / "s"))
+        else:
+            waiting.append(dial(place / "s", socket.SOCK_DGRAM))
+            waiting[0].setblocking(False)
+            with pytest.raises(BlockingIOError):
+                for _ in range(1000):
+                    waiting[0].send(b"x")
+        assert refused(server, place / "s") == f"bind {place}/s: Address already in use"
+        assert (place / "s").is_socket()
+
+
+def regular_file(path):
+    path.write_text("kept")
+
+
+def directory(path):
+    path.mkdir()
+
+
+def fifo(path):
+    os.mkfifo(path)
+
+
+def link_to_a_file(path):
+    path.with_name("target").write_text("kept")
+    path.symlink_to("target")
+
+
+def link_to_a_dead_socket(path):
+    dead_socket(path.with_name("target"), socket.SOCK_STREAM)
+    path.symlink_to("target")
+
+
+def link_to_nothing(path):
+    path.symlink_to("target")
+
+
+OBSTACLES = [regular_file, directory, fifo, link_to_a_file, link_to_a_dead_socket, link_to_nothing]
+
+
+@each_server
+@pytest.mark.parametrize("obstacle", OBSTACLES, ids=lambda make: make.__name__)
+def test_what_is_no_socket_is_neither_removed_nor_followed(place, server, obstacle):
+    obstacle(place / "s")
+    before = {entry: os.lstat(entry) for entry in place.iterdir()}
+    assert refused(server, place / "s") == f"bind {place}/s: Address already in use"
+    assert {entry: os.lstat(entry) for entry in place.iterdir()} == before
+
+
+@each_server
+def test_two_servers_at_once_on_a_dead_socket_are_one(place, server):
+    """Both find it dead: strace holds the first back, just before it removes it."""
+    dead_socket(place / "s", kind(server))
+    hold = strace("?unlink,unlinkat", "?unlink,unlinkat:delay_enter=500000:when=1")
+    slow = Program(server, *arguments(server, place / "s"), under=hold)
+    eventually(lambda: str(place) in open_files(slow))
+    both = [slow, Program(server, *arguments(server, place / "s"))]
+    eventually(lambda: any(p.process.poll() is not None for p in both))
+    (winner,) = [p for p in both if p.process.poll() is None]
+    (loser,) = [p for p in both if p is not winner]
+    assert loser.wait() == 1
+    assert loser.log == [f"{server}: bind {place}/s: Address already in use"]
+    winner.logged("listening on ")
+    assert is_served(server, place / "s")
+    winner.stop()
+    assert list(place.iterdir()) == []
+
+
+def open_files(program):
+    """What its descriptors are open on."""
+    return [os.readlink(entry) for entry in os.scandir(f"/proc/{program.pid}/fd")]
+
+
+@each_server
+def test_a_dead_socket_in_a_locked_directory_is_an_error_and_no_wait_for_ever(place, server):
+    dead_socket(place / "s", kind(server))
+    directory = os.open(place, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    assert refused(server, place / "s") == f"flock {place}/: Resource temporarily unavailable"
+    assert (place / "s").is_socket()
+    os.close(directory)
+
+
+@each_server
+def test_a_file_in_the_place_of_its_own_is_not_removed(start, place, server):
+    program = start(server, *arguments(server, place / "s"))
+    (place / "s").unlink()
+    (place / "s").write_text("kept")
+    program.stop()
+    assert (place / "s").read_text() == "kept"
+
+
+@each_server
+def test_another_server_in_its_place_is_not_removed(start, place, server):
+    first = start(server, *arguments(server, place / "s"))
+    (place / "s").unlink()
+    start(server, *arguments(server, place / "s"))
+    first.stop()
+    assert is_served(server, place / "s")
+
+
+@each_server
+def test_a_path_that_was_removed_ends_as_usual(start, place, server):
+    program = start(server, *arguments(server, place / "s"))
+    (place / "s").unlink()
+    program.stop()
+
+
+@each_server
+def test_the_longest_path_is_served(start, place, server):
+    path = place / ("x" * (LONGEST - len(str(place)) - 1))
+    start(server, *arguments(server, path))
+    assert is_served(server, path)
+
+
+@each_server
+def test_a_longer_path_is_an_error_and_never_cut(place, server):
+    path = place / ("x" * (LONGEST - len(str(place))))
+    assert refused(server, path) == f"{path}: too long for a socket: 108 bytes, at most 107"
+    assert list(place.iterdir()) == []
+
+
+@each_server
+@pytest.mark.parametrize("path", ["s", "./s", "a path with  blanks", "-s", "été\n2"], ids=repr)
+def test_relative_paths_and_odd_names(start, place, server, path):
+    words = ["--", path, *arguments(server, path)[1:]]
+    program = start(server, *words, cwd=place)
+    assert program.log == (f"listening on {path}").split("\n")
+    assert is_served(server, place / path)
+    program.stop()
+    assert list(place.iterdir()) == []
+
+
+@each_server
+@pytest.mark.parametrize("path", ["d/", "d/s/", "absent/s"])
+def test_a_path_that_can_be_no_socket(place, server, path):
+    (place / "d").mkdir()
+    dead_socket(place / "d" / "s", socket.SOCK_STREAM)
+    assert refused(server, place / path if not path.endswith("/") else f"{place}/{path}").startswith("bind ")
+    assert [entry.name for entry in (place / "d").iterdir()] == ["s"]
+
+
+@each_server
+def test_an_unwritable_directory_is_one_line(place, server):
+    ended = as_nobody(server, *arguments(server, place / "s"), reachable=place)
+    assert ended.returncode == 1
+    assert ended.stderr == f"{server}: bind {place}/s: Permission denied\n"
+
+
+@each_server
+def test_another_user_is_refused_by_the_mode_of_the_file(start, place, server):
+    start(server, *arguments(server, place / "s"))
+    client = server.replace("server", "client")
+    ended = as_nobody(client, place / "s", *["name"] * client.endswith("fd_client"), reachable=place)
+    assert ended.returncode == 1
+    assert ended.stderr == f"{client}: connect {place}/s: Permission denied\n"
+
+
+@pytest.mark.parametrize("program", [*SERVERS, *[server.replace("server", "client") for server in SERVERS]])
+class TestCommandLine:
+    def operands(self, program):
+        return ["/tmp/no/such", "name"] if "fd_" in program else ["/tmp/no/such"]
+
+    @pytest.mark.parametrize("word", ["-h", "--help"])
+    def test_help(self, program, word):
+        ended = run(program, word)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert ended.stdout.startswith(f"usage: {program} PATH")
+
+    def test_bad_usage(self, program):
+        operands = self.operands(program)
+        for words, wrong in [
+            ([], "too few arguments"),
+            (operands[:-1], "too few arguments"),
+            ([*operands, "more"], "too many arguments"),
+            (["-x", *operands], "unknown option -x"),
+            (["--path", *operands], "unknown option --path"),
+            (["", *operands[1:]], "empty argument"),
+        ]:
+            ended = run(program, *words)
+            assert (ended.returncode, ended.stdout) == (2, "")
+            assert ended.stderr.startswith(f"{program}: {wrong}\nusage: {program} PATH")
+
+    def test_nothing_there_is_one_line(self, program):
+        ended = run(program, *self.operands(program), stdin=subprocess.DEVNULL)
+        assert (ended.returncode, ended.stdout) == (1, "")
+        (line,) = ended.stderr.splitlines()
+        assert line.startswith(f"{program}: ") and line.endswith(": No such file or directory")

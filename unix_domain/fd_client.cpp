@@ -1,0 +1,101 @@
+// unix_domain/fd_client: asks for a file by its name, is handed its descriptor, and reads what it could not open.
+//
+//     build/unix_domain/fd_client /tmp/files NAME      asks build/unix_domain/fd_server /tmp/files DIR
+//
+//     socket -> connect
+//     send                  NAME and a newline
+//     recvmsg               a byte and a descriptor; or a line that says why not
+//     read -> write         from that descriptor, to its end
+//
+// Before this: unix_domain/fd_server, the other end. See also: UNP 15.7, TLPI 61.13.3, cmsg(3).
+#include <climits>
+#include <cstring>
+
+#include "../fd.hpp"
+#include "../tcp/tcp.hpp"
+#include "path.hpp"
+
+namespace {
+
+/// What one recvmsg brought.
+struct Answer {
+    std::string bytes{};
+    Fd file{};
+};
+
+/// Throws std::system_error.
+Answer receive(const Fd& server) {
+    char bytes[PATH_MAX];
+    iovec data{bytes, sizeof bytes};
+    // Room for the one descriptor that we want. A server may send more (up to 253, unix(7)): those without room are
+    // closed by the kernel, which says so by MSG_CTRUNC in msg_flags. But CMSG_SPACE rounds up, and on a 64-bit system
+    // there is room for two. What is delivered is ours to close: so all of it is taken, and the first kept.
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    ssize_t received = -1;
+    do {  // CLOEXEC from the first moment, as O_CLOEXEC does for open; macOS has fcntl(F_SETFD), afterwards
+        received = recvmsg(server.get(), &message, MSG_CMSG_CLOEXEC);
+    } while (received == -1 && errno == EINTR);
+    Answer answer{{bytes, static_cast<std::size_t>(check("recvmsg", received))}};
+
+    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+        for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= part->cmsg_len; at += sizeof(int)) {
+            int number = -1;
+            std::memcpy(&number, reinterpret_cast<const char*>(part) + at, sizeof number);
+            Fd file{number};
+            if (!answer.file) answer.file = std::move(file);
+        }
+    }
+    return answer;
+}
+
+/// Copies all of `file` to standard output. Throws std::system_error.
+void print(const Fd& file) {
+    char bytes[64 * 1024];
+    for (;;) {
+        const ssize_t got = read(file.get(), bytes, sizeof bytes);
+        if (got == -1 && errno == EINTR) continue;
+        if (check("read", got) == 0) return;
+        for (std::string_view rest{bytes, static_cast<std::size_t>(got)}; !rest.empty();) {
+            const ssize_t written = write(STDOUT_FILENO, rest.data(), rest.size());
+            if (written == -1 && errno == EINTR) continue;
+            if (written == -1 && errno == EPIPE) return;  // nobody reads us any more: done, and no harm
+            rest.remove_prefix(static_cast<std::size_t>(check("write", written)));
+        }
+    }
+}
+
+}  // namespace
+
+int main(int argc, char* argv[]) try {
+    const auto arguments = unix_domain::operands("unix_domain/fd_client", 2, "PATH NAME", argc, argv);
+    const std::string& path = arguments[0];
+    const std::string& name = arguments[1];
+    if (name.find('\n') != name.npos) throw std::runtime_error{"a name with a newline in it cannot be asked for"};
+    const sockaddr_un address = unix_domain::address_of(path);
+    std::signal(SIGPIPE, SIG_IGN);
+    unix_domain::open_standard_descriptors();
+
+    const Fd server{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
+    check("connect " + path, connect(server.get(), unix_domain::generic(address), sizeof address));
+    if (!tcp::send_all(server, name + '\n')) check("send", -1);
+    Answer answer = receive(server);
+    if (answer.file) {
+        print(answer.file);
+        return 0;
+    }
+    std::string no = answer.bytes;
+    while (!answer.bytes.empty() && no.find('\n') == no.npos && no.size() < std::size_t{3} * PATH_MAX) {
+        answer = receive(server);
+        no += answer.bytes;
+    }
+    throw std::runtime_error{no.empty() ? path + ": closed without an answer" : no.substr(0, no.find('\n'))};
+} catch (const std::exception& error) {
+    tcp::log(std::string{"unix_domain/fd_client: "} + error.what());
+    return 1;
+}
