@@ -13,8 +13,6 @@
 // Before this: unix_domain/stream_server. After it: unix_domain/fd_server. See also: unix_domain/path.hpp.
 #include <poll.h>
 
-#include <cstddef>
-
 #include "../echo/reply.hpp"
 #include "../fd.hpp"
 #include "../tcp/tcp.hpp"
@@ -37,11 +35,11 @@ void answer_one(const Fd& server, std::string& bytes) {
     // that tells, in msg_flags).
     const ssize_t received = recvfrom(server.get(), datagram, longest, MSG_DONTWAIT | MSG_TRUNC, address, &length);
     if (received == -1 || static_cast<std::size_t>(received) > longest) return;  // half an answer would be a false one
-    if (length <= offsetof(sockaddr_un, sun_path)) return;  // a socket that was never bound: no address to answer to
 
     // The length that came is the one to answer with: an abstract address has NULs in it, and no other end.
     // MSG_DONTWAIT: a client that does not read (EAGAIN: its queue is full) would stop us, and everybody behind it.
-    // It may also have gone (ECONNREFUSED, ENOENT), or keep others out of its directory (EACCES). Its answer is lost.
+    // It may also have gone (ECONNREFUSED, ENOENT), keep others out of its directory (EACCES), or have no address at
+    // all, having never bound (ENOTCONN). Whatever the reason, its answer is lost.
     const std::size_t size = Reply::prefix.size() + static_cast<std::size_t>(received);
     while (sendto(server.get(), bytes.data(), size, MSG_DONTWAIT, address, length) == -1 && errno == EINTR) {
     }

@@ -50,7 +50,7 @@ bool converse(const Fd& server) {
     Flow down;
     bool all_taken = true;
     char buffer[16 * 1024];
-    while (up.open || down.open || !down.bytes.empty()) {
+    while (up.open || down.open) {
         const auto wanted = static_cast<short>((down.takes() ? POLLIN : 0) | (up.bytes.empty() ? 0 : POLLOUT));
         const bool listens = up.open || wanted != 0;  // poll skips a negative descriptor
         pollfd polled[] = {{up.takes() ? STDIN_FILENO : -1, POLLIN, 0},

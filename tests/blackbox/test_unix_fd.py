@@ -50,7 +50,8 @@ def no(name, why="fichier introuvable"):
 
 def ask(client, request):
     """Sends, half-closes, and returns what comes: (bytes, descriptors)."""
-    client.sendall(request)
+    if request:  # even an empty send is EPIPE when the server has answered and closed
+        client.sendall(request)
     client.shutdown(socket.SHUT_WR)
     data, descriptors, flags, _ = socket.recv_fds(client, 1 << 16, 10)
     assert flags & socket.MSG_CTRUNC == 0
@@ -163,6 +164,17 @@ def test_a_name_without_measure_is_refused_unread(server, place, size, end):
     assert len(said) < 2 * 4096 + 100
 
 
+def test_a_name_cut_short_is_not_opened(server, place):
+    """The first 4,096 bytes of this name are those of a file."""
+    name = b"./" * 2045 + b"/hello"
+    assert len(name) == 4096
+    with dial(place / "s") as client:
+        client.sendall(name + b".bak\n")
+        data, descriptors, _, _ = socket.recv_fds(client, 1 << 16, 10)
+        assert descriptors == []
+        assert (data + receive_all(client)).endswith(" : fichier introuvable\n".encode())
+
+
 def test_the_longest_name_is_not_cut(server, place):
     name = b"./" * ((4095 - 5) // 2) + b"hello"
     assert content(answered(place, name + b"\n")[1]) == b"hello\n"
@@ -225,6 +237,7 @@ def test_descriptors_that_nobody_asked_for_are_closed(server, place):
 
 def test_short_of_descriptors_it_says_so_and_resumes(start, place, root):
     server = start(SERVER, place / "s", root, nofile=20)
+    idle = server.descriptors()
     clients = [dial(place / "s") for _ in range(40)]
     server.logged("accept: Too many open files, resting")
     assert ask(clients[0], b"hello\n") == (no("hello", "serveur complet"), [])
@@ -232,6 +245,7 @@ def test_short_of_descriptors_it_says_so_and_resumes(start, place, root):
     last = clients.pop()
     for client in clients:
         client.close()
+    eventually(lambda: server.descriptors() == idle + 1)
     assert content(ask(last, b"hello\n")[1]) == b"hello\n"
     last.close()
     assert sum("resting" in line for line in server.log) == 1

@@ -1,9 +1,13 @@
 """unix_domain/stream_server and stream_client: the echo protocol over a path."""
 
+import fcntl
 import os
 import re
+import select
 import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -245,15 +249,13 @@ def test_real_clients_hold_the_conversation(server, place, command):
 # ---- The client --------------------------------------------------------------------------------------------
 
 
-def talk(place, *words, **options):
-    """Starts the client with pipes for its standard three."""
-    return subprocess.Popen(
-        [binary(CLIENT), place / "s", *words],
-        stdin=options.pop("stdin", subprocess.PIPE),
-        stdout=options.pop("stdout", subprocess.PIPE),
-        stderr=subprocess.PIPE,
-        **options,
-    )
+def talk(place, stdin=subprocess.PIPE, stdout=subprocess.PIPE):
+    """Starts the client with pipes for its standard three. Killed when it takes too long: no test waits for ever."""
+    client = subprocess.Popen([binary(CLIENT), place / "s"], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
+    timer = threading.Timer(PATIENCE, client.kill)
+    timer.daemon = True
+    timer.start()
+    return client
 
 
 def ended_well(client):
@@ -289,9 +291,10 @@ def test_the_client_goes_on_sending_to_a_server_that_has_half_closed(place):
         client = talk(place)
         with server.accept()[0] as connection:
             connection.shutdown(socket.SHUT_WR)
-            client.stdin.write(b"a line\n")
-            client.stdin.flush()
-            assert receive_until(connection, b"\n") == b"a line\n"
+            for line in (b"un\n", b"deux\n"):  # when it sends the second it has seen the end of the other direction
+                client.stdin.write(line)
+                client.stdin.flush()
+                assert receive_until(connection, b"\n") == line
             client.stdin.close()
             assert receive_all(connection) == b""
         ended_well(client)
@@ -307,16 +310,21 @@ def test_the_client_ends_when_the_server_closes_while_the_user_says_nothing(plac
         ended_well(client)
 
 
-def test_the_client_says_when_the_server_left_before_it_had_read_all(place):
+@pytest.mark.parametrize("leaves", ["unread bytes", "no bytes"])
+def test_the_client_says_when_the_server_left_before_it_had_read_all(place, leaves):
     with bound(place / "s") as server:
         server.listen()
         client = talk(place, stdin=open("/dev/zero", "rb"))
         with server.accept()[0] as connection:
             connection.sendall(b"last words\n")
             receive(connection, 1)
+            if leaves == "no bytes":
+                connection.shutdown(socket.SHUT_RD)  # the client's next send is EPIPE
+                receive_all(connection)
         assert client.stdout.read() == b"last words\n"
         assert client.wait(PATIENCE) == 1
-        assert re.fullmatch(rb"unix_domain/stream_client: .*\n", client.stderr.read())
+        reason = b"recv: Connection reset by peer" if leaves == "unread bytes" else b"closed before it had read everything"
+        assert re.fullmatch(rb"unix_domain/stream_client: .*" + reason + rb"\n", client.stderr.read())
 
 
 @pytest.mark.parametrize("size", [0, 1, 50_000_000])
@@ -338,28 +346,56 @@ def test_a_file_as_standard_input_both_ways_at_once(place, size):
     assert subprocess.run(["cmp", sent, place / "got"]).returncode == 0
 
 
+def unread(pipe):
+    """How many bytes are in the pipe (FIONREAD)."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+
+
+def fill_standard_output(client, connection):
+    """The server sends until the client has filled its standard output, a pipe that nobody reads."""
+    connection.sendall(b"x" * 1000)
+    eventually(lambda: unread(client.stdout) == 1000)  # from here on, what is free is no multiple of any buffer's size
+    connection.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            connection.send(b"x" * 65536)
+    size = fcntl.fcntl(client.stdout, fcntl.F_GETPIPE_SZ)
+    eventually(lambda: unread(client.stdout) > size - select.PIPE_BUF)
+    connection.settimeout(PATIENCE)
+
+
 def test_the_client_reads_on_from_standard_input_while_nobody_reads_its_output(place):
-    """With a full pipe as standard output, a write of more than poll has promised would stop both directions."""
+    """A write of more than poll has promised would block, and stop both directions."""
     with bound(place / "s") as server:
         server.listen()
         client = talk(place)
         with server.accept()[0] as connection:
-            connection.settimeout(None)
-            connection.setblocking(False)
-            idle = 0
-            while idle < 20:  # as much as it takes, until it has taken none for a while
-                try:
-                    connection.send(b"x" * 65536)
-                    idle = 0
-                except BlockingIOError:
-                    idle += 1
-                    time.sleep(0.01)
-            connection.settimeout(PATIENCE)
+            fill_standard_output(client, connection)
             client.stdin.write(b"a line\n")
             client.stdin.flush()
             assert receive_until(connection, b"\n") == b"a line\n"
         client.kill()
         client.wait()
+
+
+def test_the_client_does_not_spin_on_a_server_that_has_gone_while_nobody_reads_its_output(place):
+    needs_plain_build(CLIENT)
+    with bound(place / "s") as server:
+        server.listen()
+        client = talk(place)
+        with server.accept()[0] as connection:
+            fill_standard_output(client, connection)
+    spent = processor_time(client)
+    time.sleep(0.5)  # the measure is of a time
+    assert processor_time(client) < spent + 0.05
+    client.kill()
+    client.wait()
+
+
+def processor_time(process):
+    """Seconds of processor time that it has used."""
+    fields = open(f"/proc/{process.pid}/stat").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_closed_standard_output_ends_the_client_quietly(server, place):
