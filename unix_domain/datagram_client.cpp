@@ -36,7 +36,7 @@ class PrivateDirectory {
   public:
     PrivateDirectory() {
         const char* const parent = std::getenv("TMPDIR");
-        path = (parent == nullptr ? "/tmp" : parent) + std::string{"/socklab-XXXXXX"};
+        path = (parent == nullptr || *parent == '\0' ? "/tmp" : parent) + std::string{"/socklab-XXXXXX"};
         if (mkdtemp(path.data()) == nullptr) check("mkdtemp " + path, -1);
     }
     PrivateDirectory(const PrivateDirectory&) = delete;
@@ -128,8 +128,10 @@ void print(const Fd& stop, std::string_view text) {
 
 }  // namespace
 
+constexpr auto usage = "PATH\n  PATH        the server's socket";
+
 int main(int argc, char* argv[]) try {
-    const std::string path = unix_domain::operands("unix_domain/datagram_client", 1, "PATH", argc, argv)[0];
+    const std::string path = unix_domain::operands("unix_domain/datagram_client", 1, usage, argc, argv)[0];
     const sockaddr_un theirs = unix_domain::address_of(path);
     std::signal(SIGPIPE, SIG_IGN);
     unix_domain::open_standard_descriptors();

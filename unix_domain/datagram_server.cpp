@@ -60,8 +60,10 @@ void serve(const Fd& server, const Fd& stop) {
 
 }  // namespace
 
+constexpr auto usage = "PATH\n  PATH        the socket, made with mode 0600";
+
 int main(int argc, char* argv[]) try {
-    const std::string path = unix_domain::operands("unix_domain/datagram_server", 1, "PATH", argc, argv)[0];
+    const std::string path = unix_domain::operands("unix_domain/datagram_server", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
     std::signal(SIGPIPE, SIG_IGN);
     const Fd stop = tcp::stop_pipe();  // before bind: from then on there is a file to remove

@@ -23,7 +23,7 @@ struct Answer {
     Fd file{};
 };
 
-/// Throws std::system_error.
+/// Throws std::system_error; std::runtime_error when a descriptor came and we had no number left for it.
 Answer receive(const Fd& server) {
     char bytes[PATH_MAX];
     iovec data{bytes, sizeof bytes};
@@ -51,6 +51,9 @@ Answer receive(const Fd& server) {
             if (!answer.file) answer.file = std::move(file);
         }
     }
+    // Nothing else says that a descriptor came and we had no number free for it (RLIMIT_NOFILE).
+    if ((message.msg_flags & MSG_CTRUNC) != 0 && !answer.file)
+        throw std::runtime_error{"recvmsg: no descriptor left to receive the file"};
     return answer;
 }
 
@@ -72,8 +75,13 @@ void print(const Fd& file) {
 
 }  // namespace
 
+constexpr auto usage =
+    "PATH NAME\n"
+    "  PATH        the server's socket\n"
+    "  NAME        a file in its directory";
+
 int main(int argc, char* argv[]) try {
-    const auto arguments = unix_domain::operands("unix_domain/fd_client", 2, "PATH NAME", argc, argv);
+    const auto arguments = unix_domain::operands("unix_domain/fd_client", 2, usage, argc, argv);
     const std::string& path = arguments[0];
     const std::string& name = arguments[1];
     if (name.find('\n') != name.npos) throw std::runtime_error{"a name with a newline in it cannot be asked for"};
@@ -94,7 +102,8 @@ int main(int argc, char* argv[]) try {
         answer = receive(server);
         no += answer.bytes;
     }
-    throw std::runtime_error{no.empty() ? path + ": closed without an answer" : no.substr(0, no.find('\n'))};
+    no.resize(std::min(no.find('\n'), no.size()));
+    throw std::runtime_error{no.empty() ? path + ": neither a file nor a reason came" : no};
 } catch (const std::exception& error) {
     tcp::log(std::string{"unix_domain/fd_client: "} + error.what());
     return 1;

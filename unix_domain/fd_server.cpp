@@ -34,17 +34,18 @@ struct Client {
     Fd file{};             ///< Goes with the first byte of the answer.
 };
 
-/// Makes the answer: the file, or the line that says no. Which of "not there", "not a file" and "not yours" it was is
-/// nobody's business; that we have no descriptor left is our trouble, and may pass.
+/// The answer is a line that says no. Which of "not there", "not a file" and "not yours" it was is nobody's business;
+/// that we have no descriptor left is our trouble, and may pass.
 void refuse(Client& client, int error) {
     const bool ours = tcp::is_shortage(error) || error == ETOOMANYREFS;
     client.unsent = "erreur : " + client.name + " : " + (ours ? "serveur complet" : "fichier introuvable") + '\n';
     client.file = Fd{};
 }
+
+/// The answer to a whole name: the file, or no.
 void answer(Client& client, const Fd& directory) {
+    if (client.name.size() >= PATH_MAX) return refuse(client, ENAMETOOLONG);  // cut short, it would be another's name
     struct stat status {};
-    // A name cut short would be another file's.
-    if (client.name.size() >= PATH_MAX) return refuse(client, ENAMETOOLONG);
     client.file = open_inside(directory, client.name, status);
     if (!client.file) return refuse(client, errno);
     client.unsent = "\n";  // a descriptor does not travel alone: one byte goes with it
@@ -139,8 +140,13 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
 
 }  // namespace
 
+constexpr auto usage =
+    "PATH DIR\n"
+    "  PATH        the socket, made with mode 0600\n"
+    "  DIR         where the files are that are opened for others";
+
 int main(int argc, char* argv[]) try {
-    const auto arguments = unix_domain::operands("unix_domain/fd_server", 2, "PATH DIR", argc, argv);
+    const auto arguments = unix_domain::operands("unix_domain/fd_server", 2, usage, argc, argv);
     const std::string& path = arguments[0];
     const std::string& root = arguments[1];
     const sockaddr_un address = unix_domain::address_of(path);

@@ -1,5 +1,4 @@
-// unix_domain/stream_client: to a path what tcp/netcat is to a port: standard input at one end, the server at the
-// other.
+// unix_domain/stream_client: to a path what tcp/netcat is to a port: standard input and output, tied to a server.
 //
 //     build/unix_domain/stream_client /tmp/echo        talks to build/unix_domain/stream_server /tmp/echo
 //
@@ -90,8 +89,10 @@ bool converse(const Fd& server) {
 
 }  // namespace
 
+constexpr auto usage = "PATH\n  PATH        the server's socket";
+
 int main(int argc, char* argv[]) try {
-    const std::string path = unix_domain::operands("unix_domain/stream_client", 1, "PATH", argc, argv)[0];
+    const std::string path = unix_domain::operands("unix_domain/stream_client", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
     std::signal(SIGPIPE, SIG_IGN);
     unix_domain::open_standard_descriptors();

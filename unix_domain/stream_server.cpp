@@ -119,8 +119,10 @@ void serve(const Fd& listener, const Fd& stop) {
 
 }  // namespace
 
+constexpr auto usage = "PATH\n  PATH        the socket, made with mode 0600";
+
 int main(int argc, char* argv[]) try {
-    const std::string path = unix_domain::operands("unix_domain/stream_server", 1, "PATH", argc, argv)[0];
+    const std::string path = unix_domain::operands("unix_domain/stream_server", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
     std::signal(SIGPIPE, SIG_IGN);     // a send to a peer that has gone is an errno, EPIPE, and no death
     const Fd stop = tcp::stop_pipe();  // before bind: from then on there is a file to remove

@@ -323,8 +323,10 @@ def test_a_fault_ends_at_most_one_connection(start, place, root, calls, injectio
 
 
 def test_it_ends_at_once_with_clients_of_every_kind(server, place):
+    idle = server.descriptors()
     silent, asking = dial(place / "s"), dial(place / "s")
     asking.sendall(b"hel")
+    eventually(lambda: server.descriptors() == idle + 2)  # not those who still wait in the backlog: theirs is a reset
     server.stop()
     assert receive_all(silent) == b""
     assert not (place / "s").exists()
@@ -404,13 +406,14 @@ class Liar:
 @pytest.mark.parametrize(
     "talk, said",
     [
-        (lambda c: None, "{place}/s: closed without an answer"),
+        (lambda c: None, "{place}/s: neither a file nor a reason came"),
+        (lambda c: c.sendall(b"\n"), "{place}/s: neither a file nor a reason came"),
         (lambda c: c.sendall(b"erreur : x : "), "erreur : x : "),
         (lambda c: [c.sendall(bytes([b])) for b in "erreur : été\n".encode()], "erreur : été"),
         (lambda c: c.sendall(b"first\nsecond\n"), "first"),
         (lambda c: c.sendall(b"x" * 8_000), "x" * 8_000),
     ],
-    ids=["nothing", "no newline", "byte by byte", "two lines", "a long line"],
+    ids=["nothing", "an empty line", "no newline", "byte by byte", "two lines", "a long line"],
 )
 def test_the_client_ends_in_one_line_whatever_the_server_says(place, talk, said):
     liar = Liar(place, talk)
@@ -455,6 +458,14 @@ def test_the_client_keeps_one_descriptor_of_many_and_it_is_closed_on_exec(place,
         os.close(descriptor)
     assert client.wait() == 0
     liar.thread.join(PATIENCE)
+
+
+def test_without_a_number_for_the_descriptor_it_is_an_error(server, place):
+    """MSG_CTRUNC: 0, 1, 2 and the socket are all that this client may have."""
+    client = Program(CLIENT, place / "s", "hello", nofile=4, stdout=subprocess.PIPE)
+    assert client.process.stdout.read() == b""
+    assert client.wait() == 1
+    assert client.log == [f"{CLIENT}: recvmsg: no descriptor left to receive the file"]
 
 
 def test_a_closed_standard_output_ends_the_client_quietly(server, place, root):

@@ -283,6 +283,7 @@ class TestCommandLine:
         ended = run(program, word)
         assert (ended.returncode, ended.stderr) == (0, "")
         assert ended.stdout.startswith(f"usage: {program} PATH")
+        assert "  -h, --help  " in ended.stdout
 
     def test_bad_usage(self, program):
         operands = self.operands(program)
