@@ -37,26 +37,26 @@ std::string caller(const Fd& fd) {
     return "pid " + std::to_string(who.pid) + ", uid " + std::to_string(who.uid) + ", gid " + std::to_string(who.gid);
 }
 
-/// Sends what the socket takes now. False when the connection is gone.
-bool flush(Client& client) {
-    const ssize_t sent = send(client.fd.get(), client.unsent.data(), client.unsent.size(), 0);
-    if (sent == -1) return tcp::later(errno);
-    client.unsent.erase(0, static_cast<std::size_t>(sent));
-    if (client.unsent.empty()) client.unsent.shrink_to_fit();  // a silent client owns no buffer
-    return true;
-}
-
 /// A ready client's turn: at most one recv and one send, so that nobody waits long for anybody.
-/// False when the conversation is over.
-bool take_turn(Client& client) {
-    if (client.unsent.empty()) {
+/// `answer` is scratch: a client owns memory only for what its socket did not take. False when the conversation is
+/// over.
+bool take_turn(Client& client, std::string& answer) {
+    std::string_view owed = client.unsent;
+    if (owed.empty()) {
         char bytes[16 * 1024];  // the answer, 22 times as long at worst, is what one client can make us keep
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == 0) return false;  // the peer has half-closed, and nothing is owed to it
         if (received == -1) return tcp::later(errno);
-        client.reply.answer({bytes, static_cast<std::size_t>(received)}, client.unsent);
+        answer.clear();
+        client.reply.answer({bytes, static_cast<std::size_t>(received)}, answer);
+        owed = answer;
     }
-    return flush(client);  // at once: it nearly always fits, and saves a turn through poll
+    // At once: it nearly always fits, and saves a turn through poll.
+    const ssize_t sent = send(client.fd.get(), owed.data(), owed.size(), 0);
+    if (sent == -1 && !tcp::later(errno)) return false;
+    if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));
+    std::string{owed}.swap(client.unsent);  // no assignment: owed may look into unsent, and the swap frees its memory
+    return true;
 }
 
 /// What poll looks at, and what we know of it: clients[i] is polled[first + i].
@@ -65,7 +65,7 @@ struct Loop {
     std::vector<pollfd> polled;
     std::vector<Client> clients{};
 
-    /// What to wait for from a client: either we may read from it, or it owes us the room to send.
+    /// What to wait for from a client: something to read or, while it is owed something, room to send.
     static short wanted(const Client& client) { return client.unsent.empty() ? POLLIN : POLLOUT; }
 
     void add(Client client) {
@@ -82,38 +82,39 @@ struct Loop {
     }
 };
 
-/// Takes everybody who waits in the backlog.
-void accept_all(const Fd& listener, Loop& loop, tcp::Rest& rest) {
+/// Takes everybody who waits in the backlog: until EAGAIN. After any other error the next turn tries again.
+void accept_all(const Fd& listener, Loop& loop, tcp::Rest& rest, std::string& answer) {
     // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
     while (Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)}) {
         tcp::log("client " + caller(fd));
-        Client client{std::move(fd)};
-        if (flush(client)) loop.add(std::move(client));
+        Client client{std::move(fd)};  // owed the greeting
+        if (take_turn(client, answer)) loop.add(std::move(client));
     }
     rest.accept_failed(errno);
 }
 
 void serve(const Fd& listener, const Fd& stop) {
     tcp::Rest rest;
+    std::string answer;
     Loop loop{{{stop.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}}};
     for (;;) {
         const int timeout = rest.timeout();
         loop.polled[1].fd = timeout == -1 ? listener.get() : -1;  // poll skips a negative descriptor
         const int ready = poll(loop.polled.data(), loop.polled.size(), timeout);
         if (ready == -1 && !tcp::later(errno)) check("poll", ready);
-        if (ready <= 0) continue;  // EINTR, or the rest is over
+        if (ready <= 0) continue;  // EINTR, ENOMEM; or the rest is over
         if (loop.polled[0].revents != 0) return;
-        // Backwards: what remove() puts in the place of a client has had its turn.
+        // Backwards: the last client is moved into a freed place, and has had its turn by then.
         for (std::size_t i = loop.clients.size(); i-- > 0;) {
             if (loop.polled[Loop::first + i].revents == 0) continue;
-            if (take_turn(loop.clients[i])) {
+            if (take_turn(loop.clients[i], answer)) {
                 loop.polled[Loop::first + i].events = Loop::wanted(loop.clients[i]);
             } else {
                 loop.remove(i);
                 rest.connection_closed();
             }
         }
-        if (loop.polled[1].revents != 0) accept_all(listener, loop, rest);
+        if (loop.polled[1].revents != 0) accept_all(listener, loop, rest, answer);
     }
 }
 
