@@ -120,7 +120,7 @@ void print(const Fd& stop, std::string_view text) {
     while (!text.empty()) {
         wait(stop, STDOUT_FILENO, POLLOUT);
         const ssize_t n = write(STDOUT_FILENO, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
-        if (n == -1 && errno == EPIPE) throw Stopped{};
+        if (n == -1 && (errno == EPIPE || errno == EBADF)) throw Stopped{};
         if (n == -1 && !tcp::later(errno)) check("write", n);
         if (n > 0) text.remove_prefix(static_cast<std::size_t>(n));
     }
@@ -134,7 +134,7 @@ int main(int argc, char* argv[]) try {
     const std::string path = unix_domain::operands("unix_domain/datagram_client", 1, usage, argc, argv)[0];
     const sockaddr_un theirs = unix_domain::address_of(path);
     std::signal(SIGPIPE, SIG_IGN);
-    unix_domain::open_standard_descriptors();
+    unix_domain::hold_standard_descriptors();
     const Fd stop = tcp::stop_pipe();
 
     const PrivateDirectory directory;

@@ -67,7 +67,7 @@ void print(const Fd& file) {
         for (std::string_view rest{bytes, static_cast<std::size_t>(got)}; !rest.empty();) {
             const ssize_t written = write(STDOUT_FILENO, rest.data(), rest.size());
             if (written == -1 && errno == EINTR) continue;
-            if (written == -1 && errno == EPIPE) return;  // nobody reads us any more: done, and no harm
+            if (written == -1 && (errno == EPIPE || errno == EBADF)) return;  // nobody reads us: done, and no harm
             rest.remove_prefix(static_cast<std::size_t>(check("write", written)));
         }
     }
@@ -87,7 +87,7 @@ int main(int argc, char* argv[]) try {
     if (name.find('\n') != name.npos) throw std::runtime_error{"a name with a newline in it cannot be asked for"};
     const sockaddr_un address = unix_domain::address_of(path);
     std::signal(SIGPIPE, SIG_IGN);
-    unix_domain::open_standard_descriptors();
+    unix_domain::hold_standard_descriptors();
 
     const Fd server{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     check("connect " + path, connect(server.get(), unix_domain::generic(address), sizeof address));

@@ -106,13 +106,14 @@ class SocketFile {
 
 // ---- The clients' standard input and output ---------------------------------------------------------------
 
-/// Puts /dev/null where a standard descriptor was closed (`<&-`, `>&-`). The socket would else take that number, it
-/// being the lowest free one, and what is meant for standard output would go to the server.
-inline void open_standard_descriptors() {
+/// Holds the number of a standard descriptor that came closed (`<&-`, `>&-`): the socket would else take it, the
+/// lowest free one, and the server would be sent what is meant for the user. Open for reading only, so that a write
+/// fails as it did (EBADF). Throws std::system_error.
+inline void hold_standard_descriptors() {
     int fd = -1;
-    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO) {
-    }
-    if (fd > STDERR_FILENO) close(fd);
+    do fd = check("open /dev/null", open("/dev/null", O_RDONLY));
+    while (fd <= STDERR_FILENO);
+    close(fd);
 }
 
 // ---- The command line: PROGRAM PATH ... -------------------------------------------------------------------

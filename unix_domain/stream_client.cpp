@@ -34,7 +34,7 @@ struct Flow {
 
     /// After the send or write that returned `n`. False when nobody is there to take any.
     [[nodiscard]] bool passed(const char* call, ssize_t n) {
-        if (n == -1 && (errno == EPIPE || errno == ECONNRESET)) return false;
+        if (n == -1 && (errno == EPIPE || errno == ECONNRESET || errno == EBADF)) return false;
         if (n == -1 && !tcp::later(errno)) check(call, n);
         if (n > 0) bytes.erase(0, static_cast<std::size_t>(n));
         return true;
@@ -54,7 +54,7 @@ bool converse(const Fd& server) {
         const bool listens = up.open || wanted != 0;  // poll skips a negative descriptor
         pollfd polled[] = {{up.takes() ? STDIN_FILENO : -1, POLLIN, 0},
                            {listens ? server.get() : -1, wanted, 0},
-                           {STDOUT_FILENO, down.bytes.empty() ? short{0} : short{POLLOUT}, 0}};
+                           {down.open ? STDOUT_FILENO : -1, down.bytes.empty() ? short{0} : short{POLLOUT}, 0}};
         const int ready = poll(polled, 3, -1);
         if (ready == -1 && !tcp::later(errno)) check("poll", ready);
         if (ready <= 0) continue;
@@ -76,8 +76,10 @@ bool converse(const Fd& server) {
         // The server has closed altogether: nobody is there for the line that the user may still type.
         if ((from_server & POLLHUP) != 0 && up.bytes.empty()) up.open = false;
 
-        if ((from_server & ~POLLOUT) != 0 && down.takes())
+        if ((from_server & ~POLLOUT) != 0 && down.takes()) {
             down.took("recv", buffer, recv(server.get(), buffer, sizeof buffer, MSG_DONTWAIT));
+            if (!down.open) close(STDOUT_FILENO);  // the server's half-close, passed on to who reads us
+        }
         if ((from_stdout & ~POLLOUT) != 0) return true;  // nobody reads us any more: done, and no harm
         if ((from_stdout & POLLOUT) != 0) {
             const std::size_t size = std::min<std::size_t>(down.bytes.size(), PIPE_BUF);
@@ -95,7 +97,7 @@ int main(int argc, char* argv[]) try {
     const std::string path = unix_domain::operands("unix_domain/stream_client", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
     std::signal(SIGPIPE, SIG_IGN);
-    unix_domain::open_standard_descriptors();
+    unix_domain::hold_standard_descriptors();
 
     const Fd server{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     check("connect " + path, connect(server.get(), unix_domain::generic(address), sizeof address));

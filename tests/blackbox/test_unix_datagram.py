@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from harness import Program, eventually, needs_plain_build, peer, run, strace
+from harness import PATIENCE, Program, binary, eventually, needs_plain_build, peer, run, strace
 from unix_sockets import bound, place  # noqa: F401
 
 SERVER, CLIENT = "unix_domain/datagram_server", "unix_domain/datagram_client"
@@ -429,6 +429,13 @@ def test_a_closed_standard_output_ends_the_client_quietly(server, place):
     program.process.stdin.close()
     assert program.wait() == 0
     assert program.log == []
+    assert list((place / "tmp").iterdir()) == []
+
+
+def test_standard_output_that_was_never_open_is_not_the_server(server, place):
+    (place / "tmp").mkdir()
+    command = f"echo un | TMPDIR={place}/tmp {binary(CLIENT)} {place}/s >&-"
+    assert subprocess.run(["bash", "-c", command], timeout=PATIENCE).returncode == 0
     assert list((place / "tmp").iterdir()) == []
 
 

@@ -291,7 +291,8 @@ def test_the_client_goes_on_sending_to_a_server_that_has_half_closed(place):
         client = talk(place)
         with server.accept()[0] as connection:
             connection.shutdown(socket.SHUT_WR)
-            for line in (b"un\n", b"deux\n"):  # when it sends the second it has seen the end of the other direction
+            assert client.stdout.read() == b""  # passed on to who reads the client
+            for line in (b"un\n", b"deux\n"):
                 client.stdin.write(line)
                 client.stdin.flush()
                 assert receive_until(connection, b"\n") == line
@@ -406,7 +407,7 @@ def test_a_closed_standard_output_ends_the_client_quietly(server, place):
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-", "<&- >&- 2>&-"])
-def test_a_standard_descriptor_that_was_never_open_is_like_dev_null(server, place, closed):
+def test_a_standard_descriptor_that_was_never_open_is_not_the_socket(server, place, closed):
     ended = subprocess.run(
         ["bash", "-c", f"echo salut | {binary(CLIENT)} {place}/s {closed}"],
         capture_output=True,
