@@ -83,7 +83,23 @@ def echo_rows():
         yield name, goal, lines_per_second(ours("echo/generations"), *load), lines_per_second(ASIO, *load)
 
 
-ROWS = [echo_rows]
+def one_client(work, figure, command, **options):
+    def measure():
+        with serving(*command, **options) as address:
+            return tool("unix_load", work, address, 1)[figure]
+
+    return measure
+
+
+def unix_rows():
+    path = BUILD / "bench.sock"
+    for work, figure in (("ping", "lines_per_second"), ("bulk", "bytes_per_second")):
+        name = f"unix_domain/stream_server: {work}, against echo/poll over TCP"
+        at_path = one_client(work, figure, [BUILD / "unix_domain/stream_server", path], ready=r"listening on (.*)")
+        yield name, 1.0, at_path, one_client(work, figure, ours("echo/poll"))
+
+
+ROWS = [echo_rows, unix_rows]
 
 
 def run(wanted):
