@@ -54,7 +54,7 @@ lint:  ## format, warnings under both compilers, clang-tidy, shellcheck
 	@for cxx in g++ clang++; do for source in $(SOURCES); do \
 	    echo "$$cxx -Werror $$source"; $$cxx $(HOUSE) -O2 -Werror -o /dev/null $$source || exit 1; done; done
 	clang-tidy --quiet --warnings-as-errors='*' $(SOURCES) -- $(HOUSE)
-	shellcheck .ci/run tests/install
+	shellcheck .ci/run tests/install tests/unpack
 
 format:  ## lay the sources out
 	clang-format -i $(FORMATTED)

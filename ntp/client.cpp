@@ -170,6 +170,7 @@ void print(const addrinfo& address, const Report& report, int samples) {
               << "\nrefid " << ntp::refid(answer) << "\ntime " << ntp::utc(theirs) << "\noffset "
               << ntp::seconds(offset) << "\ndelay " << ntp::seconds(report.best.delay()) << "\nsamples "
               << report.answers << " of " << samples << '\n';
+    if (!std::cout.flush()) check("write", -1);
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ PACKAGES = {
     "sshd": "openssh-server",
     "iperf3": "iperf3",
     "chronyd": "chrony",
+    "ntpd": "ntpsec (beside chrony: tests/unpack ntpsec)",
     "faketime": "faketime",
     "curl": "curl",
     "wget": "wget",
@@ -58,7 +59,7 @@ def needs_plain_build(program):
 
 def peer(name):
     """The path of a real peer. Missing, it skips the test, or fails it under REQUIRE_PEERS=1."""
-    path = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    path = shutil.which(name, path=os.environ["PATH"] + f":/usr/sbin:/sbin:{ROOT}/build/peers/usr/sbin")
     if path is None:
         wanted = f"{name} is missing: install the package {PACKAGES.get(name, name)}"
         (pytest.fail if os.environ.get("REQUIRE_PEERS") == "1" else pytest.skip)(wanted)
