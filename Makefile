@@ -20,10 +20,13 @@ BENCH_TOOLS := $(patsubst %.cpp,build/%,$(wildcard tests/bench/*.cpp))
 CATCH     = $(if $(wildcard /usr/include/catch2/catch_all.hpp /usr/local/include/catch2/catch_all.hpp),-lCatch2Main -lCatch2)
 # The first Python 3 that has pytest.
 PYTHON   ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import pytest' 2>/dev/null && echo $$p && break; done)
+# A fuzzer a parser: tests/fuzz/NAME.cpp, with what it starts from in tests/fuzz/corpus/NAME.
+FUZZERS  := $(patsubst tests/fuzz/%.cpp,build/fuzz/%,$(wildcard tests/fuzz/*.cpp))
+RUNS     ?= 10000000
 FORMATTED = $(wildcard *.hpp */*.hpp */*.cpp tests/*/*.hpp tests/*/*.cpp)
 
 .DEFAULT_GOAL := all
-.PHONY: all run test unit blackbox bench lint format clean help
+.PHONY: all run test unit blackbox bench fuzz lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -48,6 +51,13 @@ bench:  ## every claim of speed, against its peer in the same run
 	@tests/install libasio-dev socat python3-matplotlib
 	@$(MAKE) all $(BENCH_TOOLS)
 	/usr/bin/python3 tests/bench/bench.py $(BENCH)
+
+# Stops at the first finding, and leaves it in build/fuzz/NAME-crash-...; RUNS=100000 is quicker, FUZZERS=... is one.
+fuzz: $(FUZZERS)  ## ten million inputs for each parser (clang and libclang-rt-dev)
+	@for fuzzer in $(FUZZERS); do name=$${fuzzer##*/}; mkdir -p build/fuzz/found/$$name; \
+	    echo "$$fuzzer: $(RUNS) inputs"; \
+	    $$fuzzer -runs=$(RUNS) -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/$$name- \
+	        build/fuzz/found/$$name tests/fuzz/corpus/$$name || exit 1; done
 
 lint:  ## format, warnings under both compilers, clang-tidy, shellcheck
 	clang-format --dry-run -Werror $(FORMATTED)
@@ -74,6 +84,11 @@ $(UNIT): build/%.o: %.cpp build/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
+# libFuzzer is clang's.
+$(FUZZERS): build/fuzz/%: tests/fuzz/%.cpp
+	@mkdir -p $(@D)
+	clang++ $(HOUSE) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -MMD -MP -o $@ $<
+
 build/tests/unit/all: $(UNIT)
 	$(COMPILE) -o $@ $^ $(CATCH)
 
@@ -83,4 +98,4 @@ build/flags: FORCE
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
 FORCE:
 
--include $(addsuffix .d,$(PROGRAMS) $(BENCH_TOOLS)) $(UNIT:.o=.d)
+-include $(addsuffix .d,$(PROGRAMS) $(BENCH_TOOLS) $(FUZZERS)) $(UNIT:.o=.d)

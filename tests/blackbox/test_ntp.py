@@ -185,7 +185,8 @@ def test_the_offset_is_right_within_half_the_delay_and_the_date_is_the_servers(f
     fields = report(ask(server))
     # 2 us more: what a float of so many seconds since 1900, of which the fake server makes its timestamp, can hold.
     assert abs(number(fields, "offset") - ahead) <= number(fields, "delay") / 2 + 2e-6
-    assert before - 0.001 <= date(fields) - ahead <= time.time() + 0.001
+    slack = number(fields, "delay") + 2e-6
+    assert before - slack <= date(fields) - ahead <= time.time() + slack
 
 
 def test_what_the_server_takes_to_think_is_not_in_the_delay(fake):
@@ -194,7 +195,7 @@ def test_what_the_server_takes_to_think_is_not_in_the_delay(fake):
         time.sleep(0.2)
         return [answer(request, receive=seconds(received))]
 
-    fields = report(ask(fake(behave), "-n", 1))
+    fields = report(ask(fake(behave), "-n", 2))
     assert 0 <= number(fields, "delay") < 0.15
     assert abs(number(fields, "offset")) <= number(fields, "delay") / 2 + 2e-6
 
@@ -254,7 +255,7 @@ def test_the_port_is_none_that_can_be_guessed(fake):
 
 def test_requests_keep_their_distance(fake):
     server = fake(good)
-    fields = report(ask(server, "-n", 4, "-i", "0.2"))
+    fields = report(ask(server, "-n", 4, "-i", "0.3"))
     assert fields["samples"] == "4 of 4"
     gaps = [b - a for a, b in zip(server.times, server.times[1:])]
     assert min(gaps) > 0.15  # the server's own delays can shorten one
@@ -606,17 +607,17 @@ def test_polls_that_fail_for_ever_end_at_the_deadline(fake):
 
 
 def delayed(server, *faults):
-    """The delay measured when the program sleeps for 0.3 s before it reads the answer that has come."""
-    under = strace(RECEIVE + ",setsockopt", f"{RECEIVE}:delay_enter=300000", *faults)
+    """The delay measured when the program sleeps for 0.5 s before it reads the answer that has come."""
+    under = strace(RECEIVE + ",setsockopt", f"{RECEIVE}:delay_enter=500000", *faults)
     return number(report(ask(server, "-n", 1, under=under)), "delay")
 
 
 def test_the_time_until_we_are_woken_is_not_in_the_delay(fake):
-    assert delayed(fake(good)) < 0.25
+    assert delayed(fake(good)) < 0.4
 
 
 def test_without_the_kernels_stamp_our_own_clock_will_do(fake):
-    assert delayed(fake(good), "setsockopt:error=ENOPROTOOPT") >= 0.3
+    assert delayed(fake(good), "setsockopt:error=ENOPROTOOPT") >= 0.5
 
 
 # ---- Real servers -----------------------------------------------------------------------------------------------

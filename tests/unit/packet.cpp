@@ -1,7 +1,15 @@
 // ntp/packet.hpp: timestamps, eras, the arithmetic, and each reason to refuse an answer.
 #include "../../ntp/packet.hpp"
 
+#include <filesystem>
+#include <fstream>
+#include <map>
+
 #include "catch.hpp"
+
+// Its name is every fuzzer's, and can be defined once in a program.
+#define LLVMFuzzerTestOneInput fuzz_ntp
+#include "../fuzz/ntp.cpp"
 
 using namespace std::chrono_literals;
 using namespace std::string_literals;
@@ -328,4 +336,29 @@ TEST_CASE("a date is RFC 3339, with microseconds that are never rounded into the
     CHECK(ntp::utc(new_era - 1ns) == "2036-02-07T06:28:15.999999Z");
     CHECK(ntp::utc(day(2085, 1, 1) + 1'500us) == "2085-01-01T00:00:00.001500Z");
     CHECK(ntp::utc(day(1969, 12, 31) + 1us) == "1969-12-31T00:00:00.000001Z");
+}
+
+// ---- The fuzzer's corpus ----------------------------------------------------------------------------------
+
+TEST_CASE("each input of the fuzzer's corpus gets the verdict that its name says") {
+    const std::map<std::string, Verdict> verdicts{{"accepted", Verdict::accepted},
+                                                  {"too_short", Verdict::too_short},
+                                                  {"not_a_server", Verdict::not_a_server},
+                                                  {"unknown_version", Verdict::unknown_version},
+                                                  {"not_our_request", Verdict::not_our_request},
+                                                  {"kiss_of_death", Verdict::kiss_of_death},
+                                                  {"not_synchronised", Verdict::not_synchronised},
+                                                  {"zero_transmit", Verdict::zero_transmit},
+                                                  {"receive_after_transmit", Verdict::receive_after_transmit},
+                                                  {"too_far", Verdict::too_far}};
+    int count = 0;
+    for (const auto& file : std::filesystem::directory_iterator{"tests/fuzz/corpus/ntp"}) {
+        const std::string name = file.path().filename();
+        INFO(name);
+        std::ifstream stream{file.path(), std::ios::binary};
+        CHECK(try_input(std::string{std::istreambuf_iterator{stream}, {}}) ==
+              verdicts.at(name.substr(0, name.find('-'))));
+        ++count;
+    }
+    CHECK(count >= 40);
 }
