@@ -26,8 +26,8 @@ def own_network():
 @pytest.mark.parametrize("file, index", BLOCKS, ids=lambda x: str(x.relative_to(ROOT)) if isinstance(x, Path) else None)
 def test_a_console_block_does_what_it_shows(file, index):
     _, lines, _ = console.blocks(file)[index]
-    for name in re.findall(r"(?:\$|\||&&|sudo) *([a-z][a-z0-9]*)\b", "\n".join(lines)):
-        if name in ("nc", "ncat", "socat", "strace", "ss"):
+    for name in re.findall(r"(?:\$|\||&&|sudo|TZ=UTC) *(?:/usr/sbin/)?([a-z][a-z0-9]*)\b", "\n".join(lines)):
+        if name in ("nc", "ncat", "socat", "strace", "ss", "chronyd", "faketime"):
             peer(name)
     network = own_network()
     result = subprocess.run(

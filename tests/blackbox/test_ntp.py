@@ -669,7 +669,7 @@ def chronyd(directory, under=(), env=None):
     conf = directory / "chrony.conf"
     conf.write_text(
         f"local stratum 3\nallow\nport {port}\ncmdport 0\nbindaddress 127.0.0.1\nbindaddress ::1\n"
-        f"pidfile {directory}/pid\n"
+        f"pidfile {directory}/pid\nbindcmdaddress /\n"
     )
     # -x: it never touches the clock. -U: so it need not be root.
     server = Peer([*under, peer("chronyd"), "-x", "-U", "-d", "-u", "root", "-f", conf], port, env=env)
