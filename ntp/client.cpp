@@ -66,9 +66,9 @@ ssize_t receive(const Fd& fd, Bytes& bytes, ntp::Time sent, ntp::Time& received)
     message.msg_controllen = sizeof control;
     // MSG_DONTWAIT: what poll saw may turn out to have a wrong checksum (select(2), BUGS), and nothing is there.
     const ssize_t size = recvmsg(fd.get(), &message, MSG_DONTWAIT);
+    if (size == -1) return size;
     received = std::chrono::system_clock::now();
 #ifdef SO_TIMESTAMPNS
-    if (size == -1) return size;
     for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_TIMESTAMPNS) continue;
         timespec stamp{};
@@ -134,7 +134,7 @@ ntp::Sample ask(const Fd& fd, double wait) {
 /// What one server had to say.
 struct Report {
     int answers = 0;
-    ntp::Sample best{};  ///< that of least delay: its offset is wrong by half of it at most
+    ntp::Sample best{};  ///< that of least delay
 };
 
 /// Asks one address as often as wanted. Throws std::runtime_error, as ask() does, when not one answer came.
@@ -147,12 +147,10 @@ Report ask_all(const addrinfo& address, const Options& options) {
         next = Clock::now() + std::chrono::duration_cast<Clock::duration>(Seconds{options.interval});
         try {
             const ntp::Sample sample = ask(fd, options.wait);
-            // By its size: one below zero comes of a clock that was set in between, and is as bad as a long one.
-            const auto size = [](const ntp::Sample& s) { return std::chrono::abs(ntp::nanoseconds(s.delay())); };
-            if (report.answers++ == 0 || size(sample) < size(report.best)) report.best = sample;
+            if (report.answers++ == 0 || sample.error() < report.best.error()) report.best = sample;
         } catch (const KissOfDeath&) {
             if (report.answers == 0) throw;
-            break;  // no more questions (RFC 5905, section 7.4)
+            break;  // ask no more (RFC 5905, section 7.4)
         } catch (const std::runtime_error&) {
             // One lost packet is no matter; but where there is another address, try that before waiting for this one.
             if (report.answers == 0 && (left == 1 || address.ai_next != nullptr)) throw;
@@ -186,12 +184,15 @@ int main(int argc, char* argv[]) try {
     const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses{found, freeaddrinfo};
 
     for (const addrinfo* address = found;; address = address->ai_next) {
+        Report report;
         try {
-            print(*address, ask_all(*address, options), options.samples);
-            return 0;
+            report = ask_all(*address, options);
         } catch (const std::runtime_error& trouble) {
             if (address->ai_next == nullptr) throw std::runtime_error{text(*address) + ": " + trouble.what()};
+            continue;
         }
+        print(*address, report, options.samples);
+        return 0;
     }
 } catch (const std::exception& error) {
     std::cerr << std::string{"ntp/client: "} + error.what() + '\n';

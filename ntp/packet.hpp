@@ -151,6 +151,10 @@ struct Sample {
     [[nodiscard]] constexpr Difference offset() const {
         return difference(answer.receive - sent, static_cast<Timestamp>(delay() / 2));
     }
+    /// The most by which the offset is wrong: half the size of the delay (one below zero is as bad as a long one).
+    [[nodiscard]] constexpr std::chrono::nanoseconds error() const {
+        return std::chrono::abs(nanoseconds(delay())) / 2;
+    }
 };
 
 /// What becomes of an answer: it is taken, or refused for the first of these reasons that holds.
@@ -158,7 +162,7 @@ enum class Verdict {
     accepted,
     too_short,               ///< no NTP packet has less than 48 bytes
     not_a_server,            ///< mode 4 is a server's (RFC 4330, section 5); 3 would be our own packet, reflected
-    unknown_version,         ///< 1 to 4 look alike; the first NTP, RFC 958, wrote 0 there and had another layout
+    unknown_version,         ///< 1 to 4 have this layout; what was before them (RFC 958) had another
     not_our_request,         ///< late, a duplicate, replayed or forged: the origin is not our cookie (RFC 5905, 8)
     kiss_of_death,           ///< stratum 0: go away, and the refid says why (RFC 5905, section 7.4)
     not_synchronised,        ///< leap 3, stratum 16 or over, or 0 without a code: it does not know, and says so
@@ -173,7 +177,7 @@ enum class Verdict {
 inline constexpr std::uint32_t max_distance = 1 << 16;
 
 /// Judges a datagram as the answer to the request that carried `cookie`, and fills `sample.answer` with it. The order
-/// matters: who cannot show our cookie may not even tell us to go away, and a kiss says more than its leap of 3.
+/// matters: a packet without our cookie may not even tell us to go away, and a kiss says more than its leap of 3.
 inline Verdict judge(std::string_view datagram, Timestamp cookie, Sample& sample) {
     if (datagram.size() < Packet::size) return Verdict::too_short;
     sample.answer = decode(datagram);

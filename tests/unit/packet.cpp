@@ -134,6 +134,12 @@ TEST_CASE("when all of the delay is on one way the offset is wrong by half of it
     CHECK(near(exchange(long_ago, 5s, 0ms, 1ms, 200ms).offset(), 5s - 100ms));
 }
 
+TEST_CASE("the error is half the delay, and a delay below zero is no small one") {
+    CHECK(exchange(long_ago, 5s, 200ms, 1ms, 100ms).error() == 150ms);
+    CHECK(exchange(long_ago, 5s, -500ms, 1ms, 300ms).error() == 100ms);
+    CHECK(Sample{1, 0, {.receive = 5, .transmit = (Timestamp{1} << 63) + 4}}.error() == 1'073'741'824s);
+}
+
 TEST_CASE("no timestamps, however absurd, overflow") {
     for (const Timestamp a : {Timestamp{0}, ~Timestamp{0}, Timestamp{1} << 63, (Timestamp{1} << 63) - 1})
         for (const Timestamp b : {Timestamp{0}, ~Timestamp{0}, Timestamp{1} << 63, (Timestamp{1} << 63) - 1}) {
