@@ -118,7 +118,7 @@ int main(int argc, char* argv[]) try {
     opterr = 0;  // the messages are ours
     for (int letter = 0; (letter = getopt_long(argc, argv, ":b:h", long_options, nullptr)) != -1;) {
         if (letter == 'h') return std::cout << usage, 0;
-        if (letter == ':') bad_usage("-b wants an address");
+        if (letter == ':') bad_usage("-b wants a value");
         const std::string word = argv[optind - 1];
         if (letter == '?')  // as typed, or one letter of a group: -xz
             bad_usage("unknown option " +

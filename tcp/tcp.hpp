@@ -13,6 +13,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -44,6 +45,29 @@ inline void log(const std::string& line) {
     std::exit(2);
 }
 
+/// What every program answers to a letter from getopt_long: to -h its usage, to an unknown option ('?') or one that
+/// lacks its value (':') what is wrong. Then the program ends; any other letter is its own.
+inline void common_option(int letter, char* argv[], const std::string& program, const std::string& usage) {
+    if (letter == 'h') {
+        std::cout << usage << '\n';
+        std::exit(0);
+    }
+    const std::string word = argv[optind - 1];  // as typed, or one letter of a group: -xz
+    const std::string option = word.starts_with("--") ? word : std::string{'-', static_cast<char>(optopt)};
+    if (letter == ':') bad_usage(program, option + " wants a value", usage);
+    if (letter == '?') bad_usage(program, "unknown option " + option, usage);
+}
+
+/// A time limit in seconds: decimal, fractions allowed, more than 0. Ends the program (status 2) on anything else.
+inline std::chrono::milliseconds seconds_or_usage(const std::string& text, const std::string& program,
+                                                  const std::string& usage) {
+    const bool digits = text.find_first_not_of("0123456789.") == text.npos;  // strtod takes "inf", " 1" and "0x1", too
+    char* end = nullptr;
+    const double seconds = std::min(std::strtod(text.c_str(), &end), 86400.0);  // a day: it has to fit poll's int
+    if (!digits || *end != '\0' || seconds <= 0) bad_usage(program, "bad number of seconds: " + text, usage);
+    return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>{seconds});
+}
+
 /// A port number: decimal, 0 to 65535, nothing before or after it.
 inline bool is_port(std::string_view text) {
     std::uint16_t port = 0;
@@ -51,17 +75,11 @@ inline bool is_port(std::string_view text) {
     return error == std::errc{} && end == text.data() + text.size();
 }
 
-/// Where a server listens.
+/// Where a server listens, or a client connects.
 struct Where {
     std::string host = "127.0.0.1";  ///< nobody but this machine gets in, unless -b says so
     std::string port = "9090";       ///< 0: the system takes a free one
 };
-
-/// The option that getopt_long(3) has just returned '?' for, as it was typed.
-inline std::string unknown_option(char* const argv[]) {
-    const std::string word = argv[optind - 1];
-    return word.starts_with("--") ? word : std::string{'-', static_cast<char>(optopt)};  // one of a group: -xz
-}
 
 /// Reads `PROGRAM [-b ADDR] [PORT]`, and sees to the standard descriptors before any other is opened. Ends the program
 /// itself on -h (status 0) and on bad usage (status 2).
@@ -76,12 +94,7 @@ inline Where server_arguments(const std::string& program, int argc, char* argv[]
     open_standard_descriptors();
     opterr = 0;  // the messages are ours
     for (int letter = 0; (letter = getopt_long(argc, argv, ":b:h", long_options, nullptr)) != -1;) {
-        if (letter == 'h') {
-            std::cout << usage << '\n';
-            std::exit(0);
-        }
-        if (letter == ':') bad_usage(program, "-b wants an address", usage);
-        if (letter == '?') bad_usage(program, "unknown option " + unknown_option(argv), usage);
+        common_option(letter, argv, program, usage);
         where.host = optarg;
     }
     if (argc - optind > 1) bad_usage(program, "too many arguments", usage);
@@ -191,6 +204,52 @@ inline void refuse(const Fd client, std::string_view message) {
     shutdown(client.get(), SHUT_WR);
     char unread[4096];
     for (int i = 0; i < 16 && recv(client.get(), unread, sizeof unread, MSG_DONTWAIT) > 0; ++i) {
+    }
+}
+
+// ---- The active open ------------------------------------------------------------------------------------
+
+/// connect(2) with an end to its patience (UNP 16.3). `fd` does not block: connect starts the handshake, poll
+/// waits for its outcome, SO_ERROR tells it. 0, or the errno: ETIMEDOUT for no answer by `deadline`.
+inline int connect_by(std::chrono::steady_clock::time_point deadline, const Fd& fd, const addrinfo& to) {
+    int error = 0;
+    do error = connect(fd.get(), to.ai_addr, to.ai_addrlen) == 0 ? 0 : errno;
+    while (error == EINTR);
+    if (error != EINPROGRESS) return error;
+    for (;;) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+        pollfd polled{fd.get(), POLLOUT, 0};
+        const int ready = poll(&polled, 1, std::max(0, static_cast<int>(left.count())));
+        if (ready == 0) return ETIMEDOUT;
+        if (ready == 1) break;
+        if (!later(errno)) return errno;
+    }
+    socklen_t length = sizeof error;
+    return getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+/// A connection to the first address of `to.host` that takes one; it does not block. The addresses share `limit`,
+/// each what is left of it divided by those still to try: one that never answers leaves time for the next. (Without
+/// a limit the system gives up first: after two minutes an address on Linux, tcp_syn_retries in tcp(7).)
+/// Throws std::system_error "connect 127.0.0.1:9090: Connection refused", the last one's, or what resolve() throws.
+inline Fd active_open(const Where& to, std::chrono::milliseconds limit = std::chrono::hours{1}) {
+    const Addresses addresses = resolve(to.host, to.port);
+    const auto end = std::chrono::steady_clock::now() + limit;
+    auto untried = 0;
+    for (const addrinfo* a = addresses.get(); a != nullptr; a = a->ai_next) ++untried;
+    for (const addrinfo* a = addresses.get();; a = a->ai_next, --untried) {
+        try {
+            const std::string name = text(a->ai_addr, a->ai_addrlen);
+            Fd fd{check("socket " + name, socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK, a->ai_protocol))};
+            const int one = 1;  // as in passive_open: what is ready to be sent does not wait for an acknowledgement
+            check("setsockopt " + name, setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one));
+            const auto now = std::chrono::steady_clock::now();
+            errno = connect_by(now + (end - now) / untried, fd, *a);
+            check("connect " + name, errno == 0 ? 0 : -1);
+            return fd;
+        } catch (const std::system_error&) {
+            if (a->ai_next == nullptr) throw;
+        }
     }
 }
 

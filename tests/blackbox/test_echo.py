@@ -193,7 +193,7 @@ def test_help(program, option):
         (["9090", "9091"], "too many arguments"),
         (["-x"], "unknown option -x"),
         (["--port"], "unknown option --port"),
-        (["-b"], "-b wants an address"),
+        (["-b"], "-b wants a value"),
     ],
 )
 def test_bad_usage(program, arguments, wrong):
