@@ -209,13 +209,21 @@ inline void refuse(const Fd client, std::string_view message) {
 
 // ---- The active open ------------------------------------------------------------------------------------
 
-/// connect(2) with an end to its patience (UNP 16.3). `fd` does not block: connect starts the handshake, poll
-/// waits for its outcome, SO_ERROR tells it. 0, or the errno: ETIMEDOUT for no answer by `deadline`.
-inline int connect_by(std::chrono::steady_clock::time_point deadline, const Fd& fd, const addrinfo& to) {
+/// The error that waits on a socket, 0 for none: of a connect that did not block, once poll calls it ready, the
+/// outcome.
+inline int pending_error(const Fd& fd) {
     int error = 0;
-    do error = connect(fd.get(), to.ai_addr, to.ai_addrlen) == 0 ? 0 : errno;
-    while (error == EINTR);
-    if (error != EINPROGRESS) return error;
+    socklen_t length = sizeof error;
+    return getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+/// connect(2) with an end to its patience (UNP 16.3). `fd` does not block: connect starts the handshake, and
+/// poll waits for its outcome. 0, or the errno: ETIMEDOUT for no answer by `deadline`.
+inline int connect_by(std::chrono::steady_clock::time_point deadline, const Fd& fd, const addrinfo& to) {
+    int result = 0;
+    do result = connect(fd.get(), to.ai_addr, to.ai_addrlen);
+    while (result == -1 && errno == EINTR);
+    if (result == 0 || errno != EINPROGRESS) return result == 0 ? 0 : errno;
     for (;;) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
         pollfd polled{fd.get(), POLLOUT, 0};
@@ -224,8 +232,7 @@ inline int connect_by(std::chrono::steady_clock::time_point deadline, const Fd& 
         if (ready == 1) break;
         if (!later(errno)) return errno;
     }
-    socklen_t length = sizeof error;
-    return getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+    return pending_error(fd);
 }
 
 /// A connection to the first address of `to.host` that takes one; it does not block. The addresses share `limit`,

@@ -1,4 +1,5 @@
 import resource
+import socket
 
 import pytest
 from harness import Program
@@ -29,3 +30,18 @@ def start():
             failures.append(failure)
     if failures:
         raise failures[0]
+
+
+@pytest.fixture
+def deaf():
+    """The address of a listener that answers no SYN, as behind a firewall: its backlog is full."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+        for filler in fillers:
+            filler.close()

@@ -75,6 +75,18 @@ def eventually(condition, patience=PATIENCE):
     return result
 
 
+def free_port():
+    """A port of 127.0.0.1 that is free: nobody listens on it, for now."""
+    with socket.create_server(("127.0.0.1", 0)) as any_socket:
+        return any_socket.getsockname()[1]
+
+
+def is_listening(port):
+    """Whether somebody listens on an IPv4 port, in this network: to connect and see would be to be a client."""
+    table = Path("/proc/net/tcp").read_text().splitlines()
+    return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in table)
+
+
 def strace(calls, *injections):
     """The words to put before a program to inject faults into its system calls:
     strace("recvfrom,read", "recvfrom:error=EINTR:when=1"). The program stays our child (-D)."""

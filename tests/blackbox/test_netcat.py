@@ -14,8 +14,9 @@ from harness import (
     ROOT,
     Program,
     binary,
-    connect,
     eventually,
+    free_port,
+    is_listening,
     needs_plain_build,
     peer,
     receive,
@@ -224,16 +225,6 @@ def read_pattern(pipe, count):
             return False
         at += len(piece)
     return at == count
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as any_socket:
-        return any_socket.getsockname()[1]
-
-
-def is_listening(port):
-    with open("/proc/net/tcp") as table:
-        return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in table)
 
 
 @pytest.mark.parametrize(
@@ -507,20 +498,10 @@ def test_a_port_that_is_taken_is_one_line_and_status_1(server):
     assert (result.returncode, result.stderr) == (1, f"tcp/netcat: bind {host}:{port}: Address already in use\n")
 
 
-def test_w_bounds_the_connect(netcat):
-    with socket.socket() as deaf:  # a listener whose backlog is full answers no SYN
-        deaf.bind(("127.0.0.1", 0))
-        deaf.listen(0)
-        fill = [socket.socket() for _ in range(4)]
-        for one in fill:
-            one.setblocking(False)
-            one.connect_ex(deaf.getsockname())
-        program = netcat("-w", "0.3", *deaf.getsockname())
-        assert program.wait(10) == 1
-        host, port = deaf.getsockname()
-        assert program.log == [f"tcp/netcat: connect {host}:{port}: Connection timed out"]
-        for one in fill:
-            one.close()
+def test_w_bounds_the_connect(netcat, deaf):
+    program = netcat("-w", "0.3", *deaf)
+    assert program.wait(10) == 1
+    assert program.log == [f"tcp/netcat: connect {deaf[0]}:{deaf[1]}: Connection timed out"]
 
 
 def test_w_does_not_bound_the_conversation(netcat, server):
