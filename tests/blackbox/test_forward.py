@@ -1,0 +1,646 @@
+"""tcp/forward: what one end says the other hears, its end and its death included."""
+
+import contextlib
+import re
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+from harness import (
+    connect,
+    eventually,
+    free_port,
+    needs_plain_build,
+    receive,
+    receive_all,
+    reset,
+    run,
+    sanitized,
+    strace,
+)
+
+FORWARD = "tcp/forward"
+
+
+@pytest.fixture
+def target():
+    """A listening socket on loopback."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        listener.settimeout(30)
+        yield listener
+
+
+def accept(listener):
+    connection, _ = listener.accept()
+    connection.settimeout(30)
+    return connection
+
+
+def to(listener):
+    """The redirection of a free port to a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"0:[{host}]:{port}" if ":" in host else f"0:{host}:{port}"
+
+
+def through(server, listener, **options):
+    """A connection through the server: (the client's end, the target's end)."""
+    client = server.connect(**options)
+    return client, accept(listener)
+
+
+def listeners(server, count):
+    """The addresses that the server said it listens on."""
+    said = lambda: [line for line in server.log if line.startswith("listening on ")]  # noqa: E731
+    eventually(lambda: len(said()) == count)
+    return [line.removeprefix("listening on ") for line in said()]
+
+
+def addresses(server, count):
+    """The same, to connect to."""
+    return [(host, int(port)) for host, port in (address.rsplit(":", 1) for address in listeners(server, count))]
+
+
+def no_connection_left(server, before):
+    """Waits until the server has as many descriptors open as it had."""
+    eventually(lambda: server.descriptors() == before)
+
+
+def echo_for_ever(listener):
+    """A target that says back what it hears, to each client in turn."""
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(ConnectionError):
+                while piece := connection.recv(65536):
+                    connection.sendall(piece)
+
+    threading.Thread(target=serve, daemon=True).start()
+
+
+# ---- The redirection --------------------------------------------------------------------------------------
+
+
+def test_what_one_end_says_the_other_hears(start, target):
+    client, far = through(start(FORWARD, to(target)), target)
+    every = bytes(range(256)) + b"\r\n\0 la fin"
+    client.sendall(every)
+    assert receive(far, len(every)) == every
+    far.sendall(every[::-1])
+    assert receive(client, len(every)) == every[::-1]
+
+
+def test_the_target_may_speak_first(start, target):
+    client, far = through(start(FORWARD, to(target)), target)
+    far.sendall(b"220 bonjour\r\n")
+    assert receive(client, 13) == b"220 bonjour\r\n"
+
+
+@pytest.mark.parametrize("words", [["SPEC"], ["-L", "SPEC"], ["-LSPEC"], ["--", "SPEC"]])
+def test_the_redirection_is_given_as_to_ssh_or_bare(start, target, words):
+    server = start(FORWARD, *[word.replace("SPEC", to(target)) for word in words])
+    assert server.address[0] == "127.0.0.1"
+    client, far = through(server, target)
+    client.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+
+
+@pytest.mark.parametrize(
+    "bind, listens",
+    [("localhost:", "127.0.0.1"), ("127.0.0.2:", "127.0.0.2"), ("[::1]:", "[::1]"), ("*:", "[::]"), (":", "[::]"),
+     ("0.0.0.0:", "0.0.0.0")],
+)  # fmt: skip
+def test_it_listens_where_it_is_told(start, target, bind, listens):
+    server = start(FORWARD, bind + to(target))
+    assert listeners(server, 1)[0].rpartition(":")[0] == listens
+    client, far = through(server, target)
+    client.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+
+
+def test_every_interface_is_ipv4_too(start, target):
+    server = start(FORWARD, "*:" + to(target))
+    with connect(("127.0.0.1", server.port)) as client:
+        far = accept(target)
+        client.sendall(b"salut")
+        assert receive(far, 5) == b"salut"
+
+
+def test_every_interface_is_ipv4_on_a_system_without_ipv6(start, target):
+    server = start(FORWARD, "*:" + to(target), under=strace("socket", "socket:error=EAFNOSUPPORT:when=1"))
+    assert listeners(server, 1)[0].startswith("0.0.0.0:")
+
+
+def test_from_ipv4_to_ipv6(start):
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as target:
+        target.settimeout(30)
+        client, far = through(start(FORWARD, to(target)), target)
+        client.sendall(b"salut")
+        assert receive(far, 5) == b"salut"
+
+
+def test_several_redirections_at_once_each_said_in_the_order_given(start, target):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(30)
+        ports = [free_port(), free_port(), free_port()]
+        specs = [to(listener).replace("0:", f"{port}:", 1) for listener, port in zip((target, other, target), ports)]
+        server = start(FORWARD, specs[0], "-L", specs[1], "-L" + specs[2])
+        assert listeners(server, 3) == [f"127.0.0.1:{port}" for port in ports]
+        for port, listener in zip(ports, (target, other, target)):
+            with connect(("127.0.0.1", port)) as client:
+                far = accept(listener)
+                client.sendall(b"salut")
+                assert receive(far, 5) == b"salut"
+
+
+def test_two_hops(start, target):
+    first = start(FORWARD, to(target))
+    second = start(FORWARD, f"0:127.0.0.1:{first.port}")
+    client, far = through(second, target)
+    client.sendall(b"aller")
+    client.shutdown(socket.SHUT_WR)
+    assert receive_all(far) == b"aller"
+    far.sendall(b"retour")
+    far.close()
+    assert receive_all(client) == b"retour"
+
+
+# ---- A lot ------------------------------------------------------------------------------------------------
+
+
+def test_a_gigabyte_in_each_direction_at_once(start, target):
+    count = (1 << 30) if not sanitized(FORWARD) else (1 << 26)
+    client, far = through(start(FORWARD, to(target)), target)
+    pattern = b"".join(b"%d " % number for number in range(200_000))
+    right = {}
+
+    def write(end):
+        left = count
+        while left > 0:
+            end.sendall(pattern[:left])
+            left -= len(pattern)
+        end.shutdown(socket.SHUT_WR)
+
+    def read(end):
+        buffer, twice, at = bytearray(1 << 20), memoryview(pattern * 2), 0
+        view = memoryview(buffer)
+        while got := end.recv_into(buffer):
+            start = at % len(pattern)
+            if view[:got] != twice[start : start + got]:
+                return
+            at += got
+        right[end] = at == count
+
+    threads = [threading.Thread(target=work, args=(end,)) for work in (write, read) for end in (client, far)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert right == {client: True, far: True}
+
+
+def test_five_hundred_connections_at_once(start, target):
+    server = start(FORWARD, to(target))
+    before = server.descriptors()
+    pairs = [through(server, target) for _ in range(500)]
+    for number, (client, _) in enumerate(pairs):
+        client.sendall(b"aller %d\n" % number)
+    for number, (client, far) in enumerate(pairs):
+        # accept may have given us another client's target
+        heard = int(receive(far, len(b"aller %d\n" % number)).split()[1])
+        far.sendall(b"retour %d\n" % heard)
+    for number, (client, _) in enumerate(pairs):
+        assert receive(client, len(b"retour %d\n" % number)) == b"retour %d\n" % number
+    for client, far in pairs:
+        client.close(), far.close()
+    no_connection_left(server, before)
+
+
+def test_a_thousand_idle_connections_take_less_than_20_mib(start, target):
+    needs_plain_build(FORWARD)
+    server = start(FORWARD, to(target))
+    pairs = [through(server, target) for _ in range(1000)]
+    for client, far in pairs:  # each of them has been of use
+        client.sendall(bytes(3000))
+        receive(far, 3000)
+    assert server.rss() < 20 << 20
+    for client, far in pairs:
+        client.close(), far.close()
+
+
+# ---- Someone who does not read --------------------------------------------------------------------------------
+
+
+def fill(end):
+    """Sends until nothing more is taken for a while. How many bytes were."""
+    end.settimeout(0.5)
+    sent, piece = 0, b"0123456789abcdef" * 65536
+    try:
+        while True:
+            sent += end.send(piece[sent % 16 :])
+    except TimeoutError:
+        pass
+    end.settimeout(30)
+    return sent
+
+
+@pytest.mark.parametrize("who", ["client", "target"])
+def test_who_does_not_read_makes_the_other_wait_and_nobody_else(start, target, who):
+    server = start(FORWARD, to(target))
+    small = server.rss()
+    ends = through(server, target)
+    writer, reader = ends if who == "target" else ends[::-1]
+    sent = fill(writer)
+    if not sanitized(FORWARD):
+        assert server.rss() - small < 4 << 20  # of what came, the kernel's buffers hold the rest
+        before = server.cpu()
+    client, far = through(server, target)
+    for _ in range(100):
+        client.sendall(b"aller")
+        assert receive(far, 5) == b"aller"
+    reader.sendall(b"dans l'autre sens")  # that direction goes on
+    assert receive(writer, 17) == b"dans l'autre sens"
+    if not sanitized(FORWARD):
+        assert server.cpu() - before < 0.2
+    writer.shutdown(socket.SHUT_WR)
+    everything = receive_all(reader)
+    assert len(everything) == sent and everything == (b"0123456789abcdef" * (sent // 16 + 1))[:sent]
+
+
+def test_memory_is_given_back_when_all_has_been_sent(start, target):
+    needs_plain_build(FORWARD)
+    server = start(FORWARD, to(target))
+    small = server.rss()
+    pairs = [through(server, target) for _ in range(20)]
+    counts = [fill_quickly(client) for client, _ in pairs]
+    for (client, far), count in zip(pairs, counts):
+        assert len(receive(far, count)) == count
+    eventually(lambda: server.rss() - small < 4 << 20)
+
+
+def fill_quickly(end):
+    """Sends until nothing more is taken at once."""
+    end.setblocking(False)
+    sent = 0
+    try:
+        while True:
+            sent += end.send(bytes(1 << 20))
+    except BlockingIOError:
+        pass
+    end.settimeout(30)
+    return sent
+
+
+# ---- The ends -----------------------------------------------------------------------------------------------
+
+
+def test_the_clients_half_close_is_passed_on_and_the_answer_comes(start, target):
+    client, far = through(start(FORWARD, to(target)), target)
+    client.sendall(b"la question")
+    client.shutdown(socket.SHUT_WR)
+    assert receive_all(far) == b"la question"
+    for _ in range(3):
+        far.sendall(b"la reponse")
+        assert receive(client, 10) == b"la reponse"
+    far.close()
+    assert receive_all(client) == b""
+
+
+def test_the_targets_half_close_is_passed_on_and_the_client_may_go_on(start, target):
+    client, far = through(start(FORWARD, to(target)), target)
+    far.sendall(b"c'est tout")
+    far.shutdown(socket.SHUT_WR)
+    assert receive_all(client) == b"c'est tout"
+    for _ in range(3):
+        client.sendall(b"encore")
+        assert receive(far, 6) == b"encore"
+    client.close()
+    assert receive_all(far) == b""
+
+
+def test_both_half_close_and_all_that_was_said_arrives(start, target):
+    server = start(FORWARD, to(target))
+    before = server.descriptors()
+    client, far = through(server, target)
+    big = bytes(range(256)) * 20_000  # more than sockets hold
+    ends = [(client, far), (far, client)]
+
+    def speak(end):
+        end.sendall(big)
+        end.shutdown(socket.SHUT_WR)
+
+    threads = [threading.Thread(target=speak, args=(end,)) for end, _ in ends]
+    for thread in threads:
+        thread.start()
+    assert receive_all(far) == big
+    assert receive_all(client) == big
+    for thread in threads:
+        thread.join()
+    no_connection_left(server, before)  # though neither end has closed
+
+
+def test_a_half_close_behind_much_that_is_unread_comes_after_it(start, target):
+    server = start(FORWARD, to(target))
+    client, far = through(server, target)
+    sent = fill(client)
+    client.shutdown(socket.SHUT_WR)
+    far.sendall(b"je n'ai pas encore lu")
+    assert receive(client, 21) == b"je n'ai pas encore lu"
+    far.shutdown(socket.SHUT_WR)
+    assert receive_all(client) == b""
+    assert len(receive_all(far)) == sent
+
+
+@pytest.mark.parametrize("who", ["client", "target"])
+@pytest.mark.parametrize("after_a_half_close", [False, True])
+def test_a_reset_is_passed_on_as_a_reset(start, target, who, after_a_half_close):
+    server = start(FORWARD, to(target))
+    before = server.descriptors()
+    client, far = through(server, target)
+    one, other = (client, far) if who == "client" else (far, client)
+    if after_a_half_close:
+        one.shutdown(socket.SHUT_WR)
+        assert receive_all(other) == b""
+    reset(one)
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        while True:  # a recv alone, after a half-close, has had its end already
+            other.sendall(b"?")
+            if not after_a_half_close:
+                other.recv(1)
+    no_connection_left(server, before)
+
+
+@pytest.mark.parametrize("who", ["client", "target"])
+def test_a_reset_is_noticed_while_the_other_end_does_not_read(start, target, who):
+    server = start(FORWARD, to(target))
+    before = server.descriptors()
+    ends = through(server, target)
+    one, other = ends if who == "client" else ends[::-1]
+    fill(one)
+    reset(one)
+    no_connection_left(server, before)
+    with pytest.raises(ConnectionResetError):
+        receive_all(other)
+
+
+def test_a_reset_ends_that_connection_only(start, target):
+    server = start(FORWARD, to(target))
+    client, far = through(server, target)
+    for _ in range(20):
+        one, other = through(server, target)
+        reset(one)
+        with pytest.raises(ConnectionResetError):
+            receive_all(other)
+    client.sendall(b"toujours la")
+    assert receive(far, 11) == b"toujours la"
+
+
+def test_it_does_not_spin_whatever_has_ended(start, target):
+    needs_plain_build(FORWARD)
+    server = start(FORWARD, to(target))
+    kept = []
+    for end in ("client", "target", "unread"):
+        client, far = through(server, target)
+        kept += [client, far]
+        if end == "client":
+            client.shutdown(socket.SHUT_WR)
+        elif end == "target":
+            far.shutdown(socket.SHUT_WR)
+        else:
+            fill(client)
+            far.shutdown(socket.SHUT_WR)
+            client.shutdown(socket.SHUT_WR)
+    before = server.cpu()
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.process.wait(0.5)
+    assert server.cpu() - before < 0.05
+
+
+# ---- The target -------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_target_closes_that_client_and_the_target_may_come_later(start):
+    port = free_port()
+    server = start(FORWARD, f"0:127.0.0.1:{port}")
+    before = server.descriptors()
+    with server.connect() as client:
+        client.sendall(b"personne ?")
+        assert receive_all(client) == b""
+    server.logged(f"connect 127.0.0.1:{port}: Connection refused")
+    no_connection_left(server, before)
+    with socket.create_server(("127.0.0.1", port)) as target:
+        target.settimeout(30)
+        client, far = through(server, target)
+        client.sendall(b"ah")
+        assert receive(far, 2) == b"ah"
+
+
+def test_a_target_that_does_not_answer_keeps_nobody_else_waiting(start, target, deaf):
+    server = start(FORWARD, f"0:{deaf[0]}:{deaf[1]}", to(target))
+    silent, answering = addresses(server, 2)
+    before = server.descriptors()
+    waiting = connect(silent)
+    waiting.sendall(b"avant")
+    eventually(lambda: server.descriptors() == before + 2)
+    client, far = connect(answering), accept(target)
+    client.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+    reset(waiting)  # noticed, though its target has not answered
+    eventually(lambda: server.descriptors() == before + 2)
+
+
+def test_what_was_sent_before_the_target_answered_is_not_lost(start):
+    with socket.socket() as slow:
+        slow.bind(("127.0.0.1", 0))
+        slow.listen(0)
+        slow.settimeout(30)
+        fillers = [socket.create_connection(slow.getsockname())]
+        server = start(FORWARD, to(slow))
+        before = server.descriptors()
+        client = server.connect()
+        client.sendall(b"avant la reponse")
+        client.shutdown(socket.SHUT_WR)
+        eventually(lambda: server.descriptors() == before + 2)
+        accepted = [accept(slow), accept(slow)]  # the second SYN is answered when it is sent again
+        assert receive_all(accepted[1]) == b"avant la reponse"
+        accepted[1].sendall(b"la reponse")
+        accepted[1].close()
+        assert receive_all(client) == b"la reponse"
+        fillers[0].close()
+
+
+def test_an_unresolvable_target_closes_that_client_and_not_the_program(start, target):
+    server = start(FORWARD, "0:nowhere.invalid:9090", to(target))
+    nowhere, somewhere = addresses(server, 2)
+    for _ in range(2):
+        with connect(nowhere) as client:
+            assert receive_all(client) == b""
+    server.logged("nowhere.invalid: ")
+    with connect(somewhere) as client:
+        client.sendall(b"salut")
+        assert receive(accept(target), 5) == b"salut"
+
+
+def test_a_target_can_be_named(start, target):
+    client, far = through(start(FORWARD, f"0:localhost:{target.getsockname()[1]}"), target)
+    client.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+
+
+# ---- What may go wrong ---------------------------------------------------------------------------------------------
+
+
+def test_short_of_descriptors_it_serves_whom_it_can_and_the_others_later(start, target):
+    server = start(FORWARD, to(target), nofile=40)
+    clients = [server.connect() for _ in range(30)]
+    for number, client in enumerate(clients):
+        client.sendall(b"%2d" % number)
+    server.logged("accept: Too many open files, resting")
+    served = {}
+
+    def take(count):
+        while len(served) < count:
+            far = accept(target)
+            served[int(receive(far, 2))] = far
+
+    room = (40 - server_descriptors_alone(server, target)) // 2
+    take(room)
+    if not sanitized(FORWARD):
+        before = server.cpu()
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(0.5)
+        assert server.cpu() - before < 0.025  # under 5 % of a core
+    gone = sorted(served)[:5]
+    for number in gone:
+        clients[number].close()
+        served[number].close()
+    take(room + 5)
+    for number in set(served) - set(gone):
+        served[number].sendall(b"oui")
+        assert receive(clients[number], 3) == b"oui"
+    assert len([line for line in server.log if "resting" in line]) <= 2
+
+
+def server_descriptors_alone(server, target):
+    """What the server has open beside its connections: the standard three, the stop pipe, the listener."""
+    return 3 + 2 + 1
+
+
+def test_a_storm_leaves_nothing_behind(start, target):
+    server = start(FORWARD, to(target))
+    before = server.descriptors()
+    for number in range(600):
+        client, far = through(server, target)
+        first, second = (client, far) if number % 2 else (far, client)
+        first.sendall(b"un mot")
+        [reset, lambda end: end.close(), lambda end: end.shutdown(socket.SHUT_RDWR)][number % 3](first)
+        second.close()
+        first.close()
+    no_connection_left(server, before)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_sigint_ends_it(start, target, busy):
+    server = start(FORWARD, to(target))
+    if busy:
+        client, _far = through(server, target)
+        fill_quickly(client)
+    server.stop(signal.SIGINT)
+
+
+def test_a_port_that_is_taken_is_one_line_and_status_1(target):
+    host, port = target.getsockname()
+    result = run(FORWARD, f"{port}:{host}:9")
+    assert (result.returncode, result.stderr) == (1, f"tcp/forward: bind {host}:{port}: Address already in use\n")
+
+
+def test_an_address_that_is_not_ours_is_one_line_and_status_1():
+    result = run(FORWARD, "192.0.2.1:0:127.0.0.1:9")
+    assert result.returncode == 1
+    assert re.fullmatch(r"tcp/forward: bind 192\.0\.2\.1:0: Cannot assign requested address\n", result.stderr)
+
+
+@pytest.mark.parametrize(
+    "words, complaint",
+    [
+        ([], "no redirection"),
+        (["9090"], "9090: not [bind_address:]port:host:hostport"),
+        (["9090:host"], "9090:host: not [bind_address:]port:host:hostport"),
+        (["-L", "9090:host:http"], "9090:host:http: bad port: http"),
+        (["9090:a:1", "-L", "9091:a:0"], "9091:a:0: bad port: 0"),
+        (["::1:9090:a:1"], "::1:9090:a:1: not [bind_address:]port:host:hostport, with IPv6 addresses in brackets"),
+        (["[::1]a:9090:a:1"], "[::1]a:9090:a:1: brackets go around a whole address"),
+        (["-L"], "-L wants a value"),
+        (["-g", "9090:a:1"], "unknown option -g"),
+    ],
+)
+def test_bad_usage_says_what_is_wrong_and_the_usage(words, complaint):
+    result = run(FORWARD, *words)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"tcp/forward: {complaint}") and "\nusage: tcp/forward " in result.stderr
+
+
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_is_the_usage_on_standard_output(word):
+    result = run(FORWARD, word)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("usage: tcp/forward ")
+
+
+CALLS = "poll,ppoll,recvfrom,sendto,connect,accept,accept4,socket,fcntl,getsockopt,shutdown"
+PASSING = [
+    *[f"poll,ppoll:error={error}:when=1+2" for error in ("EINTR", "EAGAIN", "ENOMEM")],
+    *[f"recvfrom:error={error}:when=1+2" for error in ("EINTR", "EAGAIN", "ENOBUFS", "ENOMEM")],
+    *[f"sendto:error={error}:when=1+2" for error in ("EINTR", "EAGAIN", "ENOBUFS", "ENOMEM")],
+    *[f"accept,accept4:error={error}:when=1" for error in
+      ("EINTR", "EAGAIN", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM", "EPROTO")],
+    "fcntl:error=EMFILE:when=1",
+    "connect:error=EINTR:when=1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_what_passes_costs_nothing(start, target, fault):
+    server = start(FORWARD, to(target), under=strace(CALLS, fault))
+    for _ in range(3):
+        client, far = through(server, target)
+        for _ in range(3):
+            client.sendall(b"aller")
+            assert receive(far, 5) == b"aller"
+            far.sendall(b"retour")
+            assert receive(client, 6) == b"retour"
+        client.close()
+        assert receive_all(far) == b""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *[f"recvfrom:error={error}:when=1" for error in ("ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH")],
+        *[f"sendto:error={error}:when=1" for error in ("ECONNRESET", "EPIPE", "ETIMEDOUT")],
+        *[f"connect:error={error}:when=1" for error in
+          ("ECONNREFUSED", "ENETUNREACH", "EADDRNOTAVAIL", "ENOBUFS", "EAGAIN", "EACCES")],
+        *[f"socket:error={error}:when=2" for error in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EAFNOSUPPORT")],
+        "getsockopt:error=ENOBUFS:when=1",
+        "shutdown:error=ENOTCONN:when=1",
+    ],
+)  # fmt: skip
+def test_what_does_not_pass_costs_one_connection(start, target, fault):
+    echo_for_ever(target)
+    server = start(FORWARD, to(target), under=strace(CALLS, fault))
+    with server.connect() as first:
+        try:
+            first.sendall(b"sacrifie")
+            first.shutdown(socket.SHUT_WR)
+            receive_all(first)
+        except OSError:
+            pass
+    with server.connect() as second:
+        for _ in range(3):
+            second.sendall(b"salut")
+            assert receive(second, 5) == b"salut"
