@@ -26,13 +26,16 @@ RUNS     ?= 10000000
 FORMATTED = $(wildcard *.hpp */*.hpp */*.cpp tests/*/*.hpp tests/*/*.cpp)
 
 .DEFAULT_GOAL := all
-.PHONY: all run test unit blackbox bench fuzz lint format clean help
+.PHONY: all run lab test unit blackbox bench fuzz lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
 run: build/echo/poll  ## build the echo server and serve on 127.0.0.1:9090
 	@echo "Type in another terminal:  nc 127.0.0.1 9090      (Ctrl-C in this one ends the server)"
 	@exec build/echo/poll
+
+lab: $(filter build/tcp/%,$(PROGRAMS))  ## a shell in the course page's network: so-high, ovh, sas1, roucas101
+	@tests/lab/lab
 
 test:  ## install what the tests need, then build and run them all
 	@tests/install
@@ -64,7 +67,7 @@ lint:  ## format, warnings under both compilers, clang-tidy, shellcheck
 	@for cxx in g++ clang++; do for source in $(SOURCES); do \
 	    echo "$$cxx -Werror $$source"; $$cxx $(HOUSE) -O2 -Werror -o /dev/null $$source || exit 1; done; done
 	clang-tidy --quiet --warnings-as-errors='*' $(SOURCES) -- $(HOUSE)
-	shellcheck .ci/run tests/install tests/unpack
+	shellcheck .ci/run tests/install tests/unpack tests/lab/lab
 
 format:  ## lay the sources out
 	clang-format -i $(FORMATTED)
