@@ -1,0 +1,306 @@
+"""The lab itself, and the course page's routes through it: with tcp/forward, and with OpenSSH."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from subprocess import PIPE
+
+import pytest
+from harness import PATIENCE, ROOT, binary, eventually, is_listening, peer, receive, receive_all
+from lab import LAB, firewall, in_the_lab, on
+
+MACHINES = ["so-high", "ovh", "sas1", "roucas101"]
+NEIGHBOURS = list(zip(MACHINES, MACHINES[1:])) + list(zip(MACHINES[1:], MACHINES))
+
+
+def output(*words, **options):
+    return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, **options).stdout
+
+
+# ---- The network -----------------------------------------------------------------------------------------
+
+
+@in_the_lab
+def test_each_machine_sees_its_neighbours_and_nobody_else():
+    for one in MACHINES:
+        for other in MACHINES:
+            for prefix in ("", "ip6-"):
+                seen = on(one, "tcp/probe", "-w", "1", prefix + other, 9).stdout.split(maxsplit=1)[1].strip()
+                near = one == other or (one, other) in NEIGHBOURS
+                assert seen == ("closed" if near else "rejected (Network is unreachable)"), (one, prefix + other)
+
+
+@in_the_lab
+def test_nobody_forwards_packets():
+    """Even when so-high is told that ovh is the way to sas1."""
+    subprocess.run(["ip", "route", "add", "10.0.0.3", "via", "10.0.0.2"], check=True)
+    subprocess.run(["on", "sas1", "ip", "route", "add", "10.0.0.1", "via", "10.0.0.2"], check=True)
+    assert on("so-high", "tcp/probe", "-w", "0.3", "sas1", 9).stdout == "10.0.0.3:9 filtered\n"
+
+
+@in_the_lab
+def test_a_machine_has_its_name_and_its_own_ports(start):
+    assert output("hostname") == "so-high\n"
+    for machine in MACHINES:
+        assert output("on", machine, "hostname") == machine + "\n"
+        start("tcp/netcat", "-l", "127.0.0.1", 9090, stdin=PIPE, under=["on", machine])
+
+
+@in_the_lab
+def test_the_pages_names_resolve():
+    for name, address in (("roucas101.etu", "10.0.0.4"), ("sas1.ec-m.fr", "10.0.0.3"), ("ovh", "10.0.0.2")):
+        assert socket.gethostbyname(name) == address
+    assert {found[4][0] for found in socket.getaddrinfo("localhost", 9)} == {"::1", "127.0.0.1"}
+
+
+@in_the_lab
+def test_the_firewall_stands_between_the_machines():
+    """A machine's own loopback passes it, and it is raised for one port, on one machine."""
+    firewall("sas1", "drop", 9)
+    assert on("ovh", "tcp/probe", "-w", "0.3", "sas1", 9, 10).stdout == "10.0.0.3:9 filtered\n10.0.0.3:10 closed\n"
+    assert on("sas1", "tcp/probe", "-w", "0.3", "sas1", 9).stdout == "10.0.0.3:9 closed\n"
+    assert on("sas1", "tcp/probe", "-w", "0.3", "roucas101", 9).stdout == "10.0.0.4:9 closed\n"
+
+
+@in_the_lab
+def test_the_firewall_stops_the_syn_and_not_the_conversation(start):
+    start("tcp/netcat", "-l", "-k", "ovh", 9090, stdin=PIPE, stdout=PIPE, under=["on", "ovh"])
+    with socket.create_connection(("ovh", 9090)) as client:
+        firewall("ovh", "drop", 9090)
+        client.shutdown(socket.SHUT_WR)
+        assert on("so-high", "tcp/probe", "-w", "0.3", "ovh", 9090).stdout == "10.0.0.2:9090 filtered\n"
+
+
+@in_the_lab
+def test_on_is_the_command_in_status_and_for_signals():
+    assert subprocess.run(["on", "sas1", "sh", "-c", "exit 9"]).returncode == 9
+    sleeper = subprocess.Popen(["on", "sas1", "sleep", "100"])
+    eventually(lambda: b"sleep\x00100" in open(f"/proc/{sleeper.pid}/cmdline", "rb").read())
+    sleeper.terminate()
+    assert sleeper.wait(PATIENCE) == -signal.SIGTERM
+
+
+@in_the_lab
+def test_bad_usage_in_the_lab_names_the_machines():
+    for words in (["on"], ["on", "mars", "true"], ["firewall"], ["firewall", "sas1", "close", "9"],
+                  ["firewall", "mars", "drop", "9"], ["firewall", "sas1", "drop", "http"]):  # fmt: skip
+        result = subprocess.run(words, capture_output=True, text=True)
+        assert result.returncode == 2
+        assert "usage: " + words[0] in result.stderr and "so-high ovh sas1 roucas101" in result.stderr
+
+
+# ---- From outside ----------------------------------------------------------------------------------------
+
+
+def needs_the_lab():
+    for name in ("ip", "nft", "unshare"):
+        peer(name)
+
+
+@pytest.mark.parametrize("words", [[LAB], ["make", "-s", "lab"]])
+def test_it_opens_a_shell_on_so_high(words):
+    needs_the_lab()
+    typed = "hostname\non sas1 hostname\nfalse\n"
+    result = subprocess.run(words, input=typed, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT)
+    assert (result.returncode, result.stdout) == (0, "so-high\nsas1\n")
+
+
+def test_a_commands_status_is_the_labs():
+    needs_the_lab()
+    assert subprocess.run([LAB, "sh", "-c", "exit 9"], timeout=PATIENCE).returncode == 9
+
+
+def running(mark):
+    """The processes that have `mark` among their arguments, seen from outside."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                found += [pid] if mark.encode() in file.read().split(b"\0") else []
+        except OSError:
+            pass
+    return found
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_it_leaves_nothing_behind(killed):
+    needs_the_lab()
+    before = output("ip", "netns"), output("ip", "-br", "link"), open("/proc/mounts").read()
+    mark = f"86400.{os.getpid()}{int(killed)}"
+    lab = subprocess.Popen([LAB, "sh", "-c", f"on roucas101 sleep {mark} & sleep {mark} & read _"], stdin=PIPE)
+    eventually(lambda: len(running(mark)) == 2)
+    lab.kill() if killed else lab.stdin.close()
+    lab.wait(PATIENCE)
+    eventually(lambda: not running(mark))
+    assert (output("ip", "netns"), output("ip", "-br", "link"), open("/proc/mounts").read()) == before
+
+
+def test_an_ordinary_user_can_open_it():
+    needs_the_lab()
+    if os.getuid() != 0:
+        pytest.skip("we are one: every other test here shows it")
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    if subprocess.run(["unshare", "--user", "true"], capture_output=True, **nobody).returncode != 0:
+        pytest.skip("this system lets only root make namespaces")
+    with tempfile.TemporaryDirectory() as directory:  # where nobody may read, whatever the project's place
+        os.chmod(directory, 0o755)
+        lab, probe = shutil.copy(LAB, directory), shutil.copy(binary("tcp/probe"), directory)
+        result = subprocess.run([lab, "sh", "-c", f"firewall ovh reject 9; {probe} ovh 9"], capture_output=True,
+                                text=True, timeout=PATIENCE, cwd="/", **nobody)  # fmt: skip
+    assert result.stdout == "10.0.0.2:9 rejected (port unreachable)\n", result.stderr
+
+
+def test_where_namespaces_are_forbidden_it_says_what_to_run(tmp_path):
+    (tmp_path / "unshare").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "unshare").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    result = subprocess.run([LAB, "true"], capture_output=True, text=True, env={"PATH": path}, timeout=PATIENCE)
+    assert result.returncode == 1
+    assert "sudo make lab" in result.stderr
+
+
+# ---- The page's routes: roucas101's port 9090, which nobody else sees, on so-high ---------------------------------
+
+
+def service(start, stdin=PIPE):
+    """`nc -l -p 9090 127.0.0.1` on roucas101, by tcp/netcat."""
+    server = start("tcp/netcat", "-l", "-p", 9090, "127.0.0.1", under=["on", "roucas101"], stdin=stdin, stdout=PIPE)
+    assert on("sas1", "tcp/probe", "roucas101", 9090).stdout == "10.0.0.4:9090 closed\n"
+    return server
+
+
+def converse(server):
+    """Talks from so-high's port 9090 to the service and back, to both ends."""
+    with socket.create_connection(("127.0.0.1", 9090), PATIENCE) as client:
+        client.sendall(b"de so-high\n")
+        assert server.process.stdout.readline() == b"de so-high\n"
+        server.process.stdin.write(b"de roucas101\n")
+        server.process.stdin.flush()
+        assert receive(client, 13) == b"de roucas101\n"
+        client.shutdown(socket.SHUT_WR)
+        assert server.process.stdout.read() == b""
+        server.process.stdin.write(b"au revoir\n")
+        server.process.stdin.close()
+        assert receive_all(client) == b"au revoir\n"
+    assert server.wait() == 0
+
+
+@in_the_lab
+def test_the_route_with_forward_on_each_machine(start):
+    server = service(start)
+    for machine, spec in (
+        ("roucas101", "roucas101:9090:localhost:9090"),
+        ("sas1", "sas1:9090:roucas101:9090"),
+        ("ovh", "ovh:9090:sas1.ec-m.fr:9090"),
+        ("so-high", "9090:ovh:9090"),
+    ):
+        start("tcp/forward", "-L", spec, under=["on", machine])
+    converse(server)
+
+
+@in_the_lab
+def test_netcat_and_forward_try_each_address(start):
+    """localhost is ::1, where nobody listens, then 127.0.0.1."""
+    server = service(start, stdin=subprocess.DEVNULL)
+    start("tcp/forward", "roucas101:9090:localhost:9090", under=["on", "roucas101"])
+    start("tcp/forward", "9090:roucas101:9090", under=["on", "sas1"])
+    result = on("sas1", "tcp/netcat", "localhost", 9090, input="par deux localhost\n")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert server.process.stdout.read() == b"par deux localhost\n"
+
+
+@in_the_lab
+def test_w_shares_its_seconds_out_among_the_addresses(start):
+    """The first address is filtered, the second one open: it is reached within -w."""
+    with open("/etc/hosts", "a") as hosts:
+        hosts.write("10.0.0.4 two\nfd00::4 two\n")
+    first = socket.getaddrinfo("two", 9090)[0][0]
+    family = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}[first]
+    rule = f"add rule inet firewall input meta nfproto {family} tcp dport 9090 drop"
+    subprocess.run(["on", "roucas101", "nft", rule], check=True)
+    server = start("tcp/netcat", "-l", "::", 9090, under=["on", "roucas101"], stdin=subprocess.DEVNULL, stdout=PIPE)
+    result = on("sas1", "tcp/netcat", "-w", "2", "two", 9090, input="par la seconde\n")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert server.process.stdout.read() == b"par la seconde\n"
+
+
+def who_may_log_in():
+    """(user name, words before sshd). sshd turns into the user who logs in. Root can do that; in the lab of an ordinary
+    user there is but one user, root for want of a better name, and sshd has to be it, as itself, from the start."""
+    _, uid, count = map(int, open("/proc/self/uid_map").read().split()[:3])
+    if count > 1:
+        return "root", []
+    gid = open("/proc/self/gid_map").read().split()[1]
+    return pwd.getpwuid(uid).pw_name, ["unshare", "--user", f"--map-user={uid}", f"--map-group={gid}"]
+
+
+@pytest.fixture
+def ssh():
+    """ssh(MACHINE...) starts sshd on these. It returns the words of an ssh that they let in."""
+    peer("ssh")
+    sshd = peer("sshd")
+    user, words = who_may_log_in()
+    started = []
+    with tempfile.TemporaryDirectory() as directory:
+        for name in ("host_key", "key"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{directory}/{name}"], check=True)
+        with open(f"{directory}/config", "w") as config:
+            config.write(f"HostKey {directory}/host_key\nAuthorizedKeysFile {directory}/key.pub\nStrictModes no\n"
+                         "UsePAM no\nPermitRootLogin yes\nPidFile none\nPort 22\n")  # fmt: skip
+
+        def serve(*machines):
+            for machine in machines:
+                everybody = "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start"  # port 22 is for root otherwise
+                subprocess.run(["on", machine, "sh", "-c", everybody], check=True)
+                daemon = subprocess.Popen(["on", machine, *words, sshd, "-D", "-e", "-f", f"{directory}/config"],
+                                          stderr=PIPE)  # fmt: skip
+                started.append(daemon)
+                assert b"listening on" in daemon.stderr.readline()
+            return ["ssh", "-F", "none", "-i", f"{directory}/key", "-l", user, "-o", "StrictHostKeyChecking=no",
+                    "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+                    "-o", "ExitOnForwardFailure=yes"]  # fmt: skip
+
+        yield serve
+        for process in started:
+            process.terminate()
+            process.wait(PATIENCE)
+
+
+def open_tunnel(words, port):
+    """Runs an ssh until its end of the tunnel listens."""
+    process = subprocess.Popen([*words, "-N"])
+    eventually(lambda: process.poll() is not None or is_listening(port))
+    assert process.poll() is None
+    return process
+
+
+@in_the_lab
+def test_the_pages_two_redirections_with_openssh(start, ssh):
+    """The page's commands, letter by letter but for the user. so-high does not see sas1: a forward on ovh is the
+    first hop, OpenSSH makes the two others."""
+    server = service(start)
+    words = ssh("sas1", "roucas101")
+    start("tcp/forward", "ovh:22:sas1.ec-m.fr:22", under=["on", "ovh"])
+    tunnels = [open_tunnel([*words, "-L4000:roucas101.etu:22", "ovh"], 4000)]
+    tunnels.append(open_tunnel([*words, "-L9090:localhost:9090", "-p4000", "localhost"], 9090))
+    converse(server)
+    for tunnel in tunnels:
+        tunnel.terminate()
+        tunnel.wait(PATIENCE)
+
+
+@in_the_lab
+def test_openssh_through_forward_on_every_hop(start, ssh):
+    """ssh to roucas101 itself, along a chain of forwards."""
+    words = ssh("roucas101")
+    start("tcp/forward", "sas1:4000:roucas101:22", under=["on", "sas1"])
+    start("tcp/forward", "ovh:4000:sas1:4000", under=["on", "ovh"])
+    start("tcp/forward", "4000:ovh:4000")
+    big = os.urandom(1 << 20)
+    result = subprocess.run([*words, "-p4000", "localhost", "hostname; wc -c"], input=big, capture_output=True,
+                            timeout=PATIENCE)  # fmt: skip
+    assert result.stdout.split() == [b"roucas101", b"1048576"], result.stderr
