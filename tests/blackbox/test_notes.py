@@ -29,6 +29,9 @@ def test_a_console_block_does_what_it_shows(file, index):
     for name in re.findall(r"(?:\$|\||&&|sudo|TZ=UTC) *(?:/usr/sbin/)?([a-z][a-z0-9]*)\b", "\n".join(lines)):
         if name in ("nc", "ncat", "socat", "strace", "ss", "chronyd", "faketime"):
             peer(name)
+    if "tests/lab/lab" in "\n".join(lines):
+        for name in ("ip", "nft", "unshare"):
+            peer(name)
     network = own_network()
     result = subprocess.run(
         [*network, sys.executable, console.__file__, file, str(index)],
