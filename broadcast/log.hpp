@@ -1,0 +1,133 @@
+// broadcast/log.hpp: one log, many cursors. No socket in sight.
+//
+//     read by everyone: forgotten          still owed to somebody                not yet said
+//     . . . . . . . . . . . . . . |Message de K3x : salut\nMessage de ...\nqQ2 est connecté\n|
+//                                 ^ the slowest's cursor  ^ a slow one's    ^ a newcomer's   ^ end: who is up to date
+//
+// What everyone must see is appended once, whole. Each client has a cursor, and is sent what lies between it and
+// the end, in as large a piece as its socket takes: a message more costs no system call more. Hence the order
+// (one log), the framing (nothing else is ever sent from it), the batches, and a bound on memory: the log is as
+// long as the slowest client is behind, and Patience says what happens to that one.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+
+/// The bytes that everyone must see, from the slowest cursor on.
+class Log {
+  public:
+    /// Counted in bytes from the first ever appended: forgetting moves nobody's cursor.
+    using Position = std::uint64_t;
+
+    [[nodiscard]] Position end() const { return erased_ + bytes_.size(); }
+
+    /// How far the slowest is behind, in bytes.
+    [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(end() - start_); }
+
+    template <typename... Piece>
+    void append(const Piece&... pieces) {
+        (bytes_.append(pieces), ...);
+    }
+
+    /// The bytes from `from` to `to`, or to the end, whichever comes first. `from` is not forgotten.
+    /// Valid until the next append or forget.
+    [[nodiscard]] std::string_view between(Position from, Position to) const {
+        return std::string_view{bytes_}.substr(static_cast<std::size_t>(from - erased_), to - from);
+    }
+
+    /// Nobody will ask for what lies before `position`. It is erased once it is half of what is there: what then
+    /// has to be moved is no more than what was appended since the last time.
+    void forget(Position position) {
+        start_ = position;
+        const auto forgotten = static_cast<std::size_t>(start_ - erased_);
+        if (forgotten < bytes_.size() - forgotten) return;
+        bytes_.erase(0, forgotten);
+        erased_ = start_;
+    }
+
+  private:
+    std::string bytes_;    ///< [erased_, end())
+    Position erased_ = 0;  ///< how much was ever taken off the front of bytes_
+    Position start_ = 0;   ///< what lies before is forgotten, erased or not
+};
+
+/// One client's place: its greeting, then the log from where it came to where it left, then a farewell.
+class Cursor {
+  public:
+    Cursor(Log::Position came, std::string greeting) : at_{came}, greeting_{std::move(greeting)} {}
+
+    /// What to send next. Empty: nothing for now, or, once it has left, nothing any more.
+    [[nodiscard]] std::string_view owed(const Log& log) const {
+        if (!greeting_.empty()) return greeting_;
+        return at_ < std::min(left_, log.end()) ? log.between(at_, left_) : farewell_;
+    }
+
+    /// The first `count` bytes of owed() are sent.
+    void advance(std::size_t count) {
+        if (!greeting_.empty()) {
+            greeting_.erase(0, count);
+        } else if (at_ < left_) {
+            at_ += count;
+        } else {
+            farewell_.remove_prefix(count);
+        }
+    }
+
+    /// Of what is said after `position` it is owed nothing; last of all, `farewell`, which must outlive it.
+    void leave(Log::Position position, std::string_view farewell) {
+        left_ = position;
+        farewell_ = farewell;
+    }
+    [[nodiscard]] bool has_left() const { return left_ != never; }
+
+    /// It is owed nothing any more, whether or not it has left.
+    void finish() {
+        at_ = never;
+        greeting_.clear();
+        farewell_ = {};
+    }
+    [[nodiscard]] bool is_finished() const { return at_ == never; }
+
+    /// What lies before this in the log is of no use to it.
+    [[nodiscard]] Log::Position at() const { return at_; }
+
+  private:
+    static constexpr auto never = std::numeric_limits<Log::Position>::max();
+    Log::Position at_;
+    Log::Position left_ = never;
+    std::string greeting_;
+    std::string_view farewell_{};
+};
+
+/// The policy for those who do not keep up. All the others wait for the slowest (or the log would grow without
+/// bound), so it must be held to something: from when it is more than `limit` bytes behind, it has to accept
+/// `least` bytes in every `period`.
+class Patience {
+  public:
+    using Clock = std::chrono::steady_clock;
+    static constexpr std::size_t limit = std::size_t{256} * 1024;
+    static constexpr std::size_t least = std::size_t{64} * 1024;
+    static constexpr std::chrono::seconds period{5};
+
+    /// Whether it has run out, at `now`, with a client that is at `at`, and whom others wait for or not. Once it
+    /// has begun only progress stops it: a byte taken here and there, just enough not to be awaited, does not.
+    bool is_lost(bool awaited, Log::Position at, Clock::time_point now) {
+        if (is_running() && at - mark_ >= least) since_ = {};
+        if (!is_running() && awaited) {
+            mark_ = at;
+            since_ = now;
+        }
+        return is_running() && now - since_ >= period;
+    }
+
+    /// While it is, is_lost() must be asked again even when nothing happens.
+    [[nodiscard]] bool is_running() const { return since_ != Clock::time_point{}; }
+
+  private:
+    Clock::time_point since_{};
+    Log::Position mark_ = 0;
+};

@@ -1,0 +1,201 @@
+// broadcast/server: a room where everyone hears everyone, in one thread, with one select(2) loop.
+//
+//     build/broadcast/server           serves on 127.0.0.1:9090
+//     nc 127.0.0.1 9090                enters the room; what is typed there, all see
+//
+//     passive open                     tcp/tcp.hpp; the listener does not block
+//     select <--------------------+      who is ready?
+//       stop pipe: leave          |      SIGINT, SIGTERM
+//       client: recv -> the log   |      not while somebody is too far behind
+//       listener: accept          |      likewise
+//       each client: the log -> send     from its cursor to the end, however many messages that is
+//
+// Before this: log.hpp, the idea; echo/select and echo/poll, the loop. See also: notes/broadcast.md.
+#include <fcntl.h>
+#include <sys/select.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "../fd.hpp"
+#include "../tcp/tcp.hpp"
+#include "log.hpp"
+#include "talk.hpp"
+
+namespace {
+
+struct Client {
+    Fd fd;  ///< Empty once the connection is over, until the end of the turn.
+    Talker talker;
+    Cursor cursor;
+    Patience patience{};
+};
+
+struct Room {
+    Log log{};
+    std::vector<Client> clients{};
+    std::size_t next = 0;  ///< Who is heard first (modulo their number).
+
+    /// Somebody is too far behind: nobody is heard and nobody let in until it has caught up (backpressure).
+    [[nodiscard]] bool must_wait() const { return log.size() > Patience::limit; }
+};
+
+void enter(Fd fd, Room& room) {
+    const auto is_taken = [&](const std::string& name) {
+        return std::ranges::any_of(room.clients, [&](const Client& other) { return other.talker.name() == name; });
+    };
+    Talker talker{new_name(is_taken)};
+    talker.enter(room.log);
+    Cursor cursor{room.log.end(), talker.greeting()};  // it does not hear of its own coming
+    room.clients.push_back({std::move(fd), std::move(talker), std::move(cursor)});
+}
+
+/// The others learn that it is gone. It is still sent what was said while it was there, and then `farewell`.
+void leave(Client& client, Log& log, std::string_view farewell = {}) {
+    client.cursor.leave(log.end(), farewell);
+    client.talker.leave(log);
+}
+
+/// The connection is over.
+void lose(Client& client, Log& log) {
+    if (!client.cursor.has_left()) leave(client, log);
+    client.fd = Fd{};
+}
+
+/// No more is sent; what comes is still received. It may be the last words of one that has closed, or what would
+/// make of our close(2) a reset, if it were left unread, which can overtake the farewell (RFC 2525, 2.17).
+void hang_up(Client& client, int how) {
+    shutdown(client.fd.get(), how);
+    client.cursor.finish();
+}
+
+/// One recv, so that nobody waits long for anybody.
+void hear(Client& client, Log& log) {
+    char bytes[16 * 1024];  // as messages, 18 times as many at worst: what the log may be over the limit by
+    const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
+    if (received == -1 && tcp::later(errno)) return;
+    if (received > 0) {
+        if (client.cursor.has_left()) return;
+        if (!client.talker.say({bytes, static_cast<std::size_t>(received)}, log)) leave(client, log, too_long);
+    } else if (received == 0 && !client.cursor.is_finished()) {  // it has half-closed, and still listens
+        client.talker.end(log);
+        leave(client, log);
+    } else {
+        lose(client, log);
+    }
+}
+
+/// Hears all who are ready, until that would be too much; who has to wait is heard first in the next turn.
+void hear_all(Room& room, const fd_set& readable) {
+    const std::size_t count = room.clients.size();
+    for (std::size_t i = 0; i < count; ++i, ++room.next) {
+        Client& client = room.clients[room.next % count];
+        if (!FD_ISSET(client.fd.get(), &readable)) continue;
+        if (room.must_wait() && !client.cursor.has_left()) return;
+        hear(client, room.log);
+    }
+}
+
+/// One send: all that is owed, or as much of it as the socket takes. select(2) is not asked first: it calls a
+/// socket writable when about a third of its buffer is free, and a slow reader may need long for that.
+void deliver(Client& client, const Log& log) {
+    if (client.cursor.is_finished()) return;
+    if (const std::string_view owed = client.cursor.owed(log); !owed.empty()) {
+        const ssize_t sent = send(client.fd.get(), owed.data(), owed.size(), 0);
+        if (sent >= 0) client.cursor.advance(static_cast<std::size_t>(sent));
+        if (sent == -1 && !tcp::later(errno)) return hang_up(client, SHUT_RDWR);
+    }
+    if (client.cursor.has_left() && client.cursor.owed(log).empty()) hang_up(client, SHUT_WR);
+}
+
+/// Sends everyone what is new, loses those for whom we waited too long, and forgets what all have been sent.
+void deliver_all(Room& room) {
+    const auto now = Patience::Clock::now();
+    Log::Position slowest = room.log.end();
+    for (Client& client : room.clients) {
+        if (!client.fd) continue;
+        deliver(client, room.log);
+        const auto at = client.cursor.at();
+        const bool awaited =
+            client.cursor.is_finished() ? client.cursor.has_left() : room.log.end() - at > Patience::limit;
+        if (client.patience.is_lost(awaited, at, now)) {
+            lose(client, room.log);
+        } else {
+            slowest = std::min(slowest, at);
+        }
+    }
+    room.log.forget(slowest);
+}
+
+/// A descriptor kept only to be given up, when accept says that we have no more (EMFILE): then one client can be
+/// let in, to be told. Nobody stays without it.
+Fd spare_descriptor() {
+    return Fd{open("/dev/null", O_RDONLY | O_CLOEXEC)};
+}
+
+/// Lets in those who wait in the backlog, a hundred at most: those who are in want to be heard.
+void accept_all(const Fd& listener, Fd& spare, tcp::Rest& rest, Room& room) {
+    for (int i = 0; i < 100; ++i) {
+        // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
+        Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
+        if (!fd && errno == EMFILE && spare) {
+            spare = Fd{};
+            continue;
+        }
+        if (!fd) rest.accept_failed(errno);
+        if (!spare) spare = spare_descriptor();
+        if (!fd) return;
+        if (spare && fd.get() < FD_SETSIZE) {  // FD_SET would write past the end of its fd_set (select(2), BUGS)
+            enter(std::move(fd), room);
+        } else {
+            tcp::refuse(std::move(fd), full);
+        }
+    }
+}
+
+void serve(const Fd& listener, const Fd& stop) {
+    Room room;
+    tcp::Rest rest;
+    Fd spare{check("open /dev/null", spare_descriptor().release())};
+    for (;;) {
+        fd_set readable;
+        fd_set writable;
+        FD_ZERO(&readable);
+        FD_ZERO(&writable);
+        FD_SET(stop.get(), &readable);
+        const bool resting = rest.timeout() != -1;
+        if (!resting && !room.must_wait()) FD_SET(listener.get(), &readable);
+        bool timed = resting || room.must_wait();
+        for (const Client& client : room.clients) {
+            const Cursor& cursor = client.cursor;
+            if (cursor.has_left() ? cursor.is_finished() : !room.must_wait()) FD_SET(client.fd.get(), &readable);
+            if (!cursor.owed(room.log).empty()) FD_SET(client.fd.get(), &writable);
+            timed = timed || client.patience.is_running();
+        }
+        timeval tick{0, 100'000};
+        const int ready = select(FD_SETSIZE, &readable, &writable, nullptr, timed ? &tick : nullptr);
+        if (ready == -1 && !tcp::later(errno)) check("select", ready);
+        if (ready == -1) continue;  // the sets say nothing
+        if (FD_ISSET(stop.get(), &readable)) return;
+        hear_all(room, readable);
+        if (FD_ISSET(listener.get(), &readable)) accept_all(listener, spare, rest, room);
+        deliver_all(room);
+        if (std::erase_if(room.clients, [](const Client& client) { return !client.fd; }) > 0) rest.connection_closed();
+    }
+}
+
+}  // namespace
+
+int main(int argc, char* argv[]) try {
+    const tcp::Where where = tcp::server_arguments("broadcast/server", argc, argv);
+    std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
+    const Fd stop = tcp::stop_pipe();
+    const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
+    if (std::max(stop.get(), listener.get()) >= FD_SETSIZE)
+        throw std::runtime_error{"select: no descriptor below " + std::to_string(FD_SETSIZE) + " is free"};
+    tcp::log("listening on " + tcp::local_address(listener));
+    serve(listener, stop);
+} catch (const std::exception& error) {
+    tcp::log(std::string{"broadcast/server: "} + error.what());
+    return 1;
+}
