@@ -29,6 +29,7 @@ struct Client {
     Talker talker;
     Cursor cursor;
     Patience patience{};
+    bool half_closed = false;  ///< It has: nothing more will come from it.
 };
 
 struct Room {
@@ -62,8 +63,8 @@ void lose(Client& client, Log& log) {
     client.fd = Fd{};
 }
 
-/// No more is sent; what comes is still received. It may be the last words of one that has closed, or what would
-/// make of our close(2) a reset, if it were left unread, which can overtake the farewell (RFC 2525, 2.17).
+/// No more is sent to it. What still comes is received: the last words of one that has closed, or what would make
+/// of our close(2) a reset, if it were left unread, which can overtake the farewell (RFC 2525, 2.17).
 void hang_up(Client& client, int how) {
     shutdown(client.fd.get(), how);
     client.cursor.finish();
@@ -77,9 +78,10 @@ void hear(Client& client, Log& log) {
     if (received > 0) {
         if (client.cursor.has_left()) return;
         if (!client.talker.say({bytes, static_cast<std::size_t>(received)}, log)) leave(client, log, too_long);
-    } else if (received == 0 && !client.cursor.is_finished()) {  // it has half-closed, and still listens
+    } else if (received == 0 && !client.cursor.is_finished()) {
         client.talker.end(log);
         leave(client, log);
+        client.half_closed = true;  // it may be listening still
     } else {
         lose(client, log);
     }
@@ -98,14 +100,22 @@ void hear_all(Room& room, const fd_set& readable) {
 
 /// One send: all that is owed, or as much of it as the socket takes. select(2) is not asked first: it calls a
 /// socket writable when about a third of its buffer is free, and a slow reader may need long for that.
-void deliver(Client& client, const Log& log) {
+void deliver(Client& client, Log& log) {
     if (client.cursor.is_finished()) return;
     if (const std::string_view owed = client.cursor.owed(log); !owed.empty()) {
         const ssize_t sent = send(client.fd.get(), owed.data(), owed.size(), 0);
         if (sent >= 0) client.cursor.advance(static_cast<std::size_t>(sent));
-        if (sent == -1 && !tcp::later(errno)) return hang_up(client, SHUT_RDWR);
+        if (sent == -1 && !tcp::later(errno)) return hang_up(client, SHUT_RD);  // recv: what has come, then 0
     }
-    if (client.cursor.has_left() && client.cursor.owed(log).empty()) hang_up(client, SHUT_WR);
+    if (!client.cursor.has_left() || !client.cursor.owed(log).empty()) return;
+    if (client.half_closed) return lose(client, log);
+    hang_up(client, SHUT_WR);
+}
+
+/// Others wait for it: to read, or, once we have hung up, to close.
+bool is_awaited(const Client& client, const Log& log) {
+    if (client.cursor.is_finished()) return client.cursor.has_left();
+    return log.end() - client.cursor.at() > Patience::limit;
 }
 
 /// Sends everyone what is new, loses those for whom we waited too long, and forgets what all have been sent.
@@ -115,14 +125,8 @@ void deliver_all(Room& room) {
     for (Client& client : room.clients) {
         if (!client.fd) continue;
         deliver(client, room.log);
-        const auto at = client.cursor.at();
-        const bool awaited =
-            client.cursor.is_finished() ? client.cursor.has_left() : room.log.end() - at > Patience::limit;
-        if (client.patience.is_lost(awaited, at, now)) {
-            lose(client, room.log);
-        } else {
-            slowest = std::min(slowest, at);
-        }
+        if (client.patience.is_lost(is_awaited(client, room.log), client.cursor.at(), now)) lose(client, room.log);
+        if (client.fd) slowest = std::min(slowest, client.cursor.at());
     }
     room.log.forget(slowest);
 }
