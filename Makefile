@@ -51,7 +51,7 @@ blackbox: all  ## the black-box tests
 
 # BENCH=echo: the rows that start so. BENCH=charts: draws the charts of the notes again.
 bench:  ## every claim of speed, against its peer in the same run
-	@tests/install libasio-dev socat python3-matplotlib
+	@tests/install libasio-dev nodejs socat python3-matplotlib
 	@$(MAKE) all $(BENCH_TOOLS)
 	/usr/bin/python3 tests/bench/bench.py $(BENCH)
 

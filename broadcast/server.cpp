@@ -75,8 +75,8 @@ void hear(Client& client, Log& log) {
     char bytes[16 * 1024];  // as messages, 18 times as many at worst: what the log may be over the limit by
     const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
     if (received == -1 && tcp::later(errno)) return;
+    if (received > 0 && client.cursor.has_left()) return;
     if (received > 0) {
-        if (client.cursor.has_left()) return;
         if (!client.talker.say({bytes, static_cast<std::size_t>(received)}, log)) leave(client, log, too_long);
     } else if (received == 0 && !client.cursor.is_finished()) {
         client.talker.end(log);
@@ -131,25 +131,30 @@ void deliver_all(Room& room) {
     room.log.forget(slowest);
 }
 
-/// A descriptor kept only to be given up, when accept says that we have no more (EMFILE): then one client can be
-/// let in, to be told. Nobody stays without it.
-Fd spare_descriptor() {
-    return Fd{open("/dev/null", O_RDONLY | O_CLOEXEC)};
-}
+/// Where clients come in.
+struct Door {
+    Fd listener;
+    /// Kept only to be given up, when accept says that we have no more (EMFILE): one client can be let in then, to
+    /// be told. Nobody stays without it.
+    Fd spare = spare_descriptor();
+    tcp::Rest rest{};
+
+    static Fd spare_descriptor() { return Fd{open("/dev/null", O_RDONLY | O_CLOEXEC)}; }
+};
 
 /// Lets in those who wait in the backlog, a hundred at most: those who are in want to be heard.
-void accept_all(const Fd& listener, Fd& spare, tcp::Rest& rest, Room& room) {
+void accept_all(Door& door, Room& room) {
     for (int i = 0; i < 100; ++i) {
         // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
-        Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
-        if (!fd && errno == EMFILE && spare) {
-            spare = Fd{};
+        Fd fd{accept4(door.listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
+        if (!fd && errno == EMFILE && door.spare) {
+            door.spare = Fd{};
             continue;
         }
-        if (!fd) rest.accept_failed(errno);
-        if (!spare) spare = spare_descriptor();
+        if (!fd) door.rest.accept_failed(errno);
+        if (!door.spare) door.spare = Door::spare_descriptor();
         if (!fd) return;
-        if (spare && fd.get() < FD_SETSIZE) {  // FD_SET would write past the end of its fd_set (select(2), BUGS)
+        if (door.spare && fd.get() < FD_SETSIZE) {  // FD_SET would write past the end of the fd_set (select(2), BUGS)
             enter(std::move(fd), room);
         } else {
             tcp::refuse(std::move(fd), full);
@@ -157,18 +162,16 @@ void accept_all(const Fd& listener, Fd& spare, tcp::Rest& rest, Room& room) {
     }
 }
 
-void serve(const Fd& listener, const Fd& stop) {
+void serve(Door& door, const Fd& stop) {
     Room room;
-    tcp::Rest rest;
-    Fd spare{check("open /dev/null", spare_descriptor().release())};
     for (;;) {
         fd_set readable;
         fd_set writable;
         FD_ZERO(&readable);
         FD_ZERO(&writable);
         FD_SET(stop.get(), &readable);
-        const bool resting = rest.timeout() != -1;
-        if (!resting && !room.must_wait()) FD_SET(listener.get(), &readable);
+        const bool resting = door.rest.timeout() != -1;
+        if (!resting && !room.must_wait()) FD_SET(door.listener.get(), &readable);
         bool timed = resting || room.must_wait();
         for (const Client& client : room.clients) {
             const Cursor& cursor = client.cursor;
@@ -182,9 +185,10 @@ void serve(const Fd& listener, const Fd& stop) {
         if (ready == -1) continue;  // the sets say nothing
         if (FD_ISSET(stop.get(), &readable)) return;
         hear_all(room, readable);
-        if (FD_ISSET(listener.get(), &readable)) accept_all(listener, spare, rest, room);
+        if (FD_ISSET(door.listener.get(), &readable)) accept_all(door, room);
         deliver_all(room);
-        if (std::erase_if(room.clients, [](const Client& client) { return !client.fd; }) > 0) rest.connection_closed();
+        if (std::erase_if(room.clients, [](const Client& client) { return !client.fd; }) > 0)
+            door.rest.connection_closed();
     }
 }
 
@@ -194,11 +198,11 @@ int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("broadcast/server", argc, argv);
     std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
     const Fd stop = tcp::stop_pipe();
-    const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
-    if (std::max(stop.get(), listener.get()) >= FD_SETSIZE)
-        throw std::runtime_error{"select: no descriptor below " + std::to_string(FD_SETSIZE) + " is free"};
-    tcp::log("listening on " + tcp::local_address(listener));
-    serve(listener, stop);
+    Door door{tcp::passive_open(where, SOCK_NONBLOCK)};
+    if (std::max(stop.get(), door.listener.get()) >= FD_SETSIZE)
+        throw std::runtime_error{"no descriptor below FD_SETSIZE"};
+    tcp::log("listening on " + tcp::local_address(door.listener));
+    serve(door, stop);
 } catch (const std::exception& error) {
     tcp::log(std::string{"broadcast/server: "} + error.what());
     return 1;

@@ -1,7 +1,6 @@
 // tests/bench/chat_asio: the conventional chat server that broadcast/server is measured against.
 //
-//     c++ -std=c++20 -O2 -pthread -o build/tests/bench/chat_asio tests/bench/chat_asio.cpp      (libasio-dev)
-//     build/tests/bench/chat_asio [PORT]
+//     build/tests/bench/chat_asio [PORT]                    (Debian: libasio-dev)
 //
 // It is what the Asio documentation's own chat example does, with the protocol of broadcast/talk.hpp: each client
 // has a queue of messages (shared, not copied), and each message is one write to each client.

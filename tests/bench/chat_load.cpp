@@ -1,17 +1,13 @@
 // tests/bench/chat_load: how many messages a second a chat server delivers, every byte of them checked.
 //
-//     c++ -std=c++20 -O2 -o build/tests/bench/chat_load tests/bench/chat_load.cpp
 //     build/tests/bench/chat_load PORT CLIENTS SENDERS LINES [LENGTH]
 //
 // CLIENTS come in, one after the other; when each has seen all who came after it, the clock starts. The first
-// SENDERS send LINES lines of LENGTH bytes each, as fast as the server takes them, while all receive. The clock
+// SENDERS send LINES lines of LENGTH (64) bytes each, as fast as the server takes them, while all receive. The clock
 // stops when everyone has everything. Who is ahead writes down what it received; all others are compared with that,
-// byte for byte, as it comes; at the end it is itself compared with what was sent. Prints, in one line,
-//
-//     clients C senders S deliveries D seconds T deliveries/s R
-//
-// where a delivery is one message received by one client. Exit status 1, and why, when a byte is missing or wrong,
-// or when nothing comes for ten seconds.
+// byte for byte, as it comes; at the end it is itself compared with what was sent. Prints one line of JSON, where a
+// delivery is one message received by one client. Status 1, and why, when a byte is missing or wrong, or when nothing
+// comes for ten seconds.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -179,8 +175,8 @@ void measure(std::uint16_t port, std::size_t count, std::size_t senders, std::si
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
     check_messages(reference.bytes(), clients, length);
     const auto deliveries = static_cast<double>(senders * lines * count);
-    std::printf("clients %zu senders %zu deliveries %.0f seconds %.3f deliveries/s %.0f\n", count, senders, deliveries,
-                time.count(), deliveries / time.count());
+    std::printf("{\"deliveries_per_second\": %.0f, \"deliveries\": %.0f, \"seconds\": %.3f}\n",
+                deliveries / time.count(), deliveries, time.count());
 }
 
 }  // namespace
