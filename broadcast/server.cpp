@@ -11,10 +11,8 @@
 //       each client: the log -> send     from its cursor to the end, however many messages that is
 //
 // Before this: log.hpp, the idea; echo/select and echo/poll, the loop. See also: notes/broadcast.md.
-#include <fcntl.h>
 #include <sys/select.h>
 
-#include <algorithm>
 #include <vector>
 
 #include "../fd.hpp"
@@ -29,7 +27,6 @@ struct Client {
     Talker talker;
     Cursor cursor;
     Patience patience{};
-    bool half_closed = false;  ///< It has: nothing more will come from it.
 };
 
 struct Room {
@@ -80,8 +77,7 @@ void hear(Client& client, Log& log) {
         if (!client.talker.say({bytes, static_cast<std::size_t>(received)}, log)) leave(client, log, too_long);
     } else if (received == 0 && !client.cursor.is_finished()) {
         client.talker.end(log);
-        leave(client, log);
-        client.half_closed = true;  // it may be listening still
+        leave(client, log);  // it has half-closed, and may be listening still
     } else {
         lose(client, log);
     }
@@ -107,9 +103,10 @@ void deliver(Client& client, Log& log) {
         if (sent >= 0) client.cursor.advance(static_cast<std::size_t>(sent));
         if (sent == -1 && !tcp::later(errno)) return hang_up(client, SHUT_RD);  // recv: what has come, then 0
     }
-    if (!client.cursor.has_left() || !client.cursor.owed(log).empty()) return;
-    if (client.half_closed) return lose(client, log);
-    hang_up(client, SHUT_WR);
+    if (client.cursor.has_left() && client.cursor.owed(log).empty()) {
+        hang_up(client, SHUT_WR);
+        hear(client, log);  // the end, if it has half-closed: its descriptor is free before anybody else comes in
+    }
 }
 
 /// Others wait for it: to read, or, once we have hung up, to close.
@@ -131,30 +128,25 @@ void deliver_all(Room& room) {
     room.log.forget(slowest);
 }
 
-/// Where clients come in.
-struct Door {
-    Fd listener;
-    /// Kept only to be given up, when accept says that we have no more (EMFILE): one client can be let in then, to
-    /// be told. Nobody stays without it.
-    Fd spare = spare_descriptor();
-    tcp::Rest rest{};
-
-    static Fd spare_descriptor() { return Fd{open("/dev/null", O_RDONLY | O_CLOEXEC)}; }
-};
+/// A descriptor kept only to be given up, when accept says that we have no more (EMFILE): then one client can be let
+/// in, to be told. Nobody stays without it.
+Fd spare_descriptor() {
+    return Fd{open("/dev/null", O_RDONLY | O_CLOEXEC)};
+}
 
 /// Lets in those who wait in the backlog, a hundred at most: those who are in want to be heard.
-void accept_all(Door& door, Room& room) {
+void accept_all(const Fd& listener, Fd& spare, tcp::Rest& rest, Room& room) {
     for (int i = 0; i < 100; ++i) {
         // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
-        Fd fd{accept4(door.listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
-        if (!fd && errno == EMFILE && door.spare) {
-            door.spare = Fd{};
+        Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
+        if (!fd && errno == EMFILE && spare) {
+            spare = Fd{};
             continue;
         }
-        if (!fd) door.rest.accept_failed(errno);
-        if (!door.spare) door.spare = Door::spare_descriptor();
+        if (!fd) rest.accept_failed(errno);
+        if (!spare) spare = spare_descriptor();
         if (!fd) return;
-        if (door.spare && fd.get() < FD_SETSIZE) {  // FD_SET would write past the end of the fd_set (select(2), BUGS)
+        if (spare && fd.get() < FD_SETSIZE) {  // FD_SET would write past the end of the fd_set (select(2), BUGS)
             enter(std::move(fd), room);
         } else {
             tcp::refuse(std::move(fd), full);
@@ -162,7 +154,8 @@ void accept_all(Door& door, Room& room) {
     }
 }
 
-void serve(Door& door, const Fd& stop) {
+void serve(const Fd& listener, Fd& spare, const Fd& stop) {
+    tcp::Rest rest;
     Room room;
     for (;;) {
         fd_set readable;
@@ -170,8 +163,8 @@ void serve(Door& door, const Fd& stop) {
         FD_ZERO(&readable);
         FD_ZERO(&writable);
         FD_SET(stop.get(), &readable);
-        const bool resting = door.rest.timeout() != -1;
-        if (!resting && !room.must_wait()) FD_SET(door.listener.get(), &readable);
+        const bool resting = rest.timeout() != -1;
+        if (!resting && !room.must_wait()) FD_SET(listener.get(), &readable);
         bool timed = resting || room.must_wait();
         for (const Client& client : room.clients) {
             const Cursor& cursor = client.cursor;
@@ -185,10 +178,9 @@ void serve(Door& door, const Fd& stop) {
         if (ready == -1) continue;  // the sets say nothing
         if (FD_ISSET(stop.get(), &readable)) return;
         hear_all(room, readable);
-        if (FD_ISSET(door.listener.get(), &readable)) accept_all(door, room);
+        if (FD_ISSET(listener.get(), &readable)) accept_all(listener, spare, rest, room);
         deliver_all(room);
-        if (std::erase_if(room.clients, [](const Client& client) { return !client.fd; }) > 0)
-            door.rest.connection_closed();
+        if (std::erase_if(room.clients, [](const Client& client) { return !client.fd; }) > 0) rest.connection_closed();
     }
 }
 
@@ -198,11 +190,11 @@ int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("broadcast/server", argc, argv);
     std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
     const Fd stop = tcp::stop_pipe();
-    Door door{tcp::passive_open(where, SOCK_NONBLOCK)};
-    if (std::max(stop.get(), door.listener.get()) >= FD_SETSIZE)
-        throw std::runtime_error{"no descriptor below FD_SETSIZE"};
-    tcp::log("listening on " + tcp::local_address(door.listener));
-    serve(door, stop);
+    const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
+    if (std::max(stop.get(), listener.get()) >= FD_SETSIZE) throw std::runtime_error{"no descriptor below FD_SETSIZE"};
+    Fd spare = spare_descriptor();
+    tcp::log("listening on " + tcp::local_address(listener));
+    serve(listener, spare, stop);
 } catch (const std::exception& error) {
     tcp::log(std::string{"broadcast/server: "} + error.what());
     return 1;
