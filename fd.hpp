@@ -49,11 +49,12 @@ class Fd {
     int fd_ = -1;
 };
 
-/// Puts /dev/null where a standard descriptor was closed (`<&-`, `2>&-`). A socket would else take that number, the
-/// lowest free one, and what we log would be sent to a client. To be called before anything is opened.
+/// Puts /dev/null where a standard descriptor was closed (`<&-`, `>&-`). A socket would else take that number, the
+/// lowest free one, and a peer be sent what is meant for the user. For reading only: to write there fails, as it would
+/// have. To be called before anything is opened.
 inline void open_standard_descriptors() {
     for (int fd = 0; fd <= 2; ++fd)
-        if (fcntl(fd, F_GETFD) == -1) (void)open("/dev/null", O_RDWR);  // the lowest free one: fd
+        if (fcntl(fd, F_GETFD) == -1) (void)open("/dev/null", O_RDONLY);  // the lowest free one: fd
 }
 
 /// Returns `result` as it came, unless it is -1: then throws std::system_error, whose what() is

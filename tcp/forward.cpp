@@ -93,6 +93,7 @@ std::vector<Spec> read_arguments(int argc, char* argv[]) {
         "  host, hostport      where to connect to for each client\n"
         "  -h, --help          this text\n"
         "IPv6 addresses go in brackets: [::1]:4000:[fd00::4]:22";
+    open_standard_descriptors();
     const option long_options[] = {{"help", no_argument, nullptr, 'h'}, {}};
     std::vector<std::string> texts;
     opterr = 0;  // the messages are ours

@@ -117,16 +117,6 @@ Fd wait_for_client(const Fd& listener, const Fd& stop) {
     }
 }
 
-/// A standard descriptor that came closed would be the number of the next socket, and the peer would be sent what
-/// is meant for the user. Held open for reading only, so that writing to it fails as it did.
-void hold_standard_descriptors() {
-    for (;;) {
-        Fd null{check("open /dev/null", open("/dev/null", O_RDONLY))};
-        if (null.get() > STDERR_FILENO) return;
-        [[maybe_unused]] const int held = null.release();
-    }
-}
-
 struct Arguments {
     bool listen = false;
     bool keep = false;
@@ -145,6 +135,7 @@ Arguments read_arguments(int argc, char* argv[]) {
         "  -p PORT     the port to listen on; 0 takes a free one\n"
         "  -w SECONDS  how long to try to connect (2, 0.5)\n"
         "  -h, --help  this text";
+    open_standard_descriptors();
     const option long_options[] = {{"help", no_argument, nullptr, 'h'}, {}};
     Arguments arguments;
     std::optional<std::string> port;
@@ -175,7 +166,6 @@ Arguments read_arguments(int argc, char* argv[]) {
 int main(int argc, char* argv[]) try {
     const Arguments arguments = read_arguments(argc, argv);
     std::signal(SIGPIPE, SIG_IGN);  // a write to a peer, or to a pipe, that has gone is an errno, EPIPE, and no death
-    hold_standard_descriptors();
     if (!arguments.listen) {
         talk(tcp::active_open(arguments.where, arguments.limit), Fd{}, -1);  // Ctrl-C ends it as it ends any command
         return 0;

@@ -128,6 +128,7 @@ Arguments read_arguments(int argc, char* argv[]) {
         "  -w SECONDS  how long to wait for an answer (default 2; 0.5)\n"
         "  -h, --help  this text\n"
         "status 0: every port is open; 1: not every one; 2: bad usage";
+    open_standard_descriptors();
     const option long_options[] = {{"help", no_argument, nullptr, 'h'}, {}};
     Arguments arguments;
     opterr = 0;  // the messages are ours

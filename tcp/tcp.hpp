@@ -32,9 +32,11 @@
 
 namespace tcp {
 
-/// Writes one line to stderr with one write(2), so that lines of several threads or processes stay whole.
+/// Writes one line to stderr with one write(2), so that lines of several threads or processes stay whole. A server
+/// does not wait for who reads its log: while that pipe is full (poll says 0: no room), what happens is not logged.
 inline void log(const std::string& line) {
-    std::cerr << line + '\n';
+    pollfd out{STDERR_FILENO, POLLOUT, 0};
+    if (poll(&out, 1, 0) != 0) std::cerr << line + '\n';
 }
 
 // ---- The command line of a server: PROGRAM [-b ADDR] [PORT] ------------------------------------------

@@ -134,7 +134,6 @@ int main(int argc, char* argv[]) try {
     const std::string path = unix_domain::operands("unix_domain/datagram_client", 1, usage, argc, argv)[0];
     const sockaddr_un theirs = unix_domain::address_of(path);
     std::signal(SIGPIPE, SIG_IGN);
-    unix_domain::hold_standard_descriptors();
     const Fd stop = tcp::stop_pipe();
 
     const PrivateDirectory directory;

@@ -87,7 +87,6 @@ int main(int argc, char* argv[]) try {
     if (name.find('\n') != name.npos) throw std::runtime_error{"a name with a newline in it cannot be asked for"};
     const sockaddr_un address = unix_domain::address_of(path);
     std::signal(SIGPIPE, SIG_IGN);
-    unix_domain::hold_standard_descriptors();
 
     const Fd server{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     check("connect " + path, connect(server.get(), unix_domain::generic(address), sizeof address));

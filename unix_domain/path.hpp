@@ -104,25 +104,14 @@ class SocketFile {
     struct stat ours_ {};  ///< all zero until bound
 };
 
-// ---- The clients' standard input and output ---------------------------------------------------------------
-
-/// Holds the number of a standard descriptor that came closed (`<&-`, `>&-`): the socket would else take it, the
-/// lowest free one, and the server would be sent what is meant for the user. Open for reading only, so that a write
-/// fails as it did (EBADF). Throws std::system_error.
-inline void hold_standard_descriptors() {
-    int fd = -1;
-    do fd = check("open /dev/null", open("/dev/null", O_RDONLY));
-    while (fd <= STDERR_FILENO);
-    close(fd);
-}
-
 // ---- The command line: PROGRAM PATH ... -------------------------------------------------------------------
 
-/// Reads `PROGRAM OPERAND...`, `count` of them, none empty. `usage` is what follows "usage: PROGRAM".
-/// Ends the program itself on -h (status 0) and on bad usage (status 2).
+/// Reads `PROGRAM OPERAND...`, `count` of them, none empty, and sees to the standard descriptors first. `usage` is what
+/// follows "usage: PROGRAM". Ends the program itself on -h (status 0) and on bad usage (status 2).
 inline std::vector<std::string> operands(const std::string& program, std::size_t count, const std::string& usage,
                                          int argc, char* argv[]) {
     const std::string text = "usage: " + program + ' ' + usage + "\n  -h, --help  this text";
+    open_standard_descriptors();
     std::vector<std::string> found;
     bool options = true;
     for (int i = 1; i < argc; ++i) {

@@ -97,7 +97,6 @@ int main(int argc, char* argv[]) try {
     const std::string path = unix_domain::operands("unix_domain/stream_client", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
     std::signal(SIGPIPE, SIG_IGN);
-    unix_domain::hold_standard_descriptors();
 
     const Fd server{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     check("connect " + path, connect(server.get(), unix_domain::generic(address), sizeof address));

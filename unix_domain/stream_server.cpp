@@ -40,7 +40,7 @@ std::string caller(const Fd& fd) {
 /// A ready client's turn: at most one recv and one send, so that nobody waits long for anybody.
 /// `answer` is scratch: a client owns memory only for what its socket did not take. False when the conversation is
 /// over.
-bool take_turn(Client& client, std::string& answer) {
+bool take_turn(Client& client, std::string& answer) try {
     std::string_view owed = client.unsent;
     if (owed.empty()) {
         char bytes[16 * 1024];  // the answer, 22 times as long at worst, is what one client can make us keep
@@ -57,6 +57,8 @@ bool take_turn(Client& client, std::string& answer) {
     if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));
     std::string{owed}.swap(client.unsent);  // no assignment: owed may look into unsent, and the swap frees its memory
     return true;
+} catch (const std::bad_alloc&) {
+    return false;  // no memory for what it does not read: it goes, the others stay
 }
 
 /// What poll looks at, and what we know of it: clients[i] is polled[first + i].
@@ -82,15 +84,17 @@ struct Loop {
     }
 };
 
-/// Takes everybody who waits in the backlog: until EAGAIN. After any other error the next turn tries again.
+/// Takes everybody who waits: until EAGAIN, or as many as a backlog can hold, since in a flood of connections there is
+/// always one more, and the clients we have wait for their turn. After any other error the next turn tries again.
 void accept_all(const Fd& listener, Loop& loop, tcp::Rest& rest, std::string& answer) {
     // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
-    while (Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)}) {
+    for (int i = 0; i < SOMAXCONN; ++i) {
+        Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
+        if (!fd) return rest.accept_failed(errno);
         tcp::log("client " + caller(fd));
         Client client{std::move(fd)};  // owed the greeting
         if (take_turn(client, answer)) loop.add(std::move(client));
     }
-    rest.accept_failed(errno);
 }
 
 void serve(const Fd& listener, const Fd& stop) {
@@ -101,8 +105,9 @@ void serve(const Fd& listener, const Fd& stop) {
         const int timeout = rest.timeout();
         loop.polled[1].fd = timeout == -1 ? listener.get() : -1;  // poll skips a negative descriptor
         const int ready = poll(loop.polled.data(), loop.polled.size(), timeout);
-        if (ready == -1 && !tcp::later(errno)) check("poll", ready);
-        if (ready <= 0) continue;  // EINTR, ENOMEM; or the rest is over
+        // ENOMEM, or EINVAL: the limit of descriptors is now below what we have. The stop pipe alone meets neither.
+        if (ready == -1 && errno != EINTR && poll(loop.polled.data(), 1, 100) == 1) return;
+        if (ready <= 0) continue;  // or the rest is over
         if (loop.polled[0].revents != 0) return;
         // Backwards: the last client is moved into a freed place, and has had its turn by then.
         for (std::size_t i = loop.clients.size(); i-- > 0;) {

@@ -184,6 +184,20 @@ def test_who_called_is_logged(server, place):
     assert server.logged("client") == f"client pid {os.getpid()}, uid {os.getuid()}, gid {os.getgid()}"
 
 
+def test_a_log_that_nobody_reads_keeps_nobody_waiting(place):
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    process = subprocess.Popen([binary(SERVER), place / "s"], stderr=writing)
+    try:
+        assert os.read(reading, 4096).startswith(b"listening on ")
+        for _ in range(300):  # each logs a line, of which a hundred fill the pipe
+            assert answers(place / "s", b"un\n") == echo(b"un\n")
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+
 def test_a_second_user_whom_the_mode_lets_in_is_logged_as_such(server, place):
     os.chmod(place / "s", 0o666)
     ended = as_nobody(CLIENT, place / "s", reachable=place, input="salut\n")
