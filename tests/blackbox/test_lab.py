@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from subprocess import PIPE
 
 import pytest
@@ -223,8 +224,10 @@ def test_w_shares_its_seconds_out_among_the_addresses(start):
     rule = f"add rule inet firewall input meta nfproto {family} tcp dport 9090 drop"
     subprocess.run(["on", "roucas101", "nft", rule], check=True)
     server = start("tcp/netcat", "-l", "::", 9090, under=["on", "roucas101"], stdin=subprocess.DEVNULL, stdout=PIPE)
-    result = on("sas1", "tcp/netcat", "-w", "2", "two", 9090, input="par la seconde\n")
+    began = time.monotonic()
+    result = on("sas1", "tcp/netcat", "-w", "4", "two", 9090, input="par la seconde\n")
     assert (result.returncode, result.stderr) == (0, "")
+    assert time.monotonic() - began < 4
     assert server.process.stdout.read() == b"par la seconde\n"
 
 
