@@ -45,7 +45,10 @@ class Relay {
     /// False when the relay is over.
     bool take_turn(short client, short target) {
         if (trying_ != nullptr) {
-            if (client != 0) return false;  // it did not wait for us
+            if (client != 0) {
+                reset();  // the client did not wait; the target may be connected by now, and learns of it
+                return false;
+            }
             if (const int error = tcp::pending_error(target_.fd)) return try_addresses(error);
             trying_ = nullptr;
             addresses_.reset();

@@ -11,6 +11,7 @@ import time
 from subprocess import PIPE
 
 import pytest
+from console import ENVIRONMENT
 from harness import PATIENCE, ROOT, binary, eventually, is_listening, peer, receive, receive_all
 from lab import LAB, firewall, in_the_lab, on
 
@@ -106,7 +107,7 @@ def needs_the_lab():
 def test_it_opens_a_shell_on_so_high(words):
     needs_the_lab()  # -o: whatever the programs were built with, they are not built again
     typed = "hostname\non sas1 hostname\nfalse\n"
-    result = subprocess.run(words, input=typed, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT)
+    result = subprocess.run(words, input=typed, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, env=ENVIRONMENT)
     assert (result.returncode, result.stdout) == (0, "so-high\nsas1\n")
 
 
