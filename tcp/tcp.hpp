@@ -39,7 +39,7 @@ inline void log(const std::string& line) {
     if (poll(&out, 1, 0) != 0) std::cerr << line + '\n';
 }
 
-// ---- The command line of a server: PROGRAM [-b ADDR] [PORT] ------------------------------------------
+// ---- The command line of a server: PROGRAM [-b ADDR] [-d DIR] [PORT] ---------------------------------
 
 /// Says what is wrong and the usage on stderr, and ends the program with status 2.
 [[noreturn]] inline void bad_usage(const std::string& program, const std::string& wrong, const std::string& usage) {
@@ -81,23 +81,24 @@ inline bool is_port(std::string_view text) {
 struct Where {
     std::string host = "127.0.0.1";  ///< nobody but this machine gets in, unless -b says so
     std::string port = "9090";       ///< 0: the system takes a free one
+    std::string directory{};         ///< of the files it serves, as -d says; empty: it serves none, and has no -d
 };
 
-/// Reads `PROGRAM [-b ADDR] [PORT]`, and sees to the standard descriptors before any other is opened. Ends the program
-/// itself on -h (status 0) and on bad usage (status 2).
-inline Where server_arguments(const std::string& program, int argc, char* argv[]) {
-    const std::string usage = "usage: " + program +
-                              " [-b ADDR] [PORT]\n"
-                              "  -b ADDR     listen on ADDR (default 127.0.0.1; :: is every interface, IPv6 and IPv4)\n"
-                              "  PORT        default 9090; 0 takes a free port\n"
-                              "  -h, --help  this text";
+/// Reads `PROGRAM [-b ADDR] [PORT]`, and `-d DIR` for a program that serves files; `where` has the defaults. Sees to
+/// the standard descriptors before any other is opened. Ends the program itself on -h (status 0) and on bad usage (2).
+inline Where server_arguments(const std::string& program, int argc, char* argv[], Where where = {}) {
+    const bool files = !where.directory.empty();
+    const std::string usage =
+        "usage: " + program + (files ? " [-b ADDR] [-d DIR] [PORT]\n" : " [-b ADDR] [PORT]\n") +
+        "  -b ADDR     listen on ADDR (default 127.0.0.1; :: is every interface, IPv6 and IPv4)\n" +
+        (files ? "  -d DIR      serve the files of DIR (default " + where.directory + ")\n" : "") +
+        "  PORT        default " + where.port + "; 0 takes a free port\n" + "  -h, --help  this text";
     const option long_options[] = {{"help", no_argument, nullptr, 'h'}, {}};
-    Where where;
     open_standard_descriptors();
     opterr = 0;  // the messages are ours
-    for (int letter = 0; (letter = getopt_long(argc, argv, ":b:h", long_options, nullptr)) != -1;) {
+    for (int letter = 0; (letter = getopt_long(argc, argv, files ? ":b:d:h" : ":b:h", long_options, nullptr)) != -1;) {
         common_option(letter, argv, program, usage);
-        where.host = optarg;
+        (letter == 'd' ? where.directory : where.host) = optarg;
     }
     if (argc - optind > 1) bad_usage(program, "too many arguments", usage);
     if (optind < argc) where.port = argv[optind];
