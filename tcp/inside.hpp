@@ -18,6 +18,11 @@
 #define O_PATH O_RDONLY
 #endif
 
+/// The directory to serve, by the name that its owner gives: links are followed. Throws std::system_error.
+inline Fd open_directory(const std::string& path) {
+    return Fd{check("open " + path, open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))};
+}
+
 /// Opens for reading the regular file `name`, in `directory` or in its subdirectories, and fills `status`.
 /// Empty, with errno, when there is none to be had: ENOENT for a name that would leave the directory ("..",
 /// an absolute path, a NUL), ELOOP or ENOTDIR for a symbolic link, EISDIR, ENXIO for a FIFO or a device (never

@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -241,3 +242,34 @@ def run(program, *args, **options):
     return subprocess.run(
         [binary(program), *map(str, args)], capture_output=True, timeout=PATIENCE, text=True, cwd=ROOT, **options
     )
+
+
+def converse(client, sent):
+    """Sends all, half-closes, and returns all that comes back: reading meanwhile, or both ends would wait."""
+
+    def send():
+        try:
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the connection has ended: what has come back says how far it got
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    got = receive_all(client)
+    sender.join(PATIENCE)
+    client.close()
+    return got
+
+
+def fill(client, piece, limit=200 << 20):
+    """Sends `piece` again and again until nothing more goes: the peer has stopped reading. Returns how much went."""
+    client.setblocking(False)
+    went = 0
+    while select.select([], [client], [], 0.3)[1]:
+        try:
+            went += client.send(piece)
+        except BlockingIOError:
+            pass
+        assert went < limit, "the server swallows without end"
+    return went

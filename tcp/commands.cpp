@@ -1,0 +1,180 @@
+// tcp/commands: a server for a simple protocol: hello, the time, a file.
+//
+//     build/tcp/commands               serves the files of the current directory on 127.0.0.1:9090
+//     nc 127.0.0.1 9090                then type: hello, heure, fichier README.md, quitter
+//
+//     passive open                     tcp/tcp.hpp; open the directory
+//     poll <--------------------+      who is ready?
+//       stop pipe: leave        |      SIGINT, SIGTERM
+//       client: recv            |      commands, one or many, or half of one
+//               answer, send ---+      pread -> send for a file, piece by piece
+//       listener: accept -------+      until nobody is left waiting
+//
+// Before this: echo/poll, which has the same loop. After it: tcp/web, a protocol that the world speaks.
+#include "commands.hpp"
+
+#include <poll.h>
+
+#include <vector>
+
+#include "../fd.hpp"
+#include "inside.hpp"
+#include "tcp.hpp"
+
+namespace {
+
+struct Client {
+    Fd fd;
+    Commands commands{};
+    std::string unsent{};  ///< Answers, and after them:
+    Fd file{};             ///< the file under way, if any: its bytes from `at` to `size` are owed too.
+    off_t at = 0;
+    off_t size = 0;
+    bool quit = false;
+
+    /// While we owe something we do not read: the peer must take it first (backpressure).
+    /// While we owe nothing, no whole command is left unanswered.
+    [[nodiscard]] bool owed() const { return !unsent.empty() || file; }
+};
+
+/// What `fichier NAME` is answered. Whatever keeps us from opening it, the client hears one thing only.
+void send_file(Client& client, const std::string& name, const Fd& directory) {
+    struct stat status {};
+    Fd file = open_inside(directory, name, status);
+    if (!file) {
+        client.unsent += Commands::missing(name);
+        return;
+    }
+    client.unsent += Commands::found(name, status.st_size);
+    client.at = 0;
+    client.size = status.st_size;
+    if (client.size > 0) client.file = std::move(file);
+}
+
+/// Answers what the client has asked, in order: up to a file, for its bytes come before the next answer, or to
+/// `enough` bytes of answers. False when there was nothing to answer.
+bool answer(Client& client, const Fd& directory) {
+    constexpr std::size_t enough = 16 * 1024;
+    while (!client.file && client.unsent.size() < enough) {
+        std::string text;
+        const Wish wish = client.commands.next(text);
+        if (wish == Wish::nothing) break;
+        if (wish == Wish::answer) client.unsent += text;
+        if (wish == Wish::time) client.unsent += rfc3339(std::time(nullptr)) + '\n';
+        if (wish == Wish::file) send_file(client, text, directory);
+        if (wish == Wish::quit) client.quit = true;
+    }
+    return client.owed();
+}
+
+/// Sends the next piece of the file. We keep no copy: what the socket does not take is read again (pread leaves
+/// no position behind). sendfile(2), on Linux, spares the way through our memory. False when it cannot go on.
+bool flush_file(Client& client) {
+    char piece[64 * 1024];
+    const auto wanted = std::min(static_cast<off_t>(sizeof piece), client.size - client.at);
+    const ssize_t got = pread(client.file.get(), piece, static_cast<std::size_t>(wanted), client.at);
+    if (got == 0) return false;  // the file has shrunk, and its size is said: all that is left is to end
+    if (got == -1) return tcp::later(errno);
+    const ssize_t sent = send(client.fd.get(), piece, static_cast<std::size_t>(got), 0);
+    if (sent == -1) return tcp::later(errno);
+    client.at += sent;
+    if (client.at == client.size) client.file = Fd{};
+    return true;
+}
+
+/// Sends what the socket takes now, at most one piece of a file. False when the connection is gone.
+bool flush(Client& client) {
+    if (!client.unsent.empty()) {
+        const ssize_t sent = send(client.fd.get(), client.unsent.data(), client.unsent.size(), 0);
+        if (sent == -1) return tcp::later(errno);
+        client.unsent.erase(0, static_cast<std::size_t>(sent));
+        if (!client.unsent.empty()) return true;
+        client.unsent.shrink_to_fit();  // a silent client owns no buffer
+    }
+    return !client.file || flush_file(client);
+}
+
+/// A ready client's turn: at most one recv. False when the conversation is over.
+bool take_turn(Client& client, const Fd& directory) {
+    if (client.owed()) {
+        if (!flush(client)) return false;
+    } else {
+        char bytes[16 * 1024];
+        const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
+        if (received == -1) return tcp::later(errno);
+        if (received == 0 && !client.commands.end()) return false;
+        client.commands.receive({bytes, static_cast<std::size_t>(received)});
+    }
+    while (!client.owed() && answer(client, directory)) {
+        if (!flush(client)) return false;
+    }
+    // We say the end, and read on to the peer's: close(2) with unread input is a reset, which may overtake our answers.
+    if (client.quit && !client.owed()) shutdown(client.fd.get(), SHUT_WR);
+    return true;
+}
+
+/// What poll looks at, and what we know of it: clients[i] is polled[first + i].
+struct Loop {
+    static constexpr std::size_t first = 2;  ///< after the stop pipe and the listener
+    std::vector<pollfd> polled;
+    std::vector<Client> clients{};
+
+    void add(Client client) {
+        polled.push_back({client.fd.get(), POLLIN, 0});
+        clients.push_back(std::move(client));
+    }
+
+    /// The last one takes the place of the one who goes: no shifting.
+    void remove(std::size_t i) {
+        std::swap(polled[first + i], polled.back());
+        std::swap(clients[i], clients.back());
+        polled.pop_back();
+        clients.pop_back();
+    }
+};
+
+/// Takes everybody who waits in the backlog.
+void accept_all(const Fd& listener, Loop& loop, tcp::Rest& rest) {
+    // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
+    while (Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)}) loop.add({std::move(fd)});
+    rest.accept_failed(errno);
+}
+
+void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
+    tcp::Rest rest;
+    Loop loop{{{stop.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}}};
+    for (;;) {
+        const int timeout = rest.timeout();
+        loop.polled[1].fd = timeout == -1 ? listener.get() : -1;  // poll skips a negative descriptor
+        const int ready = poll(loop.polled.data(), loop.polled.size(), timeout);
+        if (ready == -1 && !tcp::later(errno)) check("poll", ready);
+        if (ready <= 0) continue;  // EINTR, ENOMEM; or the rest is over
+        if (loop.polled[0].revents != 0) return;
+        // Backwards: the last client is moved into a freed place, and has had its turn by then.
+        for (std::size_t i = loop.clients.size(); i-- > 0;) {
+            if (loop.polled[Loop::first + i].revents == 0) continue;
+            if (take_turn(loop.clients[i], directory)) {
+                loop.polled[Loop::first + i].events = loop.clients[i].owed() ? POLLOUT : POLLIN;
+            } else {
+                loop.remove(i);
+                rest.connection_closed();
+            }
+        }
+        if (loop.polled[1].revents != 0) accept_all(listener, loop, rest);
+    }
+}
+
+}  // namespace
+
+int main(int argc, char* argv[]) try {
+    const tcp::Where where = tcp::server_arguments("tcp/commands", argc, argv, {.directory = "."});
+    std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
+    const Fd stop = tcp::stop_pipe();
+    const Fd directory = open_directory(where.directory);
+    const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
+    tcp::log("listening on " + tcp::local_address(listener));
+    serve(listener, stop, directory);
+} catch (const std::exception& error) {
+    tcp::log(std::string{"tcp/commands: "} + error.what());
+    return 1;
+}
