@@ -54,7 +54,7 @@ void send_file(Client& client, const std::string& name, const Fd& directory) {
 /// Answers what the client has asked, in order: up to a file, for its bytes come before the next answer, or to
 /// `enough` bytes of answers. False when there was nothing to answer.
 bool answer(Client& client, const Fd& directory) {
-    constexpr std::size_t enough = 16 * 1024;
+    constexpr std::size_t enough = 16384;
     while (!client.file && client.unsent.size() < enough) {
         std::string text;
         const Wish wish = client.commands.next(text);
