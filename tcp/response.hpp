@@ -1,0 +1,147 @@
+// tcp/response.hpp: what an HTTP/1.1 response is (RFC 9110, RFC 9112), without a socket in sight.
+//
+//     HTTP/1.1 200 OK\r\n                             status line
+//     Date: Sun, 22 Nov 2026 10:37:12 GMT\r\n         fields
+//     Content-Type: application/json\r\n
+//     Content-Length: 27\r\n                          where the body ends, so that another response may follow
+//     \r\n
+//     {"a":2,"b":0.5,"somme":2.5}                     the body
+#pragma once
+
+#include <array>
+#include <ctime>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace http {
+
+// ---- Dates ------------------------------------------------------------------------------------------------
+
+/// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7).
+inline std::string date(std::time_t when) {
+    std::tm utc{};
+    gmtime_r(&when, &utc);
+    char text[64];
+    return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc)};
+}
+
+/// The moment that `text` names in one of the three formats that a recipient has to know; nothing when in none.
+/// `now` gives a year of two digits its century: no date is more than 50 years ahead.
+inline std::optional<std::time_t> read_date(const std::string& text, std::time_t now) {
+    for (const auto* format : {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
+        std::tm utc{};
+        const char* const end = strptime(text.c_str(), format, &utc);
+        if (end != text.c_str() + text.size()) continue;
+        if (std::string_view{format}.find("%y") != std::string_view::npos) {
+            std::tm today{};
+            gmtime_r(&now, &today);
+            utc.tm_year = today.tm_year - today.tm_year % 100 + utc.tm_year % 100;
+            if (utc.tm_year > today.tm_year + 50) utc.tm_year -= 100;
+        }
+        return timegm(&utc);  // POSIX since 2024; Linux, the BSDs and macOS have always had it
+    }
+    return {};
+}
+
+// ---- Responses --------------------------------------------------------------------------------------------
+
+/// One with a body, or the head of one whose body is a file.
+struct Response {
+    int status = 200;
+    std::string_view type = "text/html; charset=utf-8";
+    std::string fields{};  ///< besides those that every response has, each with its "\r\n"
+    std::string body{};
+};
+
+struct Meaning {
+    int status;
+    std::string_view reason;    ///< as RFC 9110, 15 has it
+    std::string_view sentence;  ///< for whoever reads the page
+};
+
+/// What we have to say of a status. It has to be one of these.
+inline const Meaning& meaning(int status) {
+    static constexpr std::array<Meaning, 13> known{{
+        {200, "OK", ""},
+        {302, "Found", "La page est ailleurs."},
+        {304, "Not Modified", ""},
+        {400, "Bad Request", "Cette requête n’est pas du HTTP bien formé."},
+        {404, "Not Found", "Rien ne porte ce nom ici."},
+        {405, "Method Not Allowed", "Ici on ne peut que lire."},
+        {408, "Request Timeout", "La requête a mis plus de dix secondes à arriver."},
+        {431, "Request Header Fields Too Large", "L’en-tête de la requête dépasse 8192 octets."},
+        {501, "Not Implemented", "Ce serveur ne sait pas faire cela."},
+        {503, "Service Unavailable", "Le serveur n’a plus de quoi répondre. Réessayez."},
+        {505, "HTTP Version Not Supported", "Ce serveur parle HTTP/1.1."},
+        {500, "Internal Server Error", "Le serveur n’a pas pu lire ce fichier."},
+    }};
+    for (const Meaning& one : known) {
+        if (one.status == status) return one;
+    }
+    return known.back();
+}
+
+/// The status line, the fields and the empty line. `length`: bytes of the body, which a 304 has none of, nor a type.
+/// `connection`: what to say of the connection's future ("close", "keep-alive"), or nothing where it goes without
+/// saying.
+inline std::string head(const Response& response, long long length, std::string_view connection, std::time_t now) {
+    std::string out{"HTTP/1.1 "};
+    out += std::to_string(response.status) + ' ';
+    out += meaning(response.status).reason;
+    out += "\r\nDate: " + date(now) + "\r\n" + response.fields;
+    if (response.status != 304) {
+        out += "Content-Type: ";
+        out += response.type;
+        out += "\r\nContent-Length: " + std::to_string(length) + "\r\n";
+    }
+    if (!connection.empty()) {
+        out += "Connection: ";
+        out += connection;
+        out += "\r\n";
+    }
+    return out + "\r\n";
+}
+
+/// A short page that says what `status` means.
+inline Response page(int status, std::string fields = {}) {
+    const auto& [number, reason, sentence] = meaning(status);
+    std::string body{"<!doctype html>\n<html lang=\"fr\">\n<meta charset=\"utf-8\">\n"};
+    body +=
+        "<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light "
+        "dark\">\n";
+    body += "<title>" + std::to_string(number) + ' ';
+    body += reason;
+    body += "</title>\n<h1>" + std::to_string(number) + "</h1>\n<p>";
+    body += sentence;
+    body += "</p>\n<p><a href=\"/\">Accueil</a></p>\n";
+    return {status, "text/html; charset=utf-8", std::move(fields), std::move(body)};
+}
+
+/// The Content-Type of a file, by its name's extension.
+inline std::string_view content_type(std::string_view name) {
+    static constexpr std::array<std::array<std::string_view, 2>, 16> known{{
+        {".html", "text/html; charset=utf-8"},
+        {".css", "text/css; charset=utf-8"},
+        {".js", "text/javascript; charset=utf-8"},
+        {".json", "application/json"},
+        {".txt", "text/plain; charset=utf-8"},
+        {".md", "text/markdown; charset=utf-8"},
+        {".svg", "image/svg+xml"},
+        {".png", "image/png"},
+        {".jpg", "image/jpeg"},
+        {".jpeg", "image/jpeg"},
+        {".gif", "image/gif"},
+        {".webp", "image/webp"},
+        {".ico", "image/x-icon"},
+        {".pdf", "application/pdf"},
+        {".wasm", "application/wasm"},
+        {".woff2", "font/woff2"},
+    }};
+    for (const auto& [extension, type] : known) {
+        if (name.ends_with(extension)) return type;
+    }
+    return "application/octet-stream";
+}
+
+}  // namespace http
