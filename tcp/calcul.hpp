@@ -46,7 +46,7 @@ inline std::optional<double> read_number(const std::string& text) {
 /// The shortest decimal that reads as this very number: "0.1", "100000", "1e+21". `number` is finite.
 inline std::string write_number(double number) {
     if (number == 0) return "0";  // and -0 too (JSON.stringify)
-    char text[32] = {};  // filled up with NULs: atoi stops there
+    char text[32] = {};           // filled up with NULs: atoi stops there
     const auto end = std::to_chars(text, text + sizeof text, std::abs(number), std::chars_format::scientific).ptr;
     const std::string_view shortest{text, static_cast<std::size_t>(end - text)};  // "d.ddde+xx", or "de+xx"
     const auto e = shortest.find('e');

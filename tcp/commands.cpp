@@ -19,97 +19,52 @@
 
 #include "../fd.hpp"
 #include "inside.hpp"
+#include "outgoing.hpp"
 #include "tcp.hpp"
 
 namespace {
 
 struct Client {
     Fd fd;
-    Commands commands{};
-    std::string unsent{};  ///< Answers, and after them:
-    Fd file{};             ///< the file under way, if any: its bytes from `at` to `size` are owed too.
-    off_t at = 0;
-    off_t size = 0;
+    Commands commands{};  ///< While we owe nothing, no whole command is left in it.
+    Outgoing owed{};      ///< While there is some we do not read: the peer must take it first (backpressure).
     bool quit = false;
-
-    /// While we owe something we do not read: the peer must take it first (backpressure).
-    /// While we owe nothing, no whole command is left unanswered.
-    [[nodiscard]] bool owed() const { return !unsent.empty() || file; }
 };
 
 /// What `fichier NAME` is answered. Whatever keeps us from opening it, the client hears one thing only.
 void send_file(Client& client, const std::string& name, const Fd& directory) {
     struct stat status {};
     Fd file = open_inside(directory, name, status);
-    if (!file) {
-        client.unsent += Commands::missing(name);
-        return;
-    }
-    client.unsent += Commands::found(name, status.st_size);
-    client.at = 0;
-    client.size = status.st_size;
-    if (client.size > 0) client.file = std::move(file);
+    client.owed.add(file ? Commands::found(name, status.st_size) : Commands::missing(name));
+    if (file) client.owed.add(std::move(file), status.st_size);
 }
 
-/// Answers what the client has asked, in order: up to a file, for its bytes come before the next answer, or to
-/// `enough` bytes of answers. False when there was nothing to answer.
+/// Answers what has been asked, in order, as much as there is room for. False when there was nothing to answer.
 bool answer(Client& client, const Fd& directory) {
-    constexpr std::size_t enough = 16384;
-    while (!client.file && client.unsent.size() < enough) {
-        std::string text;
-        const Wish wish = client.commands.next(text);
-        if (wish == Wish::nothing) break;
-        if (wish == Wish::answer) client.unsent += text;
-        if (wish == Wish::time) client.unsent += rfc3339(std::time(nullptr)) + '\n';
+    std::string text;
+    for (Wish wish{}; client.owed.has_room() && (wish = client.commands.next(text)) != Wish::nothing;) {
+        if (wish == Wish::answer) client.owed.add(text);
+        if (wish == Wish::time) client.owed.add(rfc3339(std::time(nullptr)) + '\n');
         if (wish == Wish::file) send_file(client, text, directory);
         if (wish == Wish::quit) client.quit = true;
     }
-    return client.owed();
-}
-
-/// Sends the next piece of the file. We keep no copy: what the socket does not take is read again (pread leaves
-/// no position behind). sendfile(2), on Linux, spares the way through our memory. False when it cannot go on.
-bool flush_file(Client& client) {
-    char piece[64 * 1024];
-    const auto wanted = std::min(static_cast<off_t>(sizeof piece), client.size - client.at);
-    const ssize_t got = pread(client.file.get(), piece, static_cast<std::size_t>(wanted), client.at);
-    if (got == 0) return false;  // the file has shrunk, and its size is said: all that is left is to end
-    if (got == -1) return tcp::later(errno);
-    const ssize_t sent = send(client.fd.get(), piece, static_cast<std::size_t>(got), 0);
-    if (sent == -1) return tcp::later(errno);
-    client.at += sent;
-    if (client.at == client.size) client.file = Fd{};
-    return true;
-}
-
-/// Sends what the socket takes now, at most one piece of a file. False when the connection is gone.
-bool flush(Client& client) {
-    if (!client.unsent.empty()) {
-        const ssize_t sent = send(client.fd.get(), client.unsent.data(), client.unsent.size(), 0);
-        if (sent == -1) return tcp::later(errno);
-        client.unsent.erase(0, static_cast<std::size_t>(sent));
-        if (!client.unsent.empty()) return true;
-        client.unsent.shrink_to_fit();  // a silent client owns no buffer
-    }
-    return !client.file || flush_file(client);
+    return !client.owed.empty();
 }
 
 /// A ready client's turn: at most one recv. False when the conversation is over.
 bool take_turn(Client& client, const Fd& directory) {
-    if (client.owed()) {
-        if (!flush(client)) return false;
-    } else {
+    if (client.owed.empty()) {
         char bytes[16 * 1024];
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == -1) return tcp::later(errno);
         if (received == 0 && !client.commands.end()) return false;
         client.commands.receive({bytes, static_cast<std::size_t>(received)});
     }
-    while (!client.owed() && answer(client, directory)) {
-        if (!flush(client)) return false;
-    }
-    // We say the end, and read on to the peer's: close(2) with unread input is a reset, which may overtake our answers.
-    if (client.quit && !client.owed()) shutdown(client.fd.get(), SHUT_WR);
+    do {
+        if (!client.owed.send_some(client.fd)) return false;
+    } while (client.owed.empty() && answer(client, directory));
+    // Half of the end. We read on to the peer's: close(2) with unread input is a reset, which may overtake our answers.
+    if (client.quit && client.owed.empty()) shutdown(client.fd.get(), SHUT_WR);
     return true;
 }
 
@@ -154,7 +109,7 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
         for (std::size_t i = loop.clients.size(); i-- > 0;) {
             if (loop.polled[Loop::first + i].revents == 0) continue;
             if (take_turn(loop.clients[i], directory)) {
-                loop.polled[Loop::first + i].events = loop.clients[i].owed() ? POLLOUT : POLLIN;
+                loop.polled[Loop::first + i].events = loop.clients[i].owed.empty() ? POLLIN : POLLOUT;
             } else {
                 loop.remove(i);
                 rest.connection_closed();
