@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+// The echo server in JavaScript, with Node: tests/peers/echo.mjs [PORT]
+import { createServer } from "node:net";
+
+const prefix = Buffer.from("le serveur répond : ");
+
+const server = createServer({ allowHalfOpen: true }, (client) => {
+  let atLineStart = true;
+  client.write("Le serveur écoute.\n");
+  client.on("data", (bytes) => {
+    for (let at = 0, end; at < bytes.length; at = end) {
+      if (atLineStart) client.write(prefix);
+      end = bytes.indexOf("\n", at) + 1;
+      atLineStart = end > 0;
+      if (!atLineStart) end = bytes.length;
+      client.write(bytes.subarray(at, end));
+    }
+    // Backpressure: we do not read while the peer does not.
+    if (client.writableNeedDrain) client.pause().once("drain", () => client.resume());
+  });
+  client.on("end", () => client.end());
+  client.on("error", () => client.destroy());
+});
+
+server.listen(Number(process.argv[2] ?? 9090), "127.0.0.1", () => {
+  console.error(`listening on 127.0.0.1:${server.address().port}`);
+});
