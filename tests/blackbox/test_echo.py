@@ -15,7 +15,9 @@ from harness import (
     PATIENCE,
     binary,
     connect,
+    converse,
     eventually,
+    fill,
     needs_plain_build,
     peer,
     receive,
@@ -47,24 +49,6 @@ NO_LEAK_CHECK = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # it does not w
 def answer(sent):
     """What the server owes for `sent`, greeting included."""
     return GREETING + b"".join(PREFIX + line for line in re.findall(rb"[^\n]*\n|[^\n]+\Z", sent))
-
-
-def converse(client, sent):
-    """Sends all, half-closes, and returns all that comes back: reading meanwhile, or both ends would wait."""
-
-    def send():
-        try:
-            client.sendall(sent)
-            client.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # the connection has ended: what has come back says how far it got
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    got = receive_all(client)
-    sender.join(PATIENCE)
-    client.close()
-    return got
 
 
 def assert_serves(server, line=b"encore\n"):
@@ -288,19 +272,6 @@ def test_behind_iterative_the_second_client_waits_for_the_first(start):
     first.close()
     assert receive(second, len(GREETING)) == GREETING
     assert receive_until(second, b"\n") == PREFIX + b"et moi\n"
-
-
-def fill(client, bytes_):
-    """Sends until nothing more goes: the peer has stopped reading. Returns how much went."""
-    client.setblocking(False)
-    went = 0
-    while select.select([], [client], [], 0.3)[1]:
-        try:
-            went += client.send(bytes_)
-        except BlockingIOError:
-            pass
-        assert went < 200 * MIB, "the server swallows without end"
-    return went
 
 
 @pytest.mark.parametrize("program", CONCURRENT)

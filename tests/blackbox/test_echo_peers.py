@@ -24,6 +24,7 @@ LINES = {
 SHELL_BREAKS = {
     "no newline": "read says that it failed, and the loop ends",
     "blanks": "the line is split into words, and they are joined with one blank",
+    "empty": "the blank at the end goes, where words are split",
     "star": "the word is replaced by the names of files",
     "backslashes": "read takes them off",
     "NUL": "a variable cannot hold one",
