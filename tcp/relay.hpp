@@ -45,18 +45,16 @@ class Relay {
     /// False when the relay is over.
     bool take_turn(short client, short target) {
         if (trying_ != nullptr) {
-            if (client != 0) {
-                reset();  // the client did not wait; the target may be connected by now, and learns of it
-                return false;
-            }
-            if (const int error = tcp::pending_error(target_.fd)) return try_addresses(error);
+            if (client != 0) return reset();  // it did not wait for us
+            const int error = tcp::pending_error(target_.fd);
+            if (error == ECONNRESET) return reset();  // it had taken the connection, or it would be ECONNREFUSED
+            if (error != 0) return try_addresses(error);
             trying_ = nullptr;
             addresses_.reset();
             return true;
         }
-        const bool alive = take_turn(client_, target_, client) && take_turn(target_, client_, target);
-        if (!alive) reset();
-        return alive && !(client_.ended && target_.ended);
+        if (!take_turn(client_, target_, client) || !take_turn(target_, client_, target)) return reset();
+        return !(client_.ended && target_.ended);
     }
 
   private:
@@ -138,12 +136,13 @@ class Relay {
         return true;
     }
 
-    /// One connection has died; so does the other, with a RST in the place of a FIN: close, with a linger time of
-    /// zero (UNP 7.5). What was on its way is lost, as it was on the other side.
-    void reset() const {
+    /// One connection has died; so does the other, with a RST in the place of a FIN: a close with a linger time of
+    /// zero (UNP 7.5). What was on its way is lost, as it was on the other side. False: the relay is over.
+    bool reset() {
         const linger at_once{1, 0};
         for (const End* end : {&client_, &target_})
             setsockopt(end->fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        return false;
     }
 
     End client_{};

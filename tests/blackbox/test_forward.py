@@ -391,6 +391,16 @@ def test_a_reset_is_noticed_while_the_other_end_does_not_read(start, target, who
         receive_all(other)
 
 
+@pytest.mark.parametrize("who", ["client", "target"])
+def test_a_reset_is_passed_on_though_the_target_has_only_just_been_reached(start, target, who):
+    server = start(FORWARD, to(target), under=strace("connect", "connect:delay_exit=300000"))
+    client, far = through(server, target)
+    one, other = (client, far) if who == "client" else (far, client)
+    reset(one)
+    with pytest.raises(ConnectionResetError):
+        receive_all(other)
+
+
 def test_a_reset_ends_that_connection_only(start, target):
     server = start(FORWARD, to(target))
     client, far = through(server, target)

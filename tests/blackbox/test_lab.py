@@ -70,10 +70,11 @@ def test_the_firewall_stands_between_the_machines():
 
 @in_the_lab
 def test_the_firewall_stops_the_syn_and_not_the_conversation(start):
-    start("tcp/netcat", "-l", "-k", "ovh", 9090, stdin=PIPE, stdout=PIPE, under=["on", "ovh"])
-    with socket.create_connection(("ovh", 9090)) as client:
+    server = start("tcp/netcat", "-l", "-k", "ovh", 9090, stdin=PIPE, stdout=PIPE, under=["on", "ovh"])
+    with socket.create_connection(("ovh", 9090), PATIENCE) as client:
         firewall("ovh", "drop", 9090)
-        client.shutdown(socket.SHUT_WR)
+        client.sendall(b"toujours la\n")
+        assert server.process.stdout.readline() == b"toujours la\n"
         assert on("so-high", "tcp/probe", "-w", "0.3", "ovh", 9090).stdout == "10.0.0.2:9090 filtered\n"
 
 
