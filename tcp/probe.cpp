@@ -57,8 +57,8 @@ std::string rejection(const Fd& fd) {
 
 /// What the end of connect, 0 or its errno, means.
 std::string verdict_of(int error, const Fd& fd) {
-    if (error == 0) return "open";
-    if (error == ETIMEDOUT) return "filtered";  // dropped on the way, there or back
+    if (error == 0 || error == ECONNRESET) return "open";  // even if it hung up at once
+    if (error == ETIMEDOUT) return "filtered";             // dropped on the way, there or back
     const std::string reason = rejection(fd);
     if (reason.empty() && error == ECONNREFUSED) return "closed";
     // Without a message it is our own system that knows no way there.
@@ -74,6 +74,10 @@ void settle(Attempt& attempt, int error) {
 bool start(Attempt& attempt, std::chrono::milliseconds limit) {
     attempt.fd = Fd{socket(attempt.to.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0)};
     if (!attempt.fd && tcp::is_shortage(errno)) return false;
+    if (!attempt.fd) {
+        settle(attempt, errno);  // a system without IPv6
+        return true;
+    }
     const int fd = attempt.fd.get();
     const int one = 1;
     if (attempt.to.ss_family == AF_INET) setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof one);

@@ -5,7 +5,7 @@ import socket
 import subprocess
 
 import pytest
-from harness import binary, free_port, needs_plain_build, run, strace
+from harness import binary, free_port, needs_plain_build, reset, run, strace
 from lab import firewall, in_the_lab, on
 
 PROBE = "tcp/probe"
@@ -30,6 +30,16 @@ def test_closed():
     port = free_port()
     result = run(PROBE, "127.0.0.1", port)
     assert (result.returncode, result.stdout, result.stderr) == (1, f"127.0.0.1:{port} closed\n", "")
+
+
+def test_a_server_that_hangs_up_at_once_is_open(server):
+    """What a client sees: a connection, and then its reset."""
+    words = strace("connect", "connect:delay_exit=300000")
+    probe = subprocess.Popen([*words, binary(PROBE), "127.0.0.1", str(port_of(server))], stdout=subprocess.PIPE, text=True,
+                             env={"ASAN_OPTIONS": "detect_leaks=0"})  # fmt: skip
+    reset(server.accept()[0])
+    assert probe.communicate(timeout=30)[0] == f"127.0.0.1:{port_of(server)} open\n"
+    assert probe.returncode == 0
 
 
 def test_filtered(deaf):
@@ -133,9 +143,13 @@ def test_what_passes_changes_nothing(server, deaf, fault):
     assert result.stdout == f"127.0.0.1:{port_of(server)} open\n127.0.0.1:{deaf[1]} filtered\n"
 
 
-@pytest.mark.parametrize("error, text", [("ENETUNREACH", "Network is unreachable"), ("EACCES", "Permission denied")])
-def test_what_our_own_system_refuses_has_its_reason(server, error, text):
-    result = probe_under(strace("connect", f"connect:error={error}:when=1"), "127.0.0.1", port_of(server))
+@pytest.mark.parametrize(
+    "call, error, text",
+    [("connect", "ENETUNREACH", "Network is unreachable"), ("connect", "EACCES", "Permission denied"),
+     ("socket", "EAFNOSUPPORT", "Address family not supported by protocol")],
+)  # fmt: skip
+def test_what_our_own_system_refuses_has_its_reason(server, call, error, text):
+    result = probe_under(strace(call, f"{call}:error={error}:when=1"), "127.0.0.1", port_of(server))
     assert (result.returncode, result.stdout) == (1, f"127.0.0.1:{port_of(server)} rejected ({text})\n")
 
 
