@@ -192,6 +192,8 @@ int main(int argc, char* argv[]) try {
     const Fd stop = tcp::stop_pipe();
     const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
     if (std::max(stop.get(), listener.get()) >= FD_SETSIZE) throw std::runtime_error{"no descriptor below FD_SETSIZE"};
+    const int unsent = 128 * 1024;  // Inherited: what the kernel holds for a slow client is in nobody's log.
+    check("setsockopt", setsockopt(listener.get(), SOL_SOCKET, SO_SNDBUF, &unsent, sizeof unsent));
     Fd spare = spare_descriptor();
     tcp::log("listening on " + tcp::local_address(listener));
     serve(listener, spare, stop);

@@ -45,13 +45,16 @@ class Session : public std::enable_shared_from_this<Session> {
     }
 
     void read() {
-        asio::async_read_until(socket_, asio::dynamic_buffer(input_), '\n',
-                               [this, self = shared_from_this()](const asio::error_code& error, std::size_t length) {
-                                   if (error) return leave();
-                                   to_everyone("Message de " + name_ + " : " + input_.substr(0, length));
-                                   input_.erase(0, length);
-                                   read();
-                               });
+        socket_.async_read_some(
+            asio::buffer(input_), [this, self = shared_from_this()](const asio::error_code& error, std::size_t size) {
+                if (error) return leave();
+                begun_.append(input_, size);
+                std::size_t start = 0;
+                for (auto end = begun_.find('\n'); end != begun_.npos; start = end + 1, end = begun_.find('\n', start))
+                    to_everyone("Message de " + name_ + " : " + begun_.substr(start, end + 1 - start));
+                begun_.erase(0, start);
+                read();
+            });
     }
 
     void write() {
@@ -70,7 +73,8 @@ class Session : public std::enable_shared_from_this<Session> {
     tcp::socket socket_;
     Room& room_;
     std::string name_;
-    std::string input_{};
+    char input_[16 * 1024];
+    std::string begun_{};  ///< a line that has not ended
     std::deque<Message> queue_{};
 };
 
