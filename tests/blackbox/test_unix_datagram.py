@@ -14,7 +14,8 @@ from unix_sockets import bound, place  # noqa: F401
 
 SERVER, CLIENT = "unix_domain/datagram_server", "unix_domain/datagram_client"
 PREFIX = "le serveur répond : ".encode()
-LARGEST = int(open("/proc/sys/net/core/wmem_default").read()) - 32  # unix_dgram_sendmsg, in the kernel
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ordinary:
+    LARGEST = ordinary.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) - 32  # unix_dgram_sendmsg, in the kernel
 
 
 @pytest.fixture
@@ -40,7 +41,10 @@ def ask(client, place, question):
 # ---- The server --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("question", [b"salut", b"", b"\n", b"a\nb\n", b"\0\xff\r\n", b"x" * 100_000], ids=lambda q: q[:9])
+QUESTIONS = [b"salut", b"", b"\n", b"a\nb\n", b"\0\xff\r\n", b"x" * 100_000]
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: repr(question[:9]))
 def test_a_datagram_is_answered_with_its_bytes(server, place, client, question):
     assert ask(client, place, question) == PREFIX + question
 
@@ -60,9 +64,10 @@ def test_the_largest_datagram_of_an_ordinary_client_is_answered(server, place, c
 
 def test_a_datagram_too_long_to_be_held_gets_no_half_answer(server, place, client):
     SO_SNDBUFFORCE = 32  # past net.core.wmem_max, for root
-    if os.geteuid() != 0:
-        pytest.skip("a larger buffer than the system's maximum takes root")
-    client.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 4 << 20)
+    try:
+        client.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 4 << 20)
+    except PermissionError:
+        pytest.skip("a larger buffer than the system's maximum takes CAP_NET_ADMIN")
     client.sendto(b"x" * ((1 << 20) + 1), str(place / "s"))
     assert ask(client, place, b"next") == PREFIX + b"next"
 
@@ -143,7 +148,7 @@ def test_descriptors_that_nobody_asked_for_are_closed(server, place, client):
         (call, f"{call}:error={error}:when=1")
         for call, errors in [
             ("recvfrom", ["EINTR", "EAGAIN", "ENOMEM", "ENOBUFS", "ECONNRESET"]),
-            ("sendto", ["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "ECONNREFUSED", "ENOENT", "EPERM", "EMSGSIZE", "EPIPE"]),
+            ("sendto", ["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "ECONNREFUSED", "ENOENT", "EPERM", "EMSGSIZE"]),
             ("poll", ["EINTR", "EAGAIN", "ENOMEM"]),
         ]
         for error in errors

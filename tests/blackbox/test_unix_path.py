@@ -1,5 +1,6 @@
 """The three servers of unix_domain/ and their path: made, refused, replaced, removed."""
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -181,8 +182,12 @@ def test_two_servers_at_once_on_a_dead_socket_are_one(place, server):
 
 
 def open_files(program):
-    """What its descriptors are open on."""
-    return [os.readlink(entry) for entry in os.scandir(f"/proc/{program.pid}/fd")]
+    """What its descriptors are open on. One may be closed while we look."""
+    found = []
+    for entry in os.scandir(f"/proc/{program.pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(entry))
+    return found
 
 
 @each_server

@@ -198,6 +198,17 @@ def test_a_log_that_nobody_reads_keeps_nobody_waiting(place):
 
 
 
+def test_a_log_that_nobody_reads_any_more_does_not_end_the_server(place):
+    """`stream_server PATH 2>&1 | head -1`: to log who called meets a closed pipe."""
+    server = subprocess.Popen([binary(SERVER), place / "s"], stderr=subprocess.PIPE)
+    assert server.stderr.readline().startswith(b"listening on ")
+    server.stderr.close()
+    for _ in range(2):
+        assert answers(place / "s", b"x\n") == PREFIX + b"x\n"
+    server.terminate()
+    assert server.wait(PATIENCE) == 0
+
+
 def test_a_second_user_whom_the_mode_lets_in_is_logged_as_such(server, place):
     os.chmod(place / "s", 0o666)
     ended = as_nobody(CLIENT, place / "s", reachable=place, input="salut\n")
@@ -220,7 +231,9 @@ FAULTS = [
     for when in (1, 2)
 ]
 FAULTS += [("recvfrom", f"recvfrom:error={error}:when=1") for error in ("EINTR", "EAGAIN", "ENOMEM", "ECONNRESET")]
-FAULTS += [("sendto", f"sendto:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOBUFS", "EPIPE", "ECONNRESET")]
+FAULTS += [
+    ("sendto", f"sendto:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOBUFS", "EPIPE", "ECONNRESET")
+]
 FAULTS += [("poll,ppoll", f"poll,ppoll:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOMEM")]
 FAULTS += [("getsockopt", "getsockopt:error=ENOBUFS:when=1"), ("write", "write:error=EPIPE:when=2")]
 
@@ -325,8 +338,11 @@ def test_the_client_ends_when_the_server_closes_while_the_user_says_nothing(plac
         ended_well(client)
 
 
-@pytest.mark.parametrize("leaves", ["unread bytes", "no bytes"])
-def test_the_client_says_when_the_server_left_before_it_had_read_all(place, leaves):
+@pytest.mark.parametrize(
+    "leaves, reason",
+    [("unread bytes", b"recv: Connection reset by peer"), ("no bytes", b"closed before it had read everything")],
+)
+def test_the_client_says_when_the_server_left_before_it_had_read_all(place, leaves, reason):
     with bound(place / "s") as server:
         server.listen()
         client = talk(place, stdin=open("/dev/zero", "rb"))
@@ -338,7 +354,6 @@ def test_the_client_says_when_the_server_left_before_it_had_read_all(place, leav
                 receive_all(connection)
         assert client.stdout.read() == b"last words\n"
         assert client.wait(PATIENCE) == 1
-        reason = b"recv: Connection reset by peer" if leaves == "unread bytes" else b"closed before it had read everything"
         assert re.fullmatch(rb"unix_domain/stream_client: .*" + reason + rb"\n", client.stderr.read())
 
 

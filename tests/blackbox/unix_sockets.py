@@ -66,10 +66,15 @@ def is_served(server, path):
         return client.recv(100) == "Le serveur écoute.\n".encode()
 
 
+def needs_root():
+    """Skips a test that takes a second user, or more than one user's rights."""
+    if os.geteuid() != 0:
+        pytest.skip("takes root")
+
+
 def as_nobody(program, *args, reachable, **options):
     """Runs a program to its end as a second user, from a copy in `reachable`: the checkout may be private."""
-    if os.geteuid() != 0:
-        pytest.skip("a second user takes root")
+    needs_root()
     copy = Path(reachable) / Path(program).name
     shutil.copy(binary(program), copy)
     copy.chmod(0o755)
