@@ -86,7 +86,7 @@ bool flush(Client& client) {
 }
 
 /// A ready client's turn: at most one recv and one sendmsg. False when the conversation is over.
-bool take_turn(Client& client, const Fd& directory) {
+bool take_turn(Client& client, const Fd& directory) try {
     if (client.unsent.empty()) {
         // recv gives no room for control messages: a descriptor that a client sends us, and that nobody asked for,
         // is closed by the kernel (unix(7)). With room for some, we should have to close them ourselves.
@@ -101,6 +101,8 @@ bool take_turn(Client& client, const Fd& directory) {
         answer(client, directory);
     }
     return flush(client);
+} catch (const std::bad_alloc&) {
+    return false;  // no memory for its name: it goes, the others stay
 }
 
 /// Reads what a client may have sent behind its name, up to what its socket holds by default: close(2) with bytes
@@ -108,6 +110,16 @@ bool take_turn(Client& client, const Fd& directory) {
 void drain(const Fd& fd) {
     char unread[4096];
     for (int i = 0; i < 64 && recv(fd.get(), unread, sizeof unread, MSG_DONTWAIT) > 0; ++i) {
+    }
+}
+
+/// Takes everybody who waits: until EAGAIN, or as many as a backlog can hold, as echo/poll does.
+void accept_all(const Fd& listener, std::vector<Client>& clients, tcp::Rest& rest) {
+    // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
+    for (int i = 0; i < SOMAXCONN; ++i) {
+        Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
+        if (!fd) return rest.accept_failed(errno);
+        clients.push_back({std::move(fd)});
     }
 }
 
@@ -120,8 +132,9 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
         for (const Client& client : clients)
             polled.push_back({client.fd.get(), client.unsent.empty() ? short{POLLIN} : short{POLLOUT}, 0});
         const int ready = poll(polled.data(), polled.size(), timeout);
-        if (ready == -1 && !tcp::later(errno)) check("poll", ready);
-        if (ready <= 0) continue;
+        // ENOMEM, or EINVAL: the limit of descriptors is now below what we have. The stop pipe alone meets neither.
+        if (ready == -1 && errno != EINTR && poll(polled.data(), 1, 100) == 1) return;
+        if (ready <= 0) continue;  // or the rest is over
         if (polled[0].revents != 0) return;
         // Backwards: the one who takes the place of a client that goes has had its turn.
         for (std::size_t i = clients.size(); i-- > 0;) {
@@ -131,10 +144,7 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
             clients.pop_back();
             rest.connection_closed();
         }
-        if (polled[1].revents == 0) continue;
-        // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
-        while (Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)}) clients.push_back({std::move(fd)});
-        rest.accept_failed(errno);
+        if (polled[1].revents != 0) accept_all(listener, clients, rest);
     }
 }
 

@@ -91,6 +91,9 @@ void accept_all(const Fd& listener, Loop& loop, tcp::Rest& rest, std::string& an
     for (int i = 0; i < SOMAXCONN; ++i) {
         Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
         if (!fd) return rest.accept_failed(errno);
+        // A byte sent as urgent is a byte of the stream like any other (Linux since 5.15; not inherited, as TCP's is).
+        const int on = 1;
+        setsockopt(fd.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
         tcp::log("client " + caller(fd));
         Client client{std::move(fd)};  // owed the greeting
         if (take_turn(client, answer)) loop.add(std::move(client));

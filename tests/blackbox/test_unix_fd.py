@@ -315,7 +315,7 @@ FAULTS = [
 ]
 FAULTS += [("recvfrom", f"recvfrom:error={error}:when=1") for error in ("EINTR", "EAGAIN", "ENOMEM", "ECONNRESET")]
 FAULTS += [("sendmsg", f"sendmsg:error={error}:when=1") for error in ("EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "EPIPE")]
-FAULTS += [("poll", f"poll:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOMEM")]
+FAULTS += [("poll", f"poll:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOMEM", "EINVAL")]
 
 
 @pytest.mark.parametrize("calls, injection", FAULTS, ids=lambda x: x)

@@ -9,8 +9,8 @@ import stat
 import subprocess
 
 import pytest
-from harness import Program, eventually, run, strace
-from unix_sockets import SERVERS, arguments, as_nobody, bound, dial, is_served, kind, place  # noqa: F401
+from harness import PATIENCE, Program, binary, eventually, run, strace
+from unix_sockets import SERVERS, arguments, as_nobody, bound, dial, is_listening, is_served, kind, place  # noqa: F401
 
 LONGEST = 107  # what sun_path holds, with a NUL after it
 
@@ -53,10 +53,25 @@ def test_a_signal_in_the_moment_of_bind_removes_the_path(place, server):
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.parametrize("server", ["unix_domain/stream_server", "unix_domain/fd_server"])
+@pytest.mark.parametrize("server", [server for server in SERVERS if kind(server) == socket.SOCK_STREAM])
 def test_a_failure_after_bind_removes_the_path(place, server):
     program = Program(server, *arguments(server, place / "s"), under=strace("listen", "listen:error=EINVAL"))
     assert program.wait() == 1
+    assert list(place.iterdir()) == []
+
+
+@each_server
+@pytest.mark.parametrize("closed, numbers", [("<&-", [0]), (">&-", [1]), ("2>&-", [2]), ("<&- >&- 2>&-", [0, 1, 2])])
+def test_a_standard_descriptor_that_came_closed_is_not_taken_for_a_socket(place, server, closed, numbers):
+    words = [binary(server), *arguments(server, place / "s")]
+    program = subprocess.Popen(["bash", "-c", f'exec "$@" {closed}', "bash", *words], cwd=place)
+    try:
+        eventually(lambda: is_listening(place / "s"))
+        assert {os.readlink(f"/proc/{program.pid}/fd/{number}") for number in numbers} == {"/dev/null"}
+        assert is_served(server, place / "s")
+    finally:
+        program.terminate()
+        assert program.wait(PATIENCE) == 0
     assert list(place.iterdir()) == []
 
 

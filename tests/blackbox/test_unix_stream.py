@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import resource
 import select
 import socket
 import struct
@@ -23,6 +24,7 @@ from harness import (
     receive_all,
     receive_until,
     run,
+    sanitized,
     strace,
 )
 from unix_sockets import NOBODY, as_nobody, bound, dial, is_listening, place  # noqa: F401
@@ -234,7 +236,7 @@ FAULTS += [("recvfrom", f"recvfrom:error={error}:when=1") for error in ("EINTR",
 FAULTS += [
     ("sendto", f"sendto:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOBUFS", "EPIPE", "ECONNRESET")
 ]
-FAULTS += [("poll,ppoll", f"poll,ppoll:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOMEM")]
+FAULTS += [("poll,ppoll", f"poll,ppoll:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOMEM", "EINVAL")]
 FAULTS += [("getsockopt", "getsockopt:error=ENOBUFS:when=1"), ("write", "write:error=EPIPE:when=2")]
 
 
@@ -251,6 +253,33 @@ def test_a_fault_ends_at_most_one_connection(start, place, calls, injection):
             said = None
         assert ends_connection or said == GREETING + PREFIX + b"un\n"
     assert answers(place / "s", b"deux\n") == PREFIX + b"deux\n"
+
+
+def test_a_limit_lowered_below_what_it_has_is_waited_out(server, place):
+    """poll says EINVAL for more descriptors than RLIMIT_NOFILE (poll(2))."""
+    clients = [greeted(place / "s") for _ in range(30)]
+    limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (20, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    clients[0].sendall(b"x\n")
+    before = server.cpu()
+    assert not select.select(clients, [], [], 0.5)[0]
+    if not sanitized(SERVER):
+        assert server.cpu() - before < 0.1  # it does not spin
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+    assert receive_until(clients[0], b"\n") == PREFIX + b"x\n"
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (20, limits[1]))
+    server.stop()
+
+
+def test_an_urgent_byte_is_a_byte(server, place):
+    with dial(place / "s") as client:
+        client.sendall(b"ab")
+        try:
+            client.send(b"!", socket.MSG_OOB)
+        except OSError:
+            pytest.skip("no urgent bytes on Unix sockets before Linux 5.15")
+        client.sendall(b"cd\n")
+        client.shutdown(socket.SHUT_WR)
+        assert receive_all(client) == GREETING + PREFIX + b"ab!cd\n"
 
 
 def test_it_ends_at_once_with_clients_of_every_kind(server, place):

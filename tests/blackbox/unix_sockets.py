@@ -48,9 +48,9 @@ def bound(path, type=socket.SOCK_STREAM):
 
 
 def is_listening(path):
-    """Whether somebody has not only bound `path` but listens there (__SO_ACCEPTCON, 0x10000, in the flags)."""
+    """Whether `path` takes connections (__SO_ACCEPTCON, 0x10000, in the flags), or datagrams (type 2)."""
     sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
-    return any(fields[-1] == str(path) and int(fields[3], 16) & 0x10000 for fields in sockets)
+    return any(f[-1] == str(path) and (int(f[3], 16) & 0x10000 or f[4] == "0002") for f in sockets)
 
 
 def is_served(server, path):
