@@ -153,7 +153,7 @@ void accept_all(const Fd& listener, Loop& loop, tcp::Rest& rest) {
 int timeout_until(Clock::time_point next, int limit) {
     if (next == never) return limit;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now()).count();
-    return std::min(static_cast<unsigned>(std::max<long>(left, 0)), static_cast<unsigned>(limit));
+    return static_cast<int>(std::min(static_cast<unsigned>(std::max<long>(left, 0)), static_cast<unsigned>(limit)));
 }
 
 void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
