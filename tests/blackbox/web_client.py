@@ -1,6 +1,6 @@
 """An HTTP client that sends bytes and reads responses one by one: what a test of a web server needs, and no more."""
 
-from harness import connect
+from harness import connect, receive
 
 
 class Response:
@@ -38,25 +38,26 @@ class Connection:
         self.unread += piece
         return bool(piece)
 
-    def _take(self, count):
-        while len(self.unread) < count:
-            assert self._more(), f"the connection ended {count - len(self.unread)} bytes too early"
-        taken, self.unread = self.unread[:count], self.unread[count:]
+    def take(self, count):
+        """The next `count` bytes."""
+        taken = self.unread[:count] + receive(self.socket, count - len(self.unread))
+        assert len(taken) == count, f"the connection ended {count - len(taken)} bytes too early"
+        self.unread = self.unread[count:]
         return taken
 
     def response(self, method="GET"):
         """The next response, to a request of that method."""
         while b"\r\n\r\n" not in self.unread:
             assert self._more(), f"the connection ended after {self.unread!r}"
-        response = Response(self._take(self.unread.index(b"\r\n\r\n") + 4), b"")
+        response = Response(self.take(self.unread.index(b"\r\n\r\n") + 4), b"")
         if method != "HEAD" and response.status != 304:
             if response["Transfer-Encoding"] == "chunked":
                 while size := int(self._take_line(), 16):
-                    response.body += self._take(size)
-                    self._take(2)
+                    response.body += self.take(size)
+                    self.take(2)
                 self._take_line()
             elif response["Content-Length"] is not None:
-                response.body = self._take(int(response["Content-Length"]))
+                response.body = self.take(int(response["Content-Length"]))
             else:
                 response.body = self.rest()
         return response
@@ -64,13 +65,14 @@ class Connection:
     def _take_line(self):
         while b"\r\n" not in self.unread:
             assert self._more()
-        return self._take(self.unread.index(b"\r\n") + 2)[:-2]
+        return self.take(self.unread.index(b"\r\n") + 2)[:-2]
 
     def rest(self):
         """All that comes until the server ends the connection."""
-        while self._more():
-            pass
-        return self._take(len(self.unread))
+        pieces, self.unread = [self.unread], b""
+        while piece := self.socket.recv(1 << 20):
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def get(self, target, *fields, method="GET", version="HTTP/1.1"):
         """Asks for a target as any client does, and returns the response."""
