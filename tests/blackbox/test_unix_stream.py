@@ -199,7 +199,6 @@ def test_a_log_that_nobody_reads_keeps_nobody_waiting(place):
         assert process.wait(PATIENCE) == 0
 
 
-
 def test_a_log_that_nobody_reads_any_more_does_not_end_the_server(place):
     """`stream_server PATH 2>&1 | head -1`: to log who called meets a closed pipe."""
     server = subprocess.Popen([binary(SERVER), place / "s"], stderr=subprocess.PIPE)
@@ -259,13 +258,15 @@ def test_a_limit_lowered_below_what_it_has_is_waited_out(server, place):
     """poll says EINVAL for more descriptors than RLIMIT_NOFILE (poll(2))."""
     clients = [greeted(place / "s") for _ in range(30)]
     limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (20, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    clients[0].sendall(b"x\n")
+    for client in clients[:2]:  # the first may wake a poll that began before
+        client.sendall(b"x\n")
     before = server.cpu()
-    assert not select.select(clients, [], [], 0.5)[0]
+    time.sleep(0.5)  # the measure is of a time
     if not sanitized(SERVER):
-        assert server.cpu() - before < 0.1  # it does not spin
+        assert server.cpu() - before < 0.05  # it does not spin
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
-    assert receive_until(clients[0], b"\n") == PREFIX + b"x\n"
+    for client in clients[:2]:
+        assert receive_until(client, b"\n") == PREFIX + b"x\n"
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (20, limits[1]))
     server.stop()
 

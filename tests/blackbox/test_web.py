@@ -571,7 +571,7 @@ def test_help(option):
         (["65536"], "bad port: 65536"),
         (["8080", "8081"], "too many arguments"),
         (["-x"], "unknown option -x"),
-        (["-d"], "-d wants a directory"),
+        (["-d"], "-d wants a value"),
     ],
 )
 def test_bad_usage(arguments, wrong):
