@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "../fd.hpp"
-#include "../tcp/tcp.hpp"
+#include "tcp.hpp"
 
 namespace {
 

@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "../fd.hpp"
-#include "../tcp/tcp.hpp"
 #include "icmp.hpp"
+#include "tcp.hpp"
 
 namespace {
 

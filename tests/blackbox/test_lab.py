@@ -13,7 +13,7 @@ from subprocess import PIPE
 import pytest
 from console import ENVIRONMENT
 from harness import PATIENCE, ROOT, binary, eventually, is_listening, peer, receive, receive_all
-from lab import LAB, firewall, in_the_lab, on
+from lab import LAB, firewall, in_the_lab, needs_the_lab, on
 
 MACHINES = ["so-high", "ovh", "sas1", "roucas101"]
 NEIGHBOURS = list(zip(MACHINES, MACHINES[1:])) + list(zip(MACHINES[1:], MACHINES))
@@ -99,11 +99,6 @@ def test_bad_usage_in_the_lab_names_the_machines():
 # ---- From outside ----------------------------------------------------------------------------------------
 
 
-def needs_the_lab():
-    for name in ("ip", "nft", "unshare"):
-        peer(name)
-
-
 @pytest.mark.parametrize("words", [[LAB], ["make", "-s", "-o", "build/flags", "lab"]])
 def test_it_opens_a_shell_on_so_high(words):
     needs_the_lab()  # -o: whatever the programs were built with, they are not built again
@@ -147,7 +142,7 @@ def test_an_ordinary_user_can_open_it():
     if os.getuid() != 0:
         pytest.skip("we are one: every other test here shows it")
     nobody = {"user": 65534, "group": 65534, "extra_groups": []}
-    if subprocess.run(["unshare", "--user", "true"], capture_output=True, **nobody).returncode != 0:
+    if subprocess.run(["unshare", "--user", "--map-root-user", "true"], capture_output=True, **nobody).returncode != 0:
         pytest.skip("this system lets only root make namespaces")
     with tempfile.TemporaryDirectory() as directory:  # where nobody may read, whatever the project's place
         os.chmod(directory, 0o755)

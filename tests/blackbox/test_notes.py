@@ -10,6 +10,7 @@ from pathlib import Path
 import console
 import pytest
 from harness import ROOT, peer
+from lab import needs_the_lab
 
 FILES = sorted(ROOT.glob("notes/**/*.md")) + sorted(ROOT.glob("README*.md"))
 BLOCKS = [(file, index) for file in FILES for index in range(len(console.blocks(file)))]
@@ -30,8 +31,7 @@ def test_a_console_block_does_what_it_shows(file, index):
         if name in ("nc", "ncat", "socat", "strace", "ss", "chronyd", "faketime"):
             peer(name)
     if "tests/lab/lab" in "\n".join(lines):
-        for name in ("ip", "nft", "unshare"):
-            peer(name)
+        needs_the_lab()
     network = own_network()
     result = subprocess.run(
         [*network, sys.executable, console.__file__, file, str(index)],
