@@ -1,7 +1,14 @@
 // tcp/http.hpp: which heads are requests, and which are refused, however the bytes are cut.
 #include "../../tcp/http.hpp"
 
+#include <filesystem>
+#include <fstream>
+
 #include "catch.hpp"
+
+// Its name is every fuzzer's, and can be defined once in a program.
+#define LLVMFuzzerTestOneInput fuzz_http
+#include "../fuzz/http.cpp"
 
 using namespace std::string_literals;
 using http::Parser;
@@ -282,4 +289,18 @@ TEST_CASE("any other target is refused") {
         INFO(target);
         CHECK_THROWS_AS(path(target), Refused);
     }
+}
+
+// ---- The fuzzer's corpus ----------------------------------------------------------------------------------
+
+TEST_CASE("each input of the fuzzer's corpus gets the status that its name says") {
+    int count = 0;
+    for (const auto& file : std::filesystem::directory_iterator{"tests/fuzz/corpus/http"}) {
+        const std::string name = file.path().filename();
+        INFO(name);
+        std::ifstream stream{file.path(), std::ios::binary};
+        CHECK(try_input(std::string{std::istreambuf_iterator{stream}, {}}) == std::stoi(name));
+        ++count;
+    }
+    CHECK(count >= 50);
 }
