@@ -1,8 +1,8 @@
 // broadcast/log.hpp: one log, many cursors. No socket in sight.
 //
-//     read by everyone: forgotten          still owed to somebody                not yet said
-//     . . . . . . . . . . . . . . |Message de K3x : salut\nMessage de ...\nqQ2 est connecté\n|
-//                                 ^ the slowest's cursor  ^ a slow one's    ^ a newcomer's   ^ end: who is up to date
+//     forgotten   .-------- still owed to somebody ----------.  not yet said
+//     . . . . . . |Message de K3x : salut\nqQ2 est connecté\n|
+//                 ^ the slowest's cursor   ^ another's       ^ end: the cursors of all who are up to date
 //
 // What everyone must see is appended once, whole. Each client has a cursor, and is sent what lies between it and
 // the end, in as large a piece as its socket takes: a message more costs no system call more. Hence the order

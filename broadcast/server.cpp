@@ -4,11 +4,11 @@
 //     nc 127.0.0.1 9090                enters the room; what is typed there, all see
 //
 //     passive open                     tcp/tcp.hpp; the listener does not block
-//     select <--------------------+      who is ready?
-//       stop pipe: leave          |      SIGINT, SIGTERM
-//       client: recv -> the log   |      not while somebody is too far behind
-//       listener: accept          |      likewise
-//       each client: the log -> send     from its cursor to the end, however many messages that is
+//     select <--------------------+    who is ready?
+//       stop pipe: leave          |    SIGINT, SIGTERM
+//       client: recv -> the log   |    not while somebody is too far behind
+//       listener: accept          |    likewise
+//       all: the log -> send -----+    each from its cursor to the end, however many messages that is
 //
 // Before this: log.hpp, the idea; echo/select and echo/poll, the loop. See also: notes/broadcast.md.
 #include <sys/select.h>
@@ -33,18 +33,18 @@ struct Room {
     Log log{};
     std::vector<Client> clients{};
     std::size_t next = 0;  ///< Who is heard first (modulo their number).
+    std::mt19937 random{std::random_device{}()};
 
     /// Somebody is too far behind: nobody is heard and nobody let in until it has caught up (backpressure).
     [[nodiscard]] bool must_wait() const { return log.size() > Patience::limit; }
 };
 
 void enter(Fd fd, Room& room) {
-    const auto is_taken = [&](const std::string& name) {
+    Talker talker{new_name(room.random, [&](const std::string& name) {
         return std::ranges::any_of(room.clients, [&](const Client& other) { return other.talker.name() == name; });
-    };
-    Talker talker{new_name(is_taken)};
+    })};
     talker.enter(room.log);
-    Cursor cursor{room.log.end(), talker.greeting()};  // it does not hear of its own coming
+    Cursor cursor{room.log.end(), talker.greeting()};  // after the news of its own coming
     room.clients.push_back({std::move(fd), std::move(talker), std::move(cursor)});
 }
 
@@ -167,15 +167,15 @@ void serve(const Fd& listener, Fd& spare, const Fd& stop) {
         if (!resting && !room.must_wait()) FD_SET(listener.get(), &readable);
         bool timed = resting || room.must_wait();
         for (const Client& client : room.clients) {
-            const Cursor& cursor = client.cursor;
+            const Cursor& cursor = client.cursor;  // one that has left is heard again once we have hung up: its close
             if (cursor.has_left() ? cursor.is_finished() : !room.must_wait()) FD_SET(client.fd.get(), &readable);
             if (!cursor.owed(room.log).empty()) FD_SET(client.fd.get(), &writable);
             timed = timed || client.patience.is_running();
         }
-        timeval tick{0, 100'000};
+        timeval tick{0, 100'000};  // in microseconds: while there is somebody to wait for, or the listener rests
         const int ready = select(FD_SETSIZE, &readable, &writable, nullptr, timed ? &tick : nullptr);
-        if (ready == -1 && !tcp::later(errno)) check("select", ready);
-        if (ready == -1) continue;  // the sets say nothing
+        if (ready == -1 && tcp::later(errno)) continue;  // the sets say nothing
+        check("select", ready);
         if (FD_ISSET(stop.get(), &readable)) return;
         hear_all(room, readable);
         if (FD_ISSET(listener.get(), &readable)) accept_all(listener, spare, rest, room);

@@ -20,12 +20,11 @@ inline constexpr std::string_view full = "serveur complet\n";
 /// What a client is told, last of all, when its line is over Talker::longest.
 inline constexpr std::string_view too_long = "erreur : ligne trop longue\n";
 
-/// Three characters of [A-Za-z0-9], drawn until `is_taken(name)` is false. 238,328 names, so that among a
-/// thousand clients one draw nearly always does.
+/// Three characters of [A-Za-z0-9], drawn until `is_taken(name)` is false. There are 238,328 names: among a thousand
+/// clients one draw nearly always does.
 template <typename IsTaken>
-std::string new_name(IsTaken is_taken) {
+std::string new_name(std::mt19937& random, IsTaken is_taken) {
     constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    static std::mt19937 random{std::random_device{}()};
     std::uniform_int_distribution<std::size_t> any{0, letters.size() - 1};
     std::string name(3, '?');
     do {

@@ -119,9 +119,11 @@ TEST_CASE("what was said before a line that is too long is heard") {
 }
 
 TEST_CASE("a name is three letters or digits, and never one that is taken") {
+    std::mt19937 random{2026};
     std::set<std::string> taken;
     for (int i = 0; i < 10'000; ++i) {
-        const std::string name = new_name([&](const std::string& candidate) { return taken.contains(candidate); });
+        const std::string name =
+            new_name(random, [&](const std::string& candidate) { return taken.contains(candidate); });
         REQUIRE(name.size() == 3);
         REQUIRE(name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") == name.npos);
         REQUIRE(taken.insert(name).second);
@@ -129,7 +131,8 @@ TEST_CASE("a name is three letters or digits, and never one that is taken") {
 }
 
 TEST_CASE("a name that is taken is drawn again") {
+    std::mt19937 random{2026};
     int refused = 0;
-    new_name([&](const std::string&) { return ++refused <= 100; });
+    new_name(random, [&](const std::string&) { return ++refused <= 100; });
     REQUIRE(refused == 101);
 }
