@@ -630,7 +630,7 @@ def test_it_ends_with_clients_parked(parked):
 
 @pytest.mark.parametrize("call", ["clone,clone3", "pipe,pipe2"])
 def test_those_who_cannot_be_parked_are_served_all_the_same(start, tmp_path, call):
-    server = start("echo/generations")
+    server = start("echo/generations", env=NO_LEAK_CHECK)
     trace = tmp_path / "trace"
     server.inject(call, f"{call}:error=EMFILE", trace)
     clients = [server.connect() for _ in range(100)]
