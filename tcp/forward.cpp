@@ -119,8 +119,8 @@ int main(int argc, char* argv[]) try {
     const std::vector<Spec> specs = read_arguments(argc, argv);
     std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
     const Fd stop = tcp::stop_pipe();
-    std::vector<Listener> listeners;
-    for (const Spec& spec : specs) listeners.push_back(listen_for(spec));
+    std::vector<Listener> listeners(specs.size());
+    std::transform(specs.begin(), specs.end(), listeners.begin(), listen_for);
     for (const Listener& listener : listeners) tcp::log("listening on " + tcp::local_address(listener.fd));
     serve(listeners, stop);
 } catch (const std::exception& error) {
