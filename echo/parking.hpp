@@ -28,9 +28,9 @@ class Parking {
   public:
     /// Throws std::system_error "pipe: ..."
     Parking() {
-        auto [out, in] = make_pipe();
-        ready_ = std::move(out);
-        ready_in_ = std::move(in);
+        Pipe made = make_pipe();
+        ready_ = std::move(made.out);
+        ready_in_ = std::move(made.in);
     }
 
     /// Readable (POLLIN) when there is somebody to take back.
@@ -69,7 +69,8 @@ class Parking {
     };
 
     struct Pipe {
-        Fd out, in;
+        Fd out{};
+        Fd in{};
     };
 
     static Pipe make_pipe() {
@@ -79,8 +80,9 @@ class Parking {
     }
 
     Lot new_lot() {
-        auto [out, in] = make_pipe();
-        return {0, std::jthread{[inbox = std::move(out), to = ready_in_.get()] { watch(inbox, to); }}, std::move(in)};
+        Pipe made = make_pipe();
+        return {0, std::jthread{[inbox = std::move(made.out), to = ready_in_.get()] { watch(inbox, to); }},
+                std::move(made.in)};
     }
 
     /// A lot's thread: waits for any of its clients, or for more of them, until nobody can write to its inbox.
