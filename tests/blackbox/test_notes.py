@@ -28,7 +28,7 @@ def own_network():
 def test_a_console_block_does_what_it_shows(file, index):
     _, lines, _ = console.blocks(file)[index]
     for name in re.findall(r"(?:\$|\||&&|sudo|TZ=UTC) *(?:/usr/sbin/)?([a-z][a-z0-9]*)\b", "\n".join(lines)):
-        if name in ("nc", "ncat", "socat", "strace", "ss", "chronyd", "faketime"):
+        if name in ("nc", "ncat", "socat", "strace", "ss", "chronyd", "faketime", "curl", "openssl"):
             peer(name)
     if "tests/lab/lab" in "\n".join(lines):
         needs_the_lab()
