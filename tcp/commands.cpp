@@ -44,7 +44,7 @@ bool answer(Client& client, const Fd& directory) {
     std::string text;
     for (Wish wish{}; client.owed.has_room() && (wish = client.commands.next(text)) != Wish::nothing;) {
         if (wish == Wish::answer) client.owed.add(text);
-        if (wish == Wish::time) client.owed.add(rfc3339(std::time(nullptr)) + '\n');
+        if (wish == Wish::time) client.owed.add(rfc3339(tcp::now()) + '\n');
         if (wish == Wish::file) send_file(client, text, directory);
         if (wish == Wish::quit) client.quit = true;
     }

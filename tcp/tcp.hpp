@@ -22,6 +22,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <iostream>
 #include <memory>
 #include <stdexcept>
@@ -176,6 +177,12 @@ inline Fd passive_open(const Where& where, int type_flags = 0) {
 }
 
 // ---- Sending and receiving ------------------------------------------------------------------------------
+
+/// Seconds since 1970. Not time(2): it reads the clock of the last tick, up to 10 ms late (CLOCK_REALTIME_COARSE in
+/// clock_gettime(2)), and can say a second that a client has already seen end.
+inline std::time_t now() {
+    return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+}
 
 /// Sends all of `bytes` on a blocking socket: send(2) may take a part of them only, or be interrupted.
 /// False, with errno, when the connection is gone; the program ignores SIGPIPE, to be told so by EPIPE.

@@ -49,7 +49,7 @@ void respond(Client& client, Answer answer, AccessLog& log) {
     if (!request.keep_alive || request.body) client.last = true;
     const auto* const connection = client.last ? "close" : request.minor == 0 ? "keep-alive" : "";
     const off_t length = answer.file ? answer.size : static_cast<off_t>(answer.response.body.size());
-    client.owed.add(http::head(answer.response, length, connection, std::time(nullptr)));
+    client.owed.add(http::head(answer.response, length, connection, tcp::now()));
     const bool with_body = request.method != "HEAD";
     if (with_body) {
         client.owed.add(answer.response.body);
@@ -71,7 +71,7 @@ bool answer(Client& client, const Fd& directory, AccessLog& log) {
     while (!client.last && client.owed.has_room()) {
         try {
             if (!client.parser.read(client.received)) break;
-            respond(client, site(client.parser.request(), directory, std::time(nullptr)), log);
+            respond(client, site(client.parser.request(), directory, tcp::now()), log);
         } catch (const http::Refused& refused) {
             refuse(client, refused.status, log);
         }
