@@ -49,9 +49,9 @@ unit: build/tests/unit/all  ## the unit tests
 blackbox: all  ## the black-box tests
 	$(PYTHON) -m pytest -q -p no:cacheprovider --durations=5 $(or $(ONLY),tests)
 
-# BENCH=echo: the rows that start so. BENCH=charts: draws the charts of the notes again.
+# BENCH=echo: the rows that start so. BENCH=charts: the charts alone. Without BENCH: all, into the README too.
 bench:  ## every claim of speed, against its peer in the same run
-	@tests/install libasio-dev nodejs socat python3-matplotlib
+	@tests/install libasio-dev socat nodejs iperf3 openssh-server openssh-client wrk nginx-light chrony python3-matplotlib
 	@$(MAKE) all $(BENCH_TOOLS)
 	/usr/bin/python3 tests/bench/bench.py $(BENCH)
 
