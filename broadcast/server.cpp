@@ -174,8 +174,8 @@ void serve(const Fd& listener, Fd& spare, const Fd& stop) {
         }
         timeval tick{0, 100'000};  // in microseconds: while there is somebody to wait for, or the listener rests
         const int ready = select(FD_SETSIZE, &readable, &writable, nullptr, timed ? &tick : nullptr);
-        if (ready == -1 && tcp::later(errno)) continue;  // the sets say nothing
-        check("select", ready);
+        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
+        if (ready == -1) continue;  // the sets say nothing
         if (FD_ISSET(stop.get(), &readable)) return;
         hear_all(room, readable);
         if (FD_ISSET(listener.get(), &readable)) accept_all(listener, spare, rest, room);

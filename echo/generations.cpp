@@ -57,6 +57,7 @@ class Loop {
   public:
     Loop(const Fd& listener, const Fd& stop)
         : listener_{listener},
+          stop_{stop},
           polled_{{stop.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}, {parking_.ready().get(), POLLIN, 0}} {}
 
     /// Serves until the stop pipe speaks.
@@ -65,7 +66,7 @@ class Loop {
             const int rest = rest_.timeout();
             polled_[1].fd = rest == -1 ? listener_.get() : -1;  // poll skips a negative descriptor
             const int ready = poll(polled_.data(), polled_.size(), rest == -1 ? 1000 : rest);
-            if (ready == -1 && errno != EINTR && poll(polled_.data(), 1, 100) == 1) return;  // as in echo/poll
+            if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop_)) return;  // as in echo/poll
             if (ready > 0) {
                 if (polled_[0].revents != 0) return;
                 for (std::size_t i = clients_.size(); i-- > 0;)
@@ -131,6 +132,7 @@ class Loop {
     }
 
     const Fd& listener_;
+    const Fd& stop_;
     Parking parking_;
     std::vector<pollfd> polled_;
     std::vector<Client> clients_;

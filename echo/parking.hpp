@@ -81,6 +81,7 @@ class Parking {
 
     Lot new_lot() {
         Pipe made = make_pipe();
+        check("fcntl", fcntl(made.out.get(), F_SETFL, O_NONBLOCK));
         return {0, std::jthread{[inbox = std::move(made.out), to = ready_in_.get()] { watch(inbox, to); }},
                 std::move(made.in)};
     }
@@ -90,7 +91,8 @@ class Parking {
         std::vector<pollfd> polled{{inbox.get(), POLLIN, 0}};
         std::vector<Parked> parked{{}};  // parked[i] is polled[i]; 0 is the inbox
         for (;;) {
-            if (poll(polled.data(), polled.size(), -1) <= 0) continue;  // EINTR
+            const int ready = poll(polled.data(), polled.size(), -1);
+            if (ready == -1 && errno != EINTR) usleep(100'000);  // a rest, as in echo/poll
             for (std::size_t i = polled.size(); i-- > 1;) {
                 if (polled[i].revents == 0) continue;
                 if (write(ready_in, &parked[i], sizeof parked[i]) == -1) continue;  // EINTR; EPIPE: the end is near
@@ -99,7 +101,7 @@ class Parking {
                 polled.pop_back();
                 parked.pop_back();
             }
-            if (polled[0].revents == 0) continue;
+            if (ready != -1 && polled[0].revents == 0) continue;  // poll failed: the inbox may have ended all the same
             Parked more[64];
             const ssize_t size = read(inbox.get(), more, sizeof more);
             if (size == 0) return;

@@ -89,8 +89,8 @@ void serve(const Fd& listener, const Fd& stop) {
         if (timeout == -1) FD_SET(listener.get(), &readable);
 
         const int ready = select(highest + 1, &readable, &writable, nullptr, timeout == -1 ? nullptr : &resting);
-        if (ready == -1 && !tcp::later(errno)) check("select", ready);
-        if (ready <= 0) continue;  // EINTR, ENOMEM, where the sets mean nothing; or the rest is over
+        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
+        if (ready <= 0) continue;  // an error, where the sets mean nothing; or the rest is over
         if (FD_ISSET(stop.get(), &readable)) return;
         // Backwards: the last client is moved into a freed place, and has had its turn by then.
         for (std::size_t i = clients.size(); i-- > 0;) {

@@ -102,8 +102,8 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
         const int timeout = rest.timeout();
         loop.polled[1].fd = timeout == -1 ? listener.get() : -1;  // poll skips a negative descriptor
         const int ready = poll(loop.polled.data(), loop.polled.size(), timeout);
-        if (ready == -1 && !tcp::later(errno)) check("poll", ready);
-        if (ready <= 0) continue;  // EINTR, ENOMEM; or the rest is over
+        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
+        if (ready <= 0) continue;  // EINTR; or a rest is over
         if (loop.polled[0].revents != 0) return;
         // Backwards: the last client is moved into a freed place, and has had its turn by then.
         for (std::size_t i = loop.clients.size(); i-- > 0;) {

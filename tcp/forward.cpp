@@ -68,8 +68,8 @@ void serve(const std::vector<Listener>& listeners, const Fd& stop) {
             for (const pollfd& end : relay.wanted()) polled.push_back(end);
 
         const int ready = poll(polled.data(), polled.size(), timeout);
-        if (ready == -1 && !tcp::later(errno)) check("poll", ready);
-        if (ready <= 0) continue;  // EINTR, or the rest is over
+        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
+        if (ready <= 0) continue;  // EINTR; or a rest is over
         if (polled[0].revents != 0) return;
         // Backwards: the last relay, which takes the place of one that is over, has had its turn.
         for (std::size_t i = relays.size(); i-- > 0;) {

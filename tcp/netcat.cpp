@@ -79,7 +79,7 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
             {down.ended && up.unsent.empty() ? next : -1, POLLIN, 0},
         };
         const int ready = poll(polled, std::size(polled), -1);
-        if (ready == -1 && !tcp::later(errno)) check("poll", ready);
+        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return false;
         if (ready <= 0) continue;
         if (polled[0].revents != 0) return false;
         if (polled[3].revents != 0) {
@@ -109,8 +109,8 @@ Fd wait_for_client(const Fd& listener, const Fd& stop) {
         const int timeout = rest.timeout();
         pollfd polled[] = {{stop.get(), POLLIN, 0}, {timeout == -1 ? listener.get() : -1, POLLIN, 0}};
         const int ready = poll(polled, std::size(polled), timeout);
-        if (ready == -1 && !tcp::later(errno)) check("poll", ready);
-        if (ready <= 0) continue;  // EINTR, or the rest is over
+        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return {};
+        if (ready <= 0) continue;  // EINTR; or a rest is over
         if (polled[0].revents != 0) return {};
         if (Fd client{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)}) return client;
         rest.accept_failed(errno);

@@ -312,6 +312,7 @@ inline Fd stop_pipe() {
     static volatile std::sig_atomic_t write_end = -1;
     int ends[2];
     check("pipe", pipe(ends));
+    check("fcntl", fcntl(ends[0], F_SETFL, O_NONBLOCK));  // for rest_or_stop, which looks without waiting
     write_end = ends[1];
     struct sigaction action {};
     action.sa_handler = [](int) {
@@ -322,6 +323,16 @@ inline Fd stop_pipe() {
     action.sa_flags = SA_RESTART;
     for (const int signal : {SIGINT, SIGTERM}) check("sigaction", sigaction(signal, &action, nullptr));
     return Fd{ends[0]};
+}
+
+/// After poll or select failed, and not by EINTR: there was no memory for it (ENOMEM), or the limit of descriptors is
+/// now below what it was given (EINVAL). It may pass; to ask again at once would spin. Sleeps for a tenth of a second,
+/// or until a signal. True when `stop`, the stop pipe, has one: a poll that goes on failing would never tell.
+inline bool rest_or_stop(const Fd& stop) {
+    const timespec tenth{0, 100'000'000};
+    nanosleep(&tenth, nullptr);
+    char byte = 0;
+    return read(stop.get(), &byte, 1) == 1;
 }
 
 }  // namespace tcp

@@ -166,8 +166,8 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
         loop.polled[1].fd = limit == -1 ? listener.get() : -1;  // poll skips a negative descriptor
         loop.polled[2].fd = log.empty() ? -1 : STDERR_FILENO;
         const int ready = poll(loop.polled.data(), loop.polled.size(), timeout_until(next, limit));
-        if (ready == -1 && !tcp::later(errno)) check("poll", ready);
-        if (ready == -1) continue;  // EINTR, ENOMEM
+        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
+        if (ready == -1) continue;
         const auto now = Clock::now();
         const bool time_is_up = next <= now;
         // Backwards: the last client is moved into a freed place, and has had its turn by then.

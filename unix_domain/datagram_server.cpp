@@ -51,8 +51,8 @@ void serve(const Fd& server, const Fd& stop) {
     for (;;) {
         pollfd polled[] = {{stop.get(), POLLIN, 0}, {server.get(), POLLIN, 0}};
         const int ready = poll(polled, 2, -1);
-        // ENOMEM, or EINVAL: the limit of descriptors is now below 2. The stop pipe alone meets neither.
-        if (ready == -1 && errno != EINTR && poll(polled, 1, 100) == 1) return;
+        // ENOMEM, or EINVAL: the limit of descriptors is now below 2. Trying again at once would only spin.
+        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
         if (ready <= 0) continue;
         if (polled[0].revents != 0) return;
         answer_one(server, bytes);

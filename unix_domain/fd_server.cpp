@@ -132,8 +132,8 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
         for (const Client& client : clients)
             polled.push_back({client.fd.get(), client.unsent.empty() ? short{POLLIN} : short{POLLOUT}, 0});
         const int ready = poll(polled.data(), polled.size(), timeout);
-        // ENOMEM, or EINVAL: the limit of descriptors is now below what we have. The stop pipe alone meets neither.
-        if (ready == -1 && errno != EINTR && poll(polled.data(), 1, 100) == 1) return;
+        // ENOMEM, or EINVAL: the limit of descriptors is now below what we have. Trying again at once would only spin.
+        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
         if (ready <= 0) continue;  // or the rest is over
         if (polled[0].revents != 0) return;
         // Backwards: the one who takes the place of a client that goes has had its turn.

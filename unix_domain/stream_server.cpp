@@ -108,8 +108,8 @@ void serve(const Fd& listener, const Fd& stop) {
         const int timeout = rest.timeout();
         loop.polled[1].fd = timeout == -1 ? listener.get() : -1;  // poll skips a negative descriptor
         const int ready = poll(loop.polled.data(), loop.polled.size(), timeout);
-        // ENOMEM, or EINVAL: the limit of descriptors is now below what we have. The stop pipe alone meets neither.
-        if (ready == -1 && errno != EINTR && poll(loop.polled.data(), 1, 100) == 1) return;
+        // ENOMEM, or EINVAL: the limit of descriptors is now below what we have. Trying again at once would only spin.
+        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
         if (ready <= 0) continue;  // or the rest is over
         if (loop.polled[0].revents != 0) return;
         // Backwards: the last client is moved into a freed place, and has had its turn by then.
