@@ -88,11 +88,14 @@ struct Loop {
     }
 };
 
-/// Takes everybody who waits in the backlog.
+/// Takes everybody who waits: until EAGAIN, or as many as a backlog can hold, as echo/poll does.
 void accept_all(const Fd& listener, Loop& loop, tcp::Rest& rest) {
     // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
-    while (Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)}) loop.add({std::move(fd)});
-    rest.accept_failed(errno);
+    for (int i = 0; i < SOMAXCONN; ++i) {
+        Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
+        if (!fd) return rest.accept_failed(errno);
+        loop.add({std::move(fd)});
+    }
 }
 
 void serve(const Fd& listener, const Fd& stop, const Fd& directory) {

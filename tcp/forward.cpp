@@ -41,9 +41,9 @@ Listener listen_for(const Spec& spec) {
     }
 }
 
-/// Takes everybody who waits in a listener's backlog.
+/// Takes everybody who waits in a listener's backlog: until EAGAIN, or as many as it can hold, as echo/poll does.
 void accept_all(const Listener& listener, std::vector<Relay>& relays, tcp::Rest& rest) {
-    for (;;) {
+    for (int i = 0; i < SOMAXCONN; ++i) {
         // A relay needs two descriptors: while there is no second one, the client is better off in the backlog.
         Fd second{fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, 0)};
         Fd client{second ? accept4(listener.fd.get(), nullptr, nullptr, SOCK_NONBLOCK) : -1};

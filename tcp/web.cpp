@@ -135,18 +135,17 @@ struct Loop {
     }
 };
 
-/// Takes everybody who waits in the backlog.
+/// Takes everybody who waits: until EAGAIN, or as many as a backlog can hold, as echo/poll does.
 void accept_all(const Fd& listener, Loop& loop, tcp::Rest& rest) {
     sockaddr_storage address{};
     auto* const peer = reinterpret_cast<sockaddr*>(&address);
-    for (;;) {
+    for (int i = 0; i < SOMAXCONN; ++i) {
         socklen_t length = sizeof address;
         // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
         Fd fd{accept4(listener.get(), peer, &length, SOCK_NONBLOCK)};
-        if (!fd) break;
+        if (!fd) return rest.accept_failed(errno);
         loop.add({std::move(fd), tcp::text(peer, length)});
     }
-    rest.accept_failed(errno);
 }
 
 /// poll's timeout, in milliseconds: until `next`, but no longer than `limit` (-1 is for ever).

@@ -115,3 +115,29 @@ def test_a_wait_that_goes_on_failing_is_not_tried_without_a_rest_and_a_signal_st
     eventually(lambda: trace.read_text().count("INJECTED") >= 4)
     assert trace.read_text().count("INJECTED") < 20
     server.stop(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("program", ["echo/poll", "tcp/commands", "tcp/web", "tcp/forward"])
+def test_a_flood_of_clients_leaves_the_others_their_turn(serve, program, tmp_path):
+    """As many as a backlog can hold are accepted, then those who are in have their turn."""
+    server, knock = serve(program)
+    knock()
+    trace = tmp_path / "trace"
+    words = [peer("strace"), "-e", "trace=accept4," + POLL, "-o", trace, "-p", str(server.pid)]
+    tracer = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    assert "attached" in tracer.stderr.readline()
+    os.kill(server.pid, signal.SIGSTOP)
+    clients = []
+    for _ in range(socket.SOMAXCONN + 1):
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(server.address)
+        clients.append(client)
+    os.kill(server.pid, signal.SIGCONT)
+    eventually(lambda: trace.read_text().count("accept4(") > socket.SOMAXCONN + 1)
+    turns = re.split(r"(?m)^(?:poll|ppoll)\(", trace.read_text())
+    assert max(len(re.findall(r"accept4\(.* = \d+$", turn, re.M)) for turn in turns) == socket.SOMAXCONN
+    tracer.terminate()
+    tracer.wait()
+    for client in clients:
+        client.close()
