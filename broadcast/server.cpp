@@ -189,8 +189,8 @@ void serve(const Fd& listener, Fd& spare, const Fd& stop) {
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("broadcast/server", argc, argv);
     std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
-    const Fd stop = tcp::stop_pipe();
     const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
+    const Fd stop = tcp::stop_pipe();
     if (std::max(stop.get(), listener.get()) >= FD_SETSIZE) throw std::runtime_error{"no descriptor below FD_SETSIZE"};
     const int unsent = 128 * 1024;  // Inherited: what the kernel holds for a slow client is in nobody's log.
     check("setsockopt", setsockopt(listener.get(), SOL_SOCKET, SO_SNDBUF, &unsent, sizeof unsent));

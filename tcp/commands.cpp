@@ -127,9 +127,9 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("tcp/commands", argc, argv, {.directory = "."});
     std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
-    const Fd stop = tcp::stop_pipe();
     const Fd directory = open_directory(where.directory);
     const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
+    const Fd stop = tcp::stop_pipe();  // not before: to look up a name may take long, and a signal is to end that too
     tcp::log("listening on " + tcp::local_address(listener));
     serve(listener, stop, directory);
 } catch (const std::exception& error) {

@@ -118,9 +118,9 @@ std::vector<Spec> read_arguments(int argc, char* argv[]) {
 int main(int argc, char* argv[]) try {
     const std::vector<Spec> specs = read_arguments(argc, argv);
     std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
-    const Fd stop = tcp::stop_pipe();
     std::vector<Listener> listeners(specs.size());
     std::transform(specs.begin(), specs.end(), listeners.begin(), listen_for);
+    const Fd stop = tcp::stop_pipe();  // not before: to look up a name may take long, and a signal is to end that too
     for (const Listener& listener : listeners) tcp::log("listening on " + tcp::local_address(listener.fd));
     serve(listeners, stop);
 } catch (const std::exception& error) {

@@ -170,8 +170,8 @@ int main(int argc, char* argv[]) try {
         talk(tcp::active_open(arguments.where, arguments.limit), Fd{}, -1);  // Ctrl-C ends it as it ends any command
         return 0;
     }
-    const Fd stop = tcp::stop_pipe();
     const Fd listener = tcp::passive_open(arguments.where, SOCK_NONBLOCK);  // open to the end: the second client waits
+    const Fd stop = tcp::stop_pipe();
     tcp::log("listening on " + tcp::local_address(listener));
     for (bool more = true; more;) {
         const Fd client = wait_for_client(listener, stop);

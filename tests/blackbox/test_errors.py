@@ -117,6 +117,16 @@ def test_a_wait_that_goes_on_failing_is_not_tried_without_a_rest_and_a_signal_st
     server.stop(signal.SIGTERM)
 
 
+@pytest.mark.parametrize("program", ["echo/poll", "broadcast/server", "tcp/commands", "tcp/web", "tcp/forward", "tcp/netcat"])
+def test_a_signal_while_it_looks_up_its_own_name_ends_it_at_once(program):
+    """A resolver may take half a minute. The handler must not be there yet: it would only note the signal."""
+    words = {"tcp/forward": ["localhost.:0:127.0.0.1:9"], "tcp/netcat": ["-l", "localhost", "0"]}
+    under = strace("openat", "openat:signal=SIGTERM") + ["-P", "/etc/hosts"]
+    server = Program(program, *words.get(program, ["-b", "localhost", "0"]), under=under)
+    assert server.wait() == -signal.SIGTERM
+    assert server.log == []
+
+
 @pytest.mark.parametrize("program", ["echo/poll", "tcp/commands", "tcp/web", "tcp/forward"])
 def test_a_flood_of_clients_leaves_the_others_their_turn(serve, program, tmp_path):
     """As many as a backlog can hold are accepted, then those who are in have their turn."""
