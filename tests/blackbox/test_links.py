@@ -103,3 +103,110 @@ def test_every_picture_is_also_told_in_words(path):
             assert text.strip(), f"{name(path)}:{number}: {target} has no text in place of the picture"
             drawing = (path.parent / target).read_text() if target.endswith(".svg") else "<title><desc>"
             assert "<title>" in drawing and "<desc>" in drawing, f"{target} has no <title>, or no <desc>"
+
+
+# The companion: every program has its line in the README and its note, every note has the same shape, and the index
+# follows the course page.
+
+READMES = sorted(ROOT.glob("README*.md"))
+INDEXES = sorted(ROOT.glob("notes/**/README.md"))
+PROGRAMS = sorted(
+    f"{source.parent.name}/{source.stem}"
+    for family in ("tcp", "echo", "broadcast", "unix_domain", "ntp")
+    for source in ROOT.glob(f"{family}/*.cpp")
+)
+# The notes that a README's table of programs names. The English ones have these headings, in this order; others may
+# stand between "A session" and "Seen from the kernel". What goes through no TCP is not on the wire.
+HEADINGS = [
+    "The calls", "A session", "Seen from the kernel", "Seen on the wire", "What can go wrong, and the line for it",
+    "Exercises",
+]  # fmt: skip
+NO_TCP = {"unix_domain", "ntp"}
+NOTES = sorted({
+    (ROOT / note).resolve() for note in re.findall(r"\]\((notes/\w+\.md)\)", (ROOT / "README.md").read_text())
+})  # fmt: skip
+
+# The course page, "Sockets réseaux": its sections and its links. It is not ours, and not here.
+SECTIONS = """
+    Connexion internet
+    Connexion TCP
+    socket Client / serveur
+    Amusons-nous avec la redirection de ports
+    Une redirection de port
+    Plusieurs redirection de port
+    outil de connexion
+    echo serveur
+    mono ligne
+    echo à tous serveur
+    client
+    web server avec socat
+    bibliographie
+    client serveur
+    tbd
+    cours web
+"""
+LINKS = """
+    https://doc.fedora-fr.org/wiki/Netcat,_connexion_client/serveur_en_bash
+    https://www.redhat.com/sysadmin/getting-started-socat
+    https://www.varonis.com/blog/netcat-commands
+    https://jameshfisher.com/2018/12/31/how-to-make-a-webserver-with-netcat-nc/
+    https://gist.github.com/baleyko/003a089deb4f532552ef674e9ff4cea9
+    https://fabianlee.org/2022/10/26/linux-socat-used-as-secure-https-web-server/
+    https://stuff.mit.edu/afs/sipb/machine/penguin-lust/src/socat-1.7.1.2/EXAMPLES
+    https://www.netfilter.org/documentation/HOWTO/networking-concepts-HOWTO.html
+    https://beej.us/guide/bgnet/
+    https://opensource.com/article/19/4/interprocess-communication-linux-networking
+    https://github.com/denehs/unix-domain-socket-example/blob/master/client.c
+    https://www.tala-informatique.fr/wiki/index.php/C_socket
+    https://seriot.ch/projects/tiny_ntp_client.html
+    https://www.nstec.com/how-to-disable-firewall-iphone-hotspot/
+    https://www.youtube.com/watch?v=Ftg8fjY_YWU
+    https://www.geeksforgeeks.org/how-to-kill-a-detached-screen-session-in-linux/
+    https://python-guide-pt-br.readthedocs.io/fr/latest/dev/virtualenvs.html
+"""
+
+
+def lines_of(text):
+    return [line.strip() for line in text.strip().splitlines()]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("readme", READMES, ids=name)
+def test_every_program_has_its_line_in_the_table_and_its_note(readme, program):
+    row = [line for _, line in prose(readme) if line.startswith(f"| [`{program}`]({program}.cpp)")]
+    assert len(row) == 1, f"{name(readme)} has {len(row)} lines for {program}"
+    [note] = re.findall(r"\]\((notes/[\w/]+\.md)\) \|$", row[0])
+    assert f"build/{program}" in (ROOT / note).read_text(), f"{note} never runs build/{program}"
+
+
+@pytest.mark.parametrize("note", NOTES, ids=name)
+def test_every_note_has_the_same_shape(note):
+    headings = [line.removeprefix("## ") for _, line in prose(note) if line.startswith("## ")]
+    wanted = [h for h in HEADINGS if h != "Seen on the wire" or note.stem not in NO_TCP]
+    ours = [h for h in headings if h in wanted]
+    assert ours == wanted
+    between = headings[headings.index("A session") : headings.index("Seen from the kernel")]
+    assert [h for h in headings if h not in between] == [h for h in wanted if h not in between]
+    first = note.read_text().split("\n## ")[0].split("\n\n")
+    assert first[0].startswith("# ") and re.match(r"\*.*[Pp]rograms?: .*\*$", first[1], re.DOTALL) and len(first) > 2
+
+
+@pytest.mark.parametrize("note", NOTES, ids=name)
+def test_every_trap_has_its_line(note):
+    _, _, traps = note.read_text().partition("\n## What can go wrong, and the line for it\n")
+    first = note.read_text()[: -len(traps)].count("\n")
+    last = first + traps.partition("\n## ")[0].count("\n")
+    lines = {number for number, _, target, _ in links(note) if first <= number <= last and re.search(r"#L\d", target)}
+    assert len(lines) >= 5
+
+
+@pytest.mark.parametrize("section", lines_of(SECTIONS))
+@pytest.mark.parametrize("index", INDEXES, ids=name)
+def test_every_section_of_the_course_page_is_in_the_index(index, section):
+    assert any(line.startswith(f"### {section}") or f"**{section}**" in line for _, line in prose(index))
+
+
+@pytest.mark.parametrize("link", lines_of(LINKS))
+@pytest.mark.parametrize("index", INDEXES, ids=name)
+def test_every_link_of_the_course_page_is_in_the_index(index, link):
+    assert link in index.read_text()
