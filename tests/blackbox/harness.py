@@ -26,6 +26,7 @@ PACKAGES = {
     "ncat": "ncat",
     "socat": "socat",
     "strace": "strace",
+    "tcpdump": "tcpdump",
     "unshare": "util-linux",
     "ip": "iproute2",
     "ss": "iproute2",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import console
 import pytest
-from harness import ROOT, peer
+from harness import ROOT, needs_plain_build, peer
 from lab import needs_the_lab
 
 FILES = sorted(ROOT.glob("notes/**/*.md")) + sorted(ROOT.glob("README*.md"))
@@ -27,9 +27,12 @@ def own_network():
 @pytest.mark.parametrize("file, index", BLOCKS, ids=lambda x: str(x.relative_to(ROOT)) if isinstance(x, Path) else None)
 def test_a_console_block_does_what_it_shows(file, index):
     _, lines, _ = console.blocks(file)[index]
-    for name in re.findall(r"(?:\$|\||&&|sudo|TZ=UTC) *(?:/usr/sbin/)?([a-z][a-z0-9]*)\b", "\n".join(lines)):
-        if name in ("nc", "ncat", "socat", "strace", "ss", "chronyd", "faketime", "curl", "openssl"):
+    for name in re.findall(r"(?:\$|\||&&|sudo|TZ=UTC|on \w+) *(?:/usr/sbin/)?([a-z][a-z0-9]*)\b", "\n".join(lines)):
+        if name in ("nc", "ncat", "socat", "strace", "tcpdump", "ss", "chronyd", "faketime", "curl", "openssl"):
             peer(name)
+        if name == "strace":  # a sanitizer makes calls of its own
+            for program in re.findall(r"build/(\w+/\w+)", "\n".join(lines)):
+                needs_plain_build(program)
     if "tests/lab/lab" in "\n".join(lines):
         needs_the_lab()
     network = own_network()
