@@ -26,7 +26,7 @@ RUNS     ?= 10000000
 FORMATTED = $(wildcard *.hpp */*.hpp */*.cpp tests/*/*.hpp tests/*/*.cpp)
 
 .DEFAULT_GOAL := all
-.PHONY: all run lab test unit blackbox bench fuzz lint format clean help
+.PHONY: all run lab test unit blackbox exercise answers bench fuzz lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -48,6 +48,12 @@ unit: build/tests/unit/all  ## the unit tests
 # ONLY='tests/blackbox/test_echo.py -k half_close' runs a part of them.
 blackbox: all  ## the black-box tests
 	$(PYTHON) -m pytest -q -p no:cacheprovider --durations=5 $(or $(ONLY),tests)
+
+exercise:  ## the exercises of the notes; with NAME=rot13, the test of your solution of one
+	@$(or $(PYTHON),python3) tests/exercise.py $(NAME)
+
+answers:  ## proves each exercise's test: it fails before the answer, and passes after it
+	$(or $(PYTHON),python3) tests/answers/prove.py $(NAME)
 
 # BENCH=echo: the rows that start so. BENCH=charts: the charts alone. Without BENCH: all, into the README too.
 bench:  ## every claim of speed, against its peer in the same run

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 30  # seconds until a test gives up waiting; no test waits that long when all is well
+# Seconds until a test gives up waiting; no test waits that long when all is well.
+PATIENCE = float(os.environ.get("PATIENCE", 30))
 
 # These leave SIGTERM its default action, and their notes say so.
 BLOCKING = {"echo/iterative", "echo/fork", "echo/thread"}
