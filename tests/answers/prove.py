@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""make answers [NAME=...]: proves, in copies of the tree under build/answers, that the test of each exercise fails before
-its answer, tests/answers/NAME.patch, and passes after it.
+"""make answers [NAME=...]: proves, in copies of the tree under build/answers, that the test of each exercise fails
+before its answer, tests/answers/NAME.patch, and passes after it.
 
 Where a program is to be written, "before" is also a mere copy of the one that the exercise starts from.
 """
@@ -51,6 +51,8 @@ def prove(name):
                 return f"without {program}.cpp it says\n{said}"
             shutil.copy2(tree / f"{start}.cpp", tree / f"{program}.cpp")
         shutil.copy2(WORK / f"base/build/{start}", tree / f"build/{program}")
+        if start == program:  # what it depends on, for when the answer changes a header
+            shutil.copy2(WORK / f"base/build/{start}.d", tree / f"build/{program}.d")
     shutil.copy2(WORK / "base/build/flags", tree / "build/flags")
     status, said = make(tree, "exercise", f"NAME={name}")
     if status == 0 or not re.search(r"=+ .*\b1 failed", said):

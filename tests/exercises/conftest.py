@@ -36,7 +36,7 @@ class Client:
             while not is_all(got) and (byte := self.socket.recv(1)):
                 got += byte
         except TimeoutError:
-            why = f"nothing more came for {harness.PATIENCE} seconds"
+            why = f"nothing more came for {harness.PATIENCE:g} seconds"
         except ConnectionError as error:
             why = f"the connection failed: {error.strerror}"
         else:
@@ -52,7 +52,15 @@ class Client:
         wanted = text.encode() if isinstance(text, str) else text
         got = self._receive(lambda got: len(got) >= len(wanted), "the server closed too early", repr(text))
         if got != wanted:
+            self.talk[-1] = ("received", repr((got + self._rest()).decode(errors="replace")))
             self.fails("this is not what was to come", repr(text))
+
+    def _rest(self):
+        """What has come besides, to be shown."""
+        try:
+            return self.socket.recv(4096, socket.MSG_DONTWAIT)
+        except OSError:
+            return b""
 
     def line(self, about="a line"):
         """The next line, as str without its end."""
@@ -60,14 +68,14 @@ class Client:
         return self._receive(lambda got: got.endswith(b"\n"), "the server closed too early", about).decode()[:-1]
 
     def expect_end(self):
-        """The server closes, and says nothing before it."""
+        """The server closes, and says nothing before it. A reset is not an end."""
         __tracebackhide__ = True
         try:
             got = self.socket.recv(4096)
         except TimeoutError:
-            self.fails(f"the server did not close in {harness.PATIENCE} seconds", "the end")
-        except ConnectionError:
-            return
+            self.fails(f"the server did not close in {harness.PATIENCE:g} seconds", "the end")
+        except ConnectionError as error:
+            self.fails(f"the connection failed: {error.strerror}", "the end")
         if got:
             self.talk.append(("received", repr(got.decode(errors="replace"))))
             self.fails("this was not to come", "the end")
