@@ -1,0 +1,94 @@
+"""A limit on connections: with -n MOST the next client waits until one has gone."""
+
+import harness
+import pytest
+
+PROGRAMS = {"tcp/forward": "tcp/forward"}
+
+
+@pytest.fixture
+def target():
+    with harness.socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(harness.PATIENCE)
+        yield listener
+
+
+def spec(target):
+    return f"0:127.0.0.1:{target.getsockname()[1]}"
+
+
+def talk(client, served):
+    """Both ways, twice: the program has been round its loop since it was called."""
+    for text in (b"un\n", b"deux\n"):
+        client.socket.sendall(text)
+        assert harness.receive(served, len(text)) == text
+        served.sendall(text)
+        client.expect(text)
+
+
+def test_without_it_there_is_no_limit(start, target):
+    forward = start("tcp/forward", spec(target))
+    pairs = [(forward.connect(), target.accept()[0]) for _ in range(5)]
+    for pair in pairs:
+        talk(*pair)
+
+
+def test_one_too_many_waits_and_the_others_are_served(start, target):
+    forward = start("tcp/forward", "-n", 2, spec(target))
+    pairs = [(forward.connect(), target.accept()[0]) for _ in range(2)]
+    waiting = forward.connect()
+    waiting.send("me voici\n")
+    for pair in pairs:
+        talk(*pair)
+    target.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        target.accept()
+        pytest.fail("with -n 2 a third client has been brought to the target")
+
+
+def test_who_waits_is_served_when_one_has_gone(start, target):
+    forward = start("tcp/forward", "-n", 2, spec(target))
+    pairs = [(forward.connect(), target.accept()[0]) for _ in range(2)]
+    waiting = forward.connect()
+    waiting.send("me voici\n")
+    talk(*pairs[0])
+    for end in (pairs[1][0].socket, pairs[1][1]):
+        end.close()
+    served, _ = target.accept()
+    assert harness.receive(served, 9) == b"me voici\n"
+    talk(waiting, served)
+    talk(*pairs[0])
+
+
+def test_it_counts_them_all_together(start, target):
+    forward = start("tcp/forward", "-n", 1, spec(target), spec(target))
+    first = (forward.connect(), target.accept()[0])
+    second = harness.eventually(lambda: [line for line in forward.log if line.startswith("listening on ")][1:])
+    waiting = harness.connect(("127.0.0.1", int(second[0].rpartition(":")[2])))
+    talk(*first)
+    target.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        target.accept()
+        pytest.fail("with -n 1 a second client, of the other redirection, has been brought to the target")
+    waiting.close()
+
+
+def test_those_who_come_at_once_are_counted_too(start, target):
+    forward = start("tcp/forward", "-n", 2, spec(target))
+    forward.process.send_signal(harness.signal.SIGSTOP)
+    clients = [forward.connect() for _ in range(5)]  # in the backlog, all of them
+    forward.process.send_signal(harness.signal.SIGCONT)
+    pairs = [target.accept()[0] for _ in range(2)]
+    pairs = list(zip(clients, pairs))
+    for pair in pairs:
+        talk(*pair)
+    target.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        target.accept()
+        pytest.fail("with -n 2 a third client has been brought to the target")
+
+
+@pytest.mark.parametrize("most", ["0", "-1", "deux", "2x", ""])
+def test_it_must_be_a_number_of_clients(most):
+    result = harness.run("tcp/forward", "-n", most, "0:127.0.0.1:9")
+    assert result.returncode == 2 and "usage:" in result.stderr, result.stderr
