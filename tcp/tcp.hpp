@@ -37,6 +37,7 @@ namespace tcp {
 /// does not wait for who reads its log: while that pipe is full (poll says 0: no room), what happens is not logged.
 inline void log(const std::string& line) {
     pollfd out{STDERR_FILENO, POLLOUT, 0};
+    std::cerr.clear();  // or a line that could not be written would be the last
     if (poll(&out, 1, 0) != 0) std::cerr << line + '\n';
 }
 

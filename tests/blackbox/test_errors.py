@@ -151,3 +151,12 @@ def test_a_flood_of_clients_leaves_the_others_their_turn(serve, program, tmp_pat
     tracer.wait()
     for client in clients:
         client.close()
+
+
+@pytest.mark.parametrize("error", ["EINTR", "EAGAIN", "EIO", "ENOSPC"])
+def test_a_line_that_the_log_does_not_take_is_not_the_last(start, place, error):  # noqa: F811
+    server = start("unix_domain/stream_server", place / "s", env=NO_LEAK_CHECK)
+    server.inject("write", f"write:error={error}:when=1")
+    for _ in range(2):
+        dial(place / "s").close()
+    server.logged("client pid")
