@@ -87,7 +87,7 @@ def main(only):
     status, said = make(WORK / "base", "-j2", *(f"build/{start}" for start in starts))
     if status != 0:
         sys.exit(f"what the exercises start from does not build\n{said}")
-    with ThreadPoolExecutor(2) as workers:
+    with ThreadPoolExecutor(4) as workers:  # the tests wait more than they work
         wrong |= {name: what for name, what in zip(names, workers.map(prove, names)) if what}
     for name, what in sorted(wrong.items()):
         print(f"{name}: {what}")
