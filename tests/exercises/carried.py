@@ -63,8 +63,12 @@ def test_two_at_once_are_counted_apart(start, target):
     forward.logged(f"closed {names[1]}: 6 bytes there, 0 bytes back")
 
 
-def test_one_whose_target_refuses_has_carried_nothing(start):
-    forward = start("tcp/forward", "-v", f"0:127.0.0.1:{harness.free_port()}")
+REFUSED_AT_ONCE = "255.255.255.255"  # broadcast: connect knows before it has sent anything
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", REFUSED_AT_ONCE])
+def test_one_whose_target_cannot_be_reached_has_carried_nothing(start, host):
+    forward = start("tcp/forward", "-v", f"0:{host}:{harness.free_port()}")
     client = forward.connect()
     forward.logged(f"open {name(client)}")
     forward.logged(f"closed {name(client)}: 0 bytes there, 0 bytes back")

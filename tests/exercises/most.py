@@ -1,5 +1,7 @@
 """A limit on connections: with -n MOST the next client waits until one has gone."""
 
+import time
+
 import harness
 import pytest
 
@@ -58,6 +60,16 @@ def test_who_waits_is_served_when_one_has_gone(start, target):
     assert harness.receive(served, 9) == b"me voici\n"
     talk(waiting, served)
     talk(*pairs[0])
+
+
+def test_who_waits_costs_nothing(start, target):
+    forward = start("tcp/forward", "-n", 1, spec(target))
+    pair = (forward.connect(), target.accept()[0])
+    forward.connect()
+    talk(*pair)
+    before = forward.cpu()
+    time.sleep(0.5)
+    assert forward.cpu() - before < 0.25, "it burns the processor while a client waits"
 
 
 def test_it_counts_them_all_together(start, target):

@@ -29,7 +29,8 @@ def wait_until_said(server, line, meanwhile=lambda: None):
 
 def says_nothing_twice(server):
     lines = ["0 parked", *said(server)]
-    assert all(one != next for one, next in zip(lines, lines[1:])), f"said again, though nothing has changed: {server.log}"
+    again = [one for one, next in zip(lines, lines[1:]) if one == next]
+    assert not again, f"{again[0]!r} is said again, though nothing has changed: {server.log}"
 
 
 def test_it_says_how_many_are_parked_and_how_many_no_longer(start):

@@ -12,7 +12,7 @@ def test_a_client_is_reset_when_its_target_refuses(start):
         got = client.recv(100)
     except ConnectionResetError:
         return
-    pytest.fail("the client has seen " + (repr(got) if got else "an end, as if the target had closed: a FIN and no RST"))
+    pytest.fail("the client has seen " + (repr(got) if got else "an end (a FIN), as if the target had closed"))
 
 
 def test_it_is_still_said_why(start):
