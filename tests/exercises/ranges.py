@@ -1,6 +1,7 @@
 """An argument: probe takes ranges of ports, 9090-9099."""
 
 import contextlib
+import random
 import socket
 
 import harness
@@ -11,14 +12,10 @@ PROGRAMS = {"tcp/probe": "tcp/probe"}
 
 @pytest.fixture
 def three():
-    """Three ports in a row; on the one in the middle somebody listens."""
-    for _ in range(100):
-        port = harness.free_port()
-        with contextlib.ExitStack() as held, contextlib.suppress(OSError, OverflowError):
-            for each in (port, port + 1, port + 2):
-                held.enter_context(contextlib.closing(socket.socket())).bind(("127.0.0.1", each))
-            held.close()
-            with socket.create_server(("127.0.0.1", port + 1)):
+    """Three ports in a row; on the one in the middle somebody listens. Below 32768: no port that is given to anyone."""
+    for port in random.sample(range(10_000, 30_000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
+            if not harness.is_listening(port) and not harness.is_listening(port + 2):
                 yield port, port + 1, port + 2
                 return
     pytest.fail("no three ports in a row are free")
