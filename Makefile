@@ -26,7 +26,7 @@ RUNS     ?= 10000000
 FORMATTED = $(wildcard *.hpp */*.hpp */*.cpp tests/*/*.hpp tests/*/*.cpp)
 
 .DEFAULT_GOAL := all
-.PHONY: all run lab test unit blackbox exercise answers bench fuzz lint format clean help
+.PHONY: all run lab test unit blackbox exercise answers bench soak fuzz lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -60,6 +60,10 @@ bench:  ## every claim of speed, against its peer in the same run
 	@tests/install libasio-dev socat nodejs iperf3 openssh-server openssh-client wrk nginx-light chrony python3-matplotlib
 	@$(MAKE) all $(BENCH_TOOLS)
 	/usr/bin/python3 tests/bench/bench.py $(BENCH)
+
+# ROUNDS=2 is a short one: so many thousand connections. SERVER=echo/poll is one, SERVER='thread or web' are two.
+soak: all  ## twenty thousand connections to each server, most of them hostile, and nothing left behind
+	ROUNDS=$(or $(ROUNDS),20) $(PYTHON) -m pytest -q -s -p no:cacheprovider $(if $(SERVER),-k '$(SERVER)') tests/soak/soak.py
 
 # Stops at the first finding, and leaves it in build/fuzz/NAME-crash-...; RUNS=100000 is quicker, FUZZERS=... is one.
 fuzz: $(FUZZERS)  ## ten million inputs for each parser (clang and libclang-rt-dev)

@@ -1,0 +1,118 @@
+"""make soak: more than 20,000 connections to each server, two thirds of them hostile, and nothing is left behind.
+
+Its name is none that pytest looks for: `make test` passes it over. ROUNDS=2 is a short one: so many thousands.
+"""
+
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "blackbox"))
+
+from harness import PATIENCE, needs_plain_build, sanitized  # noqa: E402
+from places import PLACES  # noqa: E402
+
+ROUNDS = int(os.environ.get("ROUNDS", 20))
+WARM_UP = 2  # thousands, of the same kind: then memory is what it is going to be
+TOLERANCE = 1 << 20  # bytes more than after the warm-up: 52 for each of 20,000 connections
+
+# Thousands of clients are thousands of descriptors in this process too.
+_, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (HARD, HARD))
+
+
+def children(pid):
+    """The processes whose parent it is, zombies among them."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append((int(stat.parent.name), fields[0]))
+    return found
+
+
+def at_rest(server, expected=None):
+    """What it has of descriptors, threads and children: once that is as expected, or after half a minute."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        threads = len(os.listdir(f"/proc/{server.pid}/task"))
+        state = {"descriptors": server.descriptors(), "threads": threads, "children": children(server.pid)}
+        if expected in (None, state) or time.monotonic() > deadline:
+            return state
+        time.sleep(0.05)
+
+
+class Soaked:
+    """A server after its soak, and what was measured meanwhile."""
+
+    def __init__(self, place):
+        began = time.monotonic()
+        self.place = place
+        self.server = place.server
+        self.at_start = at_rest(self.server)
+        self.soak(WARM_UP)
+        self.warm = at_rest(self.server, self.at_start)
+        self.warm_rss = self.server.rss()
+        self.soak(ROUNDS)
+        self.after = at_rest(self.server, self.warm)
+        self.rss = self.server.rss()
+        print(
+            f"\n{place.program}: {place.connections} connections in {time.monotonic() - began:.0f} s,",
+            f"the slowest answer in {place.slowest:.2f} s, {self.warm_rss >> 10} KiB, then {self.rss >> 10}",
+            end=" ",
+            flush=True,
+        )
+
+    def soak(self, rounds):
+        try:
+            self.place.soak(rounds)
+        except AssertionError as failure:  # the crowd is given up: what became of the server is seen all the same
+            self.place.crowd.failures.append(str(failure))
+
+
+@pytest.fixture(scope="module", params=PLACES)
+def soaked(request):
+    with tempfile.TemporaryDirectory(prefix="socklab-", dir="/tmp") as directory:
+        place = PLACES[request.param](request.param, Path(directory))
+        try:
+            yield Soaked(place)
+        finally:
+            place.close()
+
+
+def test_the_well_behaved_were_answered_to_the_byte(soaked):
+    assert soaked.place.crowd.failures == []
+    assert soaked.place.connections >= 1000 * (ROUNDS + WARM_UP)
+
+
+def test_nobody_waited_long(soaked):
+    assert soaked.place.slowest < soaked.place.bound * (5 if sanitized(soaked.place.program) else 1)
+
+
+def test_descriptors_threads_and_children_are_back(soaked):
+    assert soaked.after == soaked.warm
+    if soaked.place.program != "echo/generations":  # which keeps the threads that it has once needed
+        assert soaked.warm == soaked.at_start
+
+
+def test_memory_is_back(soaked):
+    needs_plain_build(soaked.place.program)
+    assert soaked.rss - soaked.warm_rss < TOLERANCE
+
+
+def test_it_is_at_rest(soaked):
+    used = soaked.server.cpu()
+    time.sleep(0.5)
+    assert soaked.server.cpu() - used < 0.1
+
+
+def test_a_signal_ends_it_as_ever(soaked):
+    soaked.server.stop()
