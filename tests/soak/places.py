@@ -12,10 +12,15 @@ import time
 import clients
 from clients import hostile, leave
 from crowd import READ, WRITE, Crowd, connected, exchanging, receiving, reset, sending
-from harness import PATIENCE, Program, receive_all
+from harness import PATIENCE, Program, eventually, receive_all
 
 GREETING = "Le serveur écoute.\n".encode()
 PREFIX = "le serveur répond : ".encode()
+
+
+# malloc(3) keeps what is freed below a block that is still in use, and gives threads arenas of their own: megabytes more
+# or less, as luck has it. So that what the program keeps is seen, malloc here gives larger blocks back, and has one arena.
+ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "8192", "MALLOC_ARENA_MAX": "1"}
 
 
 class Place:
@@ -26,6 +31,7 @@ class Place:
     at_once = 300  # the others
     hold = 0.5  # seconds for which those stay who only stay
     bound = 2  # seconds in which the well-behaved are to be answered
+    keeps_threads = False  # that it has once needed
     mix = clients.MIX
     checked = clients.CHECKED  # those of them whose every answer is checked
 
@@ -39,8 +45,8 @@ class Place:
         self.server = self.start()
         self.address = self.find()
 
-    def start(self):
-        return Program(self.program, 0)
+    def start(self, *arguments, **options):
+        return Program(self.program, *(arguments or (0,)), env=ENVIRONMENT, **options)
 
     def find(self):
         return self.server.address
@@ -85,6 +91,7 @@ class Place:
         """So many thousands of connections. What is found wrong is in crowd.failures."""
         residents = []
         self.crowd.run((self.reside(residents) for _ in range(self.residents)), self.at_once)
+        self.settle()
         self.crowd.run(self.clients(rounds), self.at_once)
         self.crowd.run((self.speak_at_last(client) for client in residents), self.at_once)
 
@@ -99,6 +106,9 @@ class Place:
     def reside(self, residents):
         residents.append((yield from connected(self.address)))
         self.connections += 1
+
+    def settle(self):
+        """Waits until the residents are where they belong."""
 
     def speak_at_last(self, client):
         with client:
@@ -127,18 +137,17 @@ class OneAtATime(Echo):
 
 
 class Generations(Echo):
-    residents = 1200  # silent long enough to be parked, in three lots
+    residents = 1500
+    keeps_threads = True
 
-
-class Threads(Echo):
-    def start(self):
-        # malloc(3) gives threads up to 8 arenas a processor, which grow as luck has it: by megabytes.
-        return Program(self.program, 0, env={"MALLOC_ARENA_MAX": "1"})
+    def settle(self):
+        """They are parked: in three threads beside the main one."""
+        eventually(lambda: len(os.listdir(f"/proc/{self.server.pid}/task")) == 4)
 
 
 class UnixEcho(Echo):
     def start(self):
-        return Program(self.program, self.directory / "socket")
+        return super().start(self.directory / "socket")
 
     def find(self):
         self.server.logged("listening on ")
@@ -153,7 +162,7 @@ class Netcat(Place):
     hold = 0
 
     def start(self):
-        server = Program(self.program, "-lkp", 0, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        server = super().start("-lkp", 0, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         self.said = set()
         self.shown = []
         self.reader = threading.Thread(target=self.read, args=[server.process.stdout], daemon=True)
@@ -198,7 +207,7 @@ class Commands(Place):
     def start(self):
         (self.directory / "petit").write_bytes(os.urandom(1000))
         (self.directory / "grand").write_bytes(os.urandom(300_000))
-        return Program(self.program, "-d", self.directory, 0)
+        return super().start("-d", self.directory, 0)
 
     def one(self):
         unknown = self.words().replace(b" ", b"_")
@@ -235,7 +244,7 @@ class Web(Place):
     def start(self):
         (self.directory / "petit.html").write_bytes(os.urandom(2000))
         (self.directory / "grand").write_bytes(os.urandom(300_000))
-        return Program(self.program, "-d", self.directory, 0)
+        return super().start("-d", self.directory, 0)
 
     def find(self):
         self.answers = {}
@@ -271,7 +280,7 @@ class FdServer(Place):
         self.files = {b"petit": os.urandom(100), b"grand": os.urandom(10_000)}
         for name, content in self.files.items():
             (self.directory / name.decode()).write_bytes(content)
-        return Program(self.program, self.directory / "socket", self.directory)
+        return super().start(self.directory / "socket", self.directory)
 
     def find(self):
         self.server.logged("listening on ")
@@ -320,7 +329,7 @@ class Forward(Echo):
             refused = closed.getsockname()[1]
         ports = [self.target.port, *(listener.getsockname()[1] for listener in self.listeners.values())]
         ports += [self.deaf.getsockname()[1], refused]
-        server = Program(self.program, *(f"0:127.0.0.1:{port}" for port in ports))
+        server = super().start(*(f"0:127.0.0.1:{port}" for port in ports))
         self.ways = ["echo", *self.listeners, "deaf", "refused"]
         return server
 
@@ -414,7 +423,7 @@ class Datagrams(Place):
     at_once = 30
 
     def start(self):
-        return Program(self.program, self.directory / "socket")
+        return super().start(self.directory / "socket")
 
     def find(self):
         self.server.logged("listening on ")
@@ -628,7 +637,7 @@ class Broadcast(Place):
 PLACES = {
     "echo/iterative": OneAtATime,
     "echo/fork": Echo,
-    "echo/thread": Threads,
+    "echo/thread": Echo,
     "echo/select": Echo,
     "echo/poll": Echo,
     "echo/generations": Generations,
