@@ -61,7 +61,7 @@ bench:  ## every claim of speed, against its peer in the same run
 	@$(MAKE) all $(BENCH_TOOLS)
 	/usr/bin/python3 tests/bench/bench.py $(BENCH)
 
-# ROUNDS=2 is a short one: so many thousand connections. SERVER=echo/poll is one, SERVER='thread or web' are two.
+# ROUNDS=2 is a short one: so many thousand connections. SERVER=echo/poll is one, SERVER='echo/thread or tcp/web' are two.
 soak: all  ## twenty thousand connections to each server, most of them hostile, and nothing left behind
 	ROUNDS=$(or $(ROUNDS),20) $(PYTHON) -m pytest -q -s -p no:cacheprovider $(if $(SERVER),-k '$(SERVER)') tests/soak/soak.py
 
