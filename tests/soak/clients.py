@@ -35,7 +35,7 @@ def flooding(place):
 def slow(place):
     """Reads a large answer a little at a time."""
     with (yield from connected(place.address, receive_buffer=1 << 14)) as client:
-        yield from place.converse(client, place.bulk(), piece=1 << 13, pause=0.001)
+        yield from place.converse(client, place.bulk(), piece=1 << 15, pause=0.001)
 
 
 def hesitant(place):
