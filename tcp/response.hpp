@@ -62,7 +62,7 @@ struct Meaning {
 
 /// What we have to say of a status. It has to be one of these.
 inline const Meaning& meaning(int status) {
-    static constexpr std::array<Meaning, 13> known{{
+    static constexpr auto known = std::to_array<Meaning>({
         {200, "OK", ""},
         {302, "Found", "La page est ailleurs."},
         {304, "Not Modified", ""},
@@ -75,7 +75,7 @@ inline const Meaning& meaning(int status) {
         {503, "Service Unavailable", "Le serveur n’a plus de quoi répondre. Réessayez."},
         {505, "HTTP Version Not Supported", "Ce serveur parle HTTP/1.1."},
         {500, "Internal Server Error", "Le serveur n’a pas pu lire ce fichier."},
-    }};
+    });
     for (const Meaning& one : known) {
         if (one.status == status) return one;
     }
