@@ -31,11 +31,11 @@ def links(path):
     """[(line number, text, target, whether it is a picture)] of a Markdown file, pieces of code left out."""
     label = r"(?:`[^`]*`|\\.|[^\]`\\])*"  # a bracket in backticks does not end it
     link_or_code = re.compile(rf"(!?)\[({label})\]\(([^()\s]*)\)|`[^`]*`")
-    found = []
-    for number, line in prose(path):
-        for link in link_or_code.finditer(line):
-            if link[3] is not None:
-                found.append((number, link[2], link[3], bool(link[1])))
+    found, text = [], dict(prose(path))
+    text = "\n".join(text.get(number, "") for number in range(1, max(text) + 1))
+    for link in link_or_code.finditer(text):
+        if link[3] is not None:
+            found.append((text.count("\n", 0, link.start()) + 1, link[2], link[3], bool(link[1])))
     return found
 
 
@@ -188,7 +188,7 @@ def test_every_note_has_the_same_shape(note):
     between = headings[headings.index("A session") : headings.index("Seen from the kernel")]
     assert [h for h in headings if h not in between] == [h for h in wanted if h not in between]
     first = note.read_text().split("\n## ")[0].split("\n\n")
-    assert first[0].startswith("# ") and re.match(r"\*.*[Pp]rograms?: .*\*$", first[1], re.DOTALL) and len(first) > 2
+    assert first[0].startswith("# ") and re.match(r"\*.*[Pp]rograms?:\s.*\*$", first[1], re.DOTALL) and len(first) > 2
 
 
 @pytest.mark.parametrize("note", NOTES, ids=name)
