@@ -346,6 +346,17 @@ class Forward(Echo):
             self.crowd.accompany(self.accepting(listener, self.targets[kind]))
         return self.through["echo"]
 
+    def soak(self, rounds):
+        super().soak(rounds)
+        self.crowd.run([self.until_the_targets_are_alone()], 1)
+
+    def until_the_targets_are_alone(self):
+        """One that neither reads nor closes yet would keep a relay."""
+        deadline = time.monotonic() + PATIENCE
+        while len(self.crowd.background) > len(self.listeners):
+            assert time.monotonic() < deadline, "a target has not seen the end of its client"
+            yield 0.05
+
     def close(self):
         super().close()
         self.crowd.dismiss()
