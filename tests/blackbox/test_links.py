@@ -123,7 +123,7 @@ HEADINGS = [
 ]  # fmt: skip
 NO_TCP = {"unix_domain", "ntp"}
 NOTES = sorted({
-    (ROOT / note).resolve() for note in re.findall(r"\]\((notes/\w+\.md)\)", (ROOT / "README.md").read_text())
+    ROOT / note for note in re.findall(r"^\| .*\]\((notes/\w+\.md)\) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
 })  # fmt: skip
 
 # The course page, "Sockets réseaux": its sections and its links. It is not ours, and not here.
