@@ -8,8 +8,16 @@ import pytest
 PROGRAMS = {"tcp/forward": "tcp/forward"}
 
 
-def test_a_client_is_reset_when_its_target_refuses(start):
-    forward = start("tcp/forward", f"0:127.0.0.1:{harness.free_port()}")
+@pytest.fixture
+def closed():
+    """Where nobody listens, nor will: the port is ours, so another program is not given it meanwhile."""
+    with harness.socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{holder.getsockname()[1]}"
+
+
+def test_a_client_is_reset_when_its_target_refuses(start, closed):
+    forward = start("tcp/forward", f"0:{closed}")
     try:
         got = forward.connect().socket.recv(100)
     except ConnectionResetError:  # in recv, or so soon that connect itself is told of it
@@ -17,12 +25,11 @@ def test_a_client_is_reset_when_its_target_refuses(start):
     pytest.fail("the client has seen " + (repr(got) if got else "an end (a FIN), as if the target had closed"))
 
 
-def test_it_is_still_said_why(start):
-    port = harness.free_port()
-    forward = start("tcp/forward", f"0:127.0.0.1:{port}")
+def test_it_is_still_said_why(start, closed):
+    forward = start("tcp/forward", f"0:{closed}")
     with contextlib.suppress(ConnectionResetError):
         forward.connect()
-    forward.logged(f"connect 127.0.0.1:{port}: Connection refused")
+    forward.logged(f"connect {closed}: Connection refused")
 
 
 def test_an_end_stays_an_end(start):
