@@ -116,7 +116,8 @@ PROGRAMS = sorted(
     for source in ROOT.glob(f"{family}/*.cpp")
 )
 # The notes that a README's table of programs names. The English ones have these headings, in this order; others may
-# stand between "A session" and "Seen from the kernel". What goes through no TCP is not on the wire.
+# stand between "A session" and "Seen from the kernel". What goes through no TCP is not on the wire. (test_languages.py
+# holds the French ones to the English.)
 HEADINGS = [
     "The calls", "A session", "Seen from the kernel", "Seen on the wire", "What can go wrong, and the line for it",
     "Exercises",

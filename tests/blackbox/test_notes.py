@@ -12,8 +12,20 @@ import pytest
 from harness import ROOT, needs_plain_build, peer
 from lab import needs_the_lab
 
-FILES = sorted(ROOT.glob("notes/**/*.md")) + sorted(ROOT.glob("README*.md"))
-BLOCKS = [(file, index) for file in FILES for index in range(len(console.blocks(file)))]
+ENGLISH = [*sorted(ROOT.glob("notes/*.md")), ROOT / "README.md"]
+FRENCH = [*sorted(ROOT.glob("notes/fr/*.md")), *ROOT.glob("README.fr.md")]
+
+
+def each_once():
+    """[(file, index)] of the blocks; of those that stand in both languages (see test_languages.py), the English."""
+    found = {}
+    for file in ENGLISH + FRENCH:
+        for index, (_, *block) in enumerate(console.blocks(file)):
+            found.setdefault(str(block), (file, index))
+    return [*found.values()]
+
+
+BLOCKS = each_once()
 
 
 def own_network():

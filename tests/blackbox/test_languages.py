@@ -1,0 +1,270 @@
+"""The notes and the README are the same in English and in French: what is typed, run, linked and asked for stands in
+both. (That a link leads somewhere is held by test_links.py, that a block does what it shows by test_notes.py.)"""
+
+import os
+import re
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from console import blocks
+from harness import ROOT
+from test_links import links, prose
+
+# Headings that several notes have are called the same in each.
+HEADINGS = {
+    "The calls": "Les appels",
+    "A session": "Une session",
+    "What was chosen": "Ce qui a été choisi",
+    "Speed": "Performances",
+    "Seen from the kernel": "Vu du noyau",
+    "Seen on the wire": "Vu sur le réseau",
+    "What can go wrong, and the line for it": "Ce qui peut mal tourner, et la ligne qui y répond",
+    "Exercises": "Exercices",
+}
+
+
+def in_french(path):
+    """Where the translation of an English page is to be."""
+    return ROOT / "README.fr.md" if path == ROOT / "README.md" else path.parent / "fr" / path.name
+
+
+def name(path):
+    return os.path.relpath(path, ROOT) if isinstance(path, Path) else None
+
+
+ENGLISH = [ROOT / "README.md", *sorted(ROOT.glob("notes/*.md"))]
+FRENCH = [*ROOT.glob("README.fr.md"), *sorted(ROOT.glob("notes/fr/*.md"))]
+PAIRS = [(english, in_french(english)) for english in ENGLISH if in_french(english).exists()]
+of_each_pair = pytest.mark.parametrize("english, french", PAIRS, ids=name)
+
+
+def headings(path):
+    """[(level, title)]"""
+    found = [re.match("(#+) +(.*)", line) for _, line in prose(path)]
+    return [(len(heading[1]), heading[2]) for heading in found if heading]
+
+
+def inside(path):
+    """[(line number, text, the file it leads to, anchor, whether it is a picture)] of the links into the project."""
+    found = []
+    for number, text, target, picture in links(path):
+        place, _, anchor = unquote(target).partition("#")
+        if not re.match("[a-z]+:", place):
+            found.append((number, text, (path.parent / place).resolve() if place else path, anchor, picture))
+    return found
+
+
+def only_in(these, those):
+    """What is in a list, and not in another, or not as often."""
+    return [x for x in dict.fromkeys(these) if these.count(x) > those.count(x)]
+
+
+def same(what, english, french, find, order=True):
+    """Asserts that what find(page) returns, a list, is the same in both."""
+    ours, theirs = (find(page) if order else sorted(find(page)) for page in (english, french))
+    if theirs != ours:
+        missing, too_many = only_in(ours, theirs), only_in(theirs, ours)
+        why = f"missing {missing}, too many {too_many}" if missing or too_many else f"{theirs} is the order, not {ours}"
+        raise AssertionError(f"{name(french)} against {name(english)}: {what}: {why}")
+
+
+@pytest.mark.parametrize("english", ENGLISH, ids=name)
+def test_it_is_in_french_too(english):
+    assert in_french(english).exists(), f"{name(in_french(english))} is missing"
+
+
+@pytest.mark.parametrize("french", FRENCH, ids=name)
+def test_it_is_the_translation_of_something(french):
+    assert french in map(in_french, ENGLISH), f"{name(french)} has no page in English"
+
+
+@of_each_pair
+def test_the_headings_are_the_same(english, french):
+    same("the levels of the headings", english, french, lambda page: [level for level, _ in headings(page)])
+    for (_, title), (_, translation) in zip(headings(english), headings(french)):
+        wanted = HEADINGS.get(title, translation)
+        assert translation == wanted, f"{name(french)}: '{title}' is called '{wanted}', not '{translation}'"
+
+
+@of_each_pair
+def test_it_begins_with_the_same_lines(english, french):
+    """A note says below its title where it belongs to: *Course page: ... Program: ...*"""
+    if re.match(r"# .*\n\n\*[^*]*[Pp]rograms?:", english.read_text()):
+        begins = re.match(r"# .*\n\n\*[^*]*[Pp]rogrammes? :\s", french.read_text())
+        assert begins, f"{name(french)} does not begin with a title, and *... Programme : ...*"
+
+
+@of_each_pair
+def test_the_console_blocks_are_the_same_to_the_byte(english, french):
+    ours, theirs = len(blocks(english)), len(blocks(french))
+    assert theirs == ours, f"{name(french)} has {theirs} console blocks, {name(english)} {ours}"
+    for (line, block, _), (its_line, its_block, _) in zip(blocks(english), blocks(french)):
+        same(f"the block at line {its_line}, and {line}", english, french, {english: block, french: its_block}.get)
+
+
+@of_each_pair
+def test_what_varies_in_the_console_blocks_is_the_same(english, french):
+    def varying(page):
+        return [" ".join(varies) for _, _, varies in blocks(page)]
+
+    same("what varies, block by block", english, french, varying)
+
+
+@of_each_pair
+def test_the_other_blocks_are_of_the_same_kinds(english, french):
+    """They are diagrams: the words in them may be translated."""
+    fence = re.compile(r"(?m)^ *```(.*)$")
+    same("the languages of the blocks", english, french, lambda page: fence.findall(page.read_text()))
+
+
+@of_each_pair
+def test_the_tests_of_the_exercises_are_the_same(english, french):
+    tests = re.compile(r"make\s+exercise\s+NAME=(\w+)")
+    same("make exercise NAME=", english, french, lambda page: tests.findall(page.read_text()))
+
+
+@of_each_pair
+def test_the_numbered_items_are_as_many(english, french):
+    same("the numbers", english, french, lambda page: re.findall(r"(?m)^ *(\d+)\. ", page.read_text()))
+
+
+@of_each_pair
+def test_the_tables_have_as_many_lines(english, french):
+    ours, theirs = (sum(line.startswith("|") for _, line in prose(page)) for page in (english, french))
+    assert theirs == ours, f"{name(french)} has {theirs} lines of tables, {name(english)} {ours}"
+
+
+@of_each_pair
+def test_the_lines_that_are_linked_to_are_the_same(english, french):
+    def lines(page):
+        found = [link for link in inside(page) if re.fullmatch(r"L\d+", link[3])]
+        return [f"[{text}]({name(to)}#{anchor})" for _, text, to, anchor, _ in found]
+
+    same("links to lines", english, french, lines, order=False)
+
+
+@of_each_pair
+def test_the_pages_and_files_that_are_linked_to_are_the_same(english, french):
+    in_english = {in_french(page): page for page in ENGLISH}
+
+    def files(page):
+        return [name(in_english.get(to, to)) for _, _, to, _, picture in inside(page) if not picture]
+
+    same("links", english, french, files, order=False)
+
+
+@of_each_pair
+def test_a_link_to_another_page_stays_in_the_language(english, french):
+    for page, translation, others in ((english, french, map(in_french, ENGLISH)), (french, english, ENGLISH)):
+        others = {*others} - {translation}
+        wrong = [f"{name(page)}:{number}: [{text}]" for number, text, to, _, _ in inside(page) if to in others]
+        assert not wrong, f"lead to the other language: {wrong}"
+
+
+@of_each_pair
+def test_the_pictures_are_the_same_and_told_in_other_words(english, french):
+    def pictures(page):
+        return [(name(to), text) for _, text, to, _, picture in inside(page) if picture]
+
+    same("pictures", english, french, lambda page: [picture for picture, _ in pictures(page)])
+    for (_, text), (picture, translation) in zip(pictures(english), pictures(french)):
+        assert translation != text, f"{name(french)}: what is told of {picture} is still in English"
+
+
+NOTE = """# A word
+
+*Course page: "a". Program: `a`.*
+
+![A picture](pictures/p.svg) of [the loop](../a.cpp), [another note](b.md), [`x`](../a.cpp#L1) and [`y`](../a.cpp#L2).
+
+## The calls
+
+```
+a diagram
+```
+
+<!-- varies: 50001 -->
+```console
+$ a
+50001
+```
+
+| a | b |
+| --- | --- |
+| c | d |
+
+## Exercises
+
+1. One: `make exercise NAME=one`
+2. Two: `make exercise NAME=two`
+"""
+NOTE_IN_FRENCH = """# Un mot
+
+*Page du cours : « a ». Programme : `a`.*
+
+![Une image](../pictures/p.svg) avec [`y`](../../a.cpp#L2), [`x`](../../a.cpp#L1), [une autre note](b.md) et
+[la boucle](../../a.cpp).
+
+## Les appels
+
+```
+un dessin
+```
+
+<!-- varies: 50001 -->
+```console
+$ a
+50001
+```
+
+| a | b |
+| --- | --- |
+| e | f |
+
+## Exercices
+
+1. Un : `make exercise NAME=one`
+2. Deux : `make exercise NAME=two`
+"""
+
+
+@pytest.mark.parametrize(
+    "test, right, wrong",
+    [
+        (test_the_headings_are_the_same, "## Les appels", "### Les appels"),
+        (test_the_headings_are_the_same, "## Les appels", "## L'appel"),
+        (test_the_headings_are_the_same, "# Un mot", ""),
+        (test_it_begins_with_the_same_lines, "Programme :", "Program:"),
+        (test_the_console_blocks_are_the_same_to_the_byte, "$ a", "$ a "),
+        (test_the_console_blocks_are_the_same_to_the_byte, "```console", "```"),
+        (test_what_varies_in_the_console_blocks_is_the_same, "varies: 50001", "varies: 5001"),
+        (test_what_varies_in_the_console_blocks_is_the_same, "<!-- varies: 50001 -->", ""),
+        (test_the_other_blocks_are_of_the_same_kinds, "```\nun dessin\n```\n", ""),
+        (test_the_other_blocks_are_of_the_same_kinds, "```\nun", "```mermaid\nun"),
+        (test_the_tests_of_the_exercises_are_the_same, "NAME=one", "NAME=un"),
+        (test_the_tests_of_the_exercises_are_the_same, "`make exercise NAME=two`", ""),
+        (test_the_numbered_items_are_as_many, "2. ", "3. "),
+        (test_the_tables_have_as_many_lines, "| e | f |\n", ""),
+        (test_the_lines_that_are_linked_to_are_the_same, "#L2", "#L3"),
+        (test_the_lines_that_are_linked_to_are_the_same, "[`x`]", "[`z`]"),
+        (test_the_pages_and_files_that_are_linked_to_are_the_same, "[la boucle](../../a.cpp)", "la boucle"),
+        (test_the_pages_and_files_that_are_linked_to_are_the_same, "(b.md)", "(c.md)"),
+        (test_a_link_to_another_page_stays_in_the_language, "(b.md)", "(../b.md)"),
+        (test_the_pictures_are_the_same_and_told_in_other_words, "p.svg", "q.svg"),
+        (test_the_pictures_are_the_same_and_told_in_other_words, "Une image", "A picture"),
+    ],
+)
+def test_a_wrong_translation_is_told_from_a_right_one(test, right, wrong, tmp_path, monkeypatch):
+    english, french = tmp_path / "notes/a.md", tmp_path / "notes/fr/a.md"
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    monkeypatch.setattr(sys.modules[__name__], "ENGLISH", [english, english.with_name("b.md")])
+    french.parent.mkdir(parents=True)
+    english.write_text(NOTE)
+    french.write_text(NOTE_IN_FRENCH)
+    test(english, french)
+    assert right in NOTE_IN_FRENCH
+    french.write_text(NOTE_IN_FRENCH.replace(right, wrong, 1))
+    with pytest.raises(AssertionError):
+        test(english, french)
