@@ -126,8 +126,14 @@ def test_the_tests_of_the_exercises_are_the_same(english, french):
 
 
 @of_each_pair
-def test_the_numbered_items_are_as_many(english, french):
-    same("the numbers", english, french, lambda page: re.findall(r"(?m)^ *(\d+)\. ", page.read_text()))
+def test_the_exercises_are_as_many(english, french):
+    """Or what else is numbered in the last section."""
+
+    def numbers(page):
+        _, _, last = page.read_text().rpartition("\n## ")
+        return re.findall(r"(?m)^(\d+)\. ", last)
+
+    same("the numbers of the exercises", english, french, numbers)
 
 
 @of_each_pair
@@ -245,7 +251,7 @@ $ a
         (test_the_other_blocks_are_of_the_same_kinds, "```\nun", "```mermaid\nun"),
         (test_the_tests_of_the_exercises_are_the_same, "NAME=one", "NAME=un"),
         (test_the_tests_of_the_exercises_are_the_same, "`make exercise NAME=two`", ""),
-        (test_the_numbered_items_are_as_many, "2. ", "3. "),
+        (test_the_exercises_are_as_many, "2. ", "3. "),
         (test_the_tables_have_as_many_lines, "| e | f |\n", ""),
         (test_the_lines_that_are_linked_to_are_the_same, "#L2", "#L3"),
         (test_the_lines_that_are_linked_to_are_the_same, "[`x`]", "[`z`]"),
