@@ -1,6 +1,6 @@
 """The fault table: every system call of every server fails, for every reason that its manual page gives.
 
-    python3 tests/blackbox/test_errors.py        writes the table of notes/errors.md again, from the data below
+    python3 tests/blackbox/test_errors.py        writes the tables of notes/errors.md and notes/fr/errors.md again
 
 A row of ROWS says: when CALL fails with ERRNO, PROGRAMS do this, and this is the line for it. strace joins a server that
 runs, and makes the first, the third, or every second call fail. Under each of these a few clients come, one after the
@@ -42,6 +42,9 @@ NO_LEAK_CHECK = {"ASAN_OPTIONS": "detect_leaks=0"}  # it does not work under ptr
 
 # ---- The data ----------------------------------------------------------------------------------------------
 
+# What the note says is a pair: in English, and in French.
+ENGLISH, FRENCH = 0, 1
+
 ONE_EACH = ["echo/iterative", "echo/fork", "echo/thread"]  # they block, each on one client
 ECHO_LOOPS = ["echo/poll", "echo/select", "echo/generations"]
 STREAM_LOOPS = [
@@ -67,11 +70,11 @@ def but(programs, *others):
 
 # How a table of programs is called in the note, where it would be long.
 GROUPS = {
-    "all servers": SERVERS,
-    "all servers over TCP": OVER_TCP,
-    "all that accept": STREAMS,
-    "all loops": LOOPS,
-    "all loops that accept": STREAM_LOOPS,
+    ("all servers", "tous les serveurs"): SERVERS,
+    ("all servers over TCP", "tous les serveurs sur TCP"): OVER_TCP,
+    ("all that accept", "tous ceux qui acceptent"): STREAMS,
+    ("all loops", "toutes les boucles"): LOOPS,
+    ("all loops that accept", "toutes les boucles qui acceptent"): STREAM_LOOPS,
 }
 
 # The call: what strace may see of it. A "?" is for the spellings that a machine lacks.
@@ -91,54 +94,158 @@ CALLS = {
 
 # errno: what it means, and who says so.
 MEANING = {
-    "EACCES": "You have not the right to: a file's permissions, or a port below 1024 (open(2), bind(2)).",
-    "EADDRINUSE": "Somebody else has this address (bind(2), listen(2)).",
-    "EADDRNOTAVAIL": "No interface of this machine has this address; or no port is left to connect from (bind(2), connect(2)).",
-    "EAFNOSUPPORT": "The system does not know this family of addresses: IPv6, say (socket(2)).",
-    "EAGAIN": "There is nothing to be had without waiting; of `fork`: there are as many processes as there may be (recv(2), fork(2)).",
-    "ECONNABORTED": "The client went away before it was accepted (accept(2)).",
-    "ECONNREFUSED": "Nobody listens there (connect(2), unix(7)).",
-    "ECONNRESET": "The peer has thrown the connection away: a RST came (send(2)).",
-    "EHOSTUNREACH": "A router says that it knows no way to the peer (ip(7), icmp(7)).",
-    "EINTR": "A signal came before the call had done anything (signal(7)).",
-    "EINVAL": "More descriptors than the limit, RLIMIT_NOFILE, which may be lowered while a program runs (poll(2)).",
-    "EIO": "The disk, or the terminal, fails (read(2)).",
-    "ELOOP": "The name is a symbolic link, and we follow none (open(2), O_NOFOLLOW).",
-    "EMFILE": "This process has as many descriptors as it may have (accept(2)).",
-    "ENETUNREACH": "No route leads there (connect(2)).",
-    "ENFILE": "The whole system has as many open files as it may have (accept(2)).",
-    "ENOBUFS": "The kernel has no room to queue the bytes, or the connection (send(2), accept(2)).",
-    "ENOENT": "There is no such name (open(2), unix(7)).",
-    "ENOMEM": "The kernel has no memory left for this (accept(2), poll(2)).",
-    "ENOSPC": "The disk is full (write(2)).",
-    "ENOTCONN": "The connection is gone already (shutdown(2)).",
-    "EPERM": "A firewall rule forbids it (accept(2)).",
-    "EPIPE": "Nobody can read this any more: the connection, or the pipe, is closed at the other end (send(2), pipe(7)).",
-    "EPROTO": "The protocol went wrong while the connection was made (accept(2)).",
-    "ETIMEDOUT": "The peer has not acknowledged anything for minutes (tcp(7)).",
-    "ETOOMANYREFS": "Too many descriptors are on their way that nobody has received (unix(7)).",
+    "EACCES": (
+        "You have not the right to: a file's permissions, or a port below 1024 (open(2), bind(2)).",
+        "Vous n'en avez pas le droit : permissions d'un fichier, ou port inférieur à 1024 (open(2), bind(2)).",
+    ),
+    "EADDRINUSE": (
+        "Somebody else has this address (bind(2), listen(2)).",
+        "Quelqu'un d'autre a déjà cette adresse (bind(2), listen(2)).",
+    ),
+    "EADDRNOTAVAIL": (
+        "No interface of this machine has this address; or no port is left to connect from (bind(2), connect(2)).",
+        "Aucune interface de cette machine n'a cette adresse ; ou il ne reste aucun port d'où se connecter (bind(2), connect(2)).",
+    ),
+    "EAFNOSUPPORT": (
+        "The system does not know this family of addresses: IPv6, say (socket(2)).",
+        "Le système ne connaît pas cette famille d'adresses : IPv6, par exemple (socket(2)).",
+    ),
+    "EAGAIN": (
+        "There is nothing to be had without waiting; of `fork`: there are as many processes as there may be (recv(2), fork(2)).",
+        "Il n'y a rien à obtenir sans attendre ; pour `fork` : il y a déjà autant de processus que permis (recv(2), fork(2)).",
+    ),
+    "ECONNABORTED": (
+        "The client went away before it was accepted (accept(2)).",
+        "Le client est parti avant d'être accepté (accept(2)).",
+    ),
+    "ECONNREFUSED": (
+        "Nobody listens there (connect(2), unix(7)).",
+        "Personne n'écoute à cette adresse (connect(2), unix(7)).",
+    ),
+    "ECONNRESET": (
+        "The peer has thrown the connection away: a RST came (send(2)).",
+        "L'autre bout a abandonné la connexion : un RST est arrivé (send(2)).",
+    ),
+    "EHOSTUNREACH": (
+        "A router says that it knows no way to the peer (ip(7), icmp(7)).",
+        "Un routeur dit qu'il ne connaît pas de chemin vers l'autre bout (ip(7), icmp(7)).",
+    ),
+    "EINTR": (
+        "A signal came before the call had done anything (signal(7)).",
+        "Un signal est arrivé avant que l'appel ait fait quoi que ce soit (signal(7)).",
+    ),
+    "EINVAL": (
+        "More descriptors than the limit, RLIMIT_NOFILE, which may be lowered while a program runs (poll(2)).",
+        "Plus de descripteurs que la limite, RLIMIT_NOFILE, qui peut être abaissée pendant qu'un programme tourne (poll(2)).",
+    ),
+    "EIO": (
+        "The disk, or the terminal, fails (read(2)).",
+        "Le disque, ou le terminal, est en panne (read(2)).",
+    ),
+    "ELOOP": (
+        "The name is a symbolic link, and we follow none (open(2), O_NOFOLLOW).",
+        "Le nom est un lien symbolique, et nous n'en suivons aucun (open(2), O_NOFOLLOW).",
+    ),
+    "EMFILE": (
+        "This process has as many descriptors as it may have (accept(2)).",
+        "Ce processus a autant de descripteurs qu'il peut en avoir (accept(2)).",
+    ),
+    "ENETUNREACH": (
+        "No route leads there (connect(2)).",
+        "Aucune route n'y mène (connect(2)).",
+    ),
+    "ENFILE": (
+        "The whole system has as many open files as it may have (accept(2)).",
+        "Le système entier a autant de fichiers ouverts qu'il peut en avoir (accept(2)).",
+    ),
+    "ENOBUFS": (
+        "The kernel has no room to queue the bytes, or the connection (send(2), accept(2)).",
+        "Le noyau n'a plus de place pour mettre en file les octets, ou la connexion (send(2), accept(2)).",
+    ),
+    "ENOENT": (
+        "There is no such name (open(2), unix(7)).",
+        "Ce nom n'existe pas (open(2), unix(7)).",
+    ),
+    "ENOMEM": (
+        "The kernel has no memory left for this (accept(2), poll(2)).",
+        "Le noyau n'a plus de mémoire pour cela (accept(2), poll(2)).",
+    ),
+    "ENOSPC": (
+        "The disk is full (write(2)).",
+        "Le disque est plein (write(2)).",
+    ),
+    "ENOTCONN": (
+        "The connection is gone already (shutdown(2)).",
+        "La connexion n'existe déjà plus (shutdown(2)).",
+    ),
+    "EPERM": (
+        "A firewall rule forbids it (accept(2)).",
+        "Une règle du pare-feu l'interdit (accept(2)).",
+    ),
+    "EPIPE": (
+        "Nobody can read this any more: the connection, or the pipe, is closed at the other end (send(2), pipe(7)).",
+        "Plus personne ne peut lire cela : la connexion, ou le tube, est fermé à l'autre bout (send(2), pipe(7)).",
+    ),
+    "EPROTO": (
+        "The protocol went wrong while the connection was made (accept(2)).",
+        "Le protocole a échoué pendant l'établissement de la connexion (accept(2)).",
+    ),
+    "ETIMEDOUT": (
+        "The peer has not acknowledged anything for minutes (tcp(7)).",
+        "Depuis des minutes, l'autre bout n'a rien acquitté (tcp(7)).",
+    ),
+    "ETOOMANYREFS": (
+        "Too many descriptors are on their way that nobody has received (unix(7)).",
+        "Trop de descripteurs sont en route, que personne n'a reçus (unix(7)).",
+    ),
 }
 
 # Outcomes. What the clients see is one of: all are served rightly; some connections end; some are told something else.
-AGAIN = "The call is made again at once."
-LATER = "Nothing is lost: it is tried again in the loop's next turn."
-NEXT = "At most that client is lost. The next one is accepted."
-NOBODY = "It was the last one for now. The loop goes on."
+AGAIN = ("The call is made again at once.", "L'appel est refait aussitôt.")
+LATER = (
+    "Nothing is lost: it is tried again in the loop's next turn.",
+    "Rien n'est perdu : nouvel essai au prochain tour de boucle.",
+)
+NEXT = (
+    "At most that client is lost. The next one is accepted.",
+    "Ce client-là est perdu, au plus. Le suivant est accepté.",
+)
+NOBODY = ("It was the last one for now. The loop goes on.", "C'était le dernier pour l'instant. La boucle continue.")
 RESTS = (
     "Said once. The listener rests for a tenth of a second, or until a client goes: meanwhile the newcomer waits in the "
-    "backlog."
+    "backlog.",
+    "Dit une fois. La socket d'écoute se repose un dixième de seconde, ou jusqu'au départ d'un client : d'ici là, le "
+    "nouveau venu attend dans la file d'attente (backlog).",
 )
-SLEEPS = "The loop sleeps for a tenth of a second, or until a signal, and asks again."
-ENDS = "That connection ends, and no other."
-IGNORED = "The client is served all the same."
-LOST = "That answer is lost, and no other."
-NO_ROOM = "That client is told `serveur complet`, and closed."
-NO_FILE = "The answer is that there is no such file: `introuvable`, 404."
-NO_FILE_NOW = "The answer is that it cannot be had now: `serveur complet`, 503."
-NO_FILE_500 = "The answer is 500."
-NOT_LOGGED = "That line of the log is lost, and no other."
-QUIET = "Nobody reads our standard output: the program ends, quietly, with status 0."
-EXIT = "One line on stderr, `PROGRAM: CALL: REASON`; exit 1."
+SLEEPS = (
+    "The loop sleeps for a tenth of a second, or until a signal, and asks again.",
+    "La boucle dort un dixième de seconde, ou jusqu'à un signal, puis redemande.",
+)
+ENDS = ("That connection ends, and no other.", "Cette connexion se termine, et aucune autre.")
+IGNORED = ("The client is served all the same.", "Le client est servi quand même.")
+LOST = ("That answer is lost, and no other.", "Cette réponse est perdue, et aucune autre.")
+NO_ROOM = (
+    "That client is told `serveur complet`, and closed.",
+    "Ce client reçoit `serveur complet`, et sa connexion est fermée.",
+)
+NO_FILE = (
+    "The answer is that there is no such file: `introuvable`, 404.",
+    "La réponse est que ce fichier n'existe pas : `introuvable`, 404.",
+)
+NO_FILE_NOW = (
+    "The answer is that it cannot be had now: `serveur complet`, 503.",
+    "La réponse est qu'on ne peut pas l'avoir maintenant : `serveur complet`, 503.",
+)
+NO_FILE_500 = ("The answer is 500.", "La réponse est 500.")
+NOT_LOGGED = ("That line of the log is lost, and no other.", "Cette ligne du journal est perdue, et aucune autre.")
+QUIET = (
+    "Nobody reads our standard output: the program ends, quietly, with status 0.",
+    "Personne ne lit notre sortie standard : le programme se termine en silence, avec le code 0.",
+)
+EXIT = (
+    "One line on stderr, `PROGRAM: CALL: REASON`; exit 1.",
+    "Une ligne sur stderr, `PROGRAM: CALL: REASON` (programme, appel, raison) ; code de retour 1.",
+)
 
 ALL_SERVED = {AGAIN, LATER, NEXT, NOBODY, RESTS, SLEEPS, IGNORED, NOT_LOGGED}
 
@@ -150,7 +257,7 @@ class Row(NamedTuple):
     call: str
     errors: str
     programs: list
-    outcome: str
+    outcome: tuple  # in English, in French
     file: str  # where the code for it stands (the first program's)
     code: str  # what stands on that line; in the other programs' sources, too
     when: tuple = FIRST_THIRD_EVERY_SECOND
@@ -277,7 +384,10 @@ SETUP = [
 ]  # fmt: skip
 
 # Where echo/generations parks the silent.
-NOT_PARKED = "The client is not parked yet, and served all the same."
+NOT_PARKED = (
+    "The client is not parked yet, and served all the same.",
+    "Le client n'est pas encore garé, et il est servi quand même.",
+)
 PARKED = [
     Row("pipe", "EMFILE", ["echo/generations"], NOT_PARKED, "echo/parking.hpp",
         "} catch (const std::system_error&) {", ("1..2",)),
@@ -295,8 +405,14 @@ PARKED = [
 
 
 # What is no error, and must not be taken for one: seen from a peer who sends byte by byte, or hardly reads.
-SHORT_READ = "What has come is dealt with; the rest of the line, or of the request, is waited for."
-SHORT_WRITE = "The rest is kept, and sent when there is room."
+SHORT_READ = (
+    "What has come is dealt with; the rest of the line, or of the request, is waited for.",
+    "Ce qui est arrivé est traité ; le reste de la ligne, ou de la requête, est attendu.",
+)
+SHORT_WRITE = (
+    "The rest is kept, and sent when there is room.",
+    "Le reste est gardé, et envoyé quand il y a de la place.",
+)
 SHORTS = [
     Row("recv", "(fewer bytes)", [*ONE_EACH, *ECHO_LOOPS, "unix_domain/stream_server"], SHORT_READ, "echo/reply.hpp",
         "if (at_line_start_) out += prefix;"),
@@ -317,57 +433,70 @@ SHORTS = [
 
 # ---- The table in the note -----------------------------------------------------------------------------------
 
+NOTES = {ENGLISH: "notes/errors.md", FRENCH: "notes/fr/errors.md"}
+HEAD = (
+    "| errno | the call | of | what happens | the line for it |",
+    "| errno | l'appel | programmes | ce qui se passe | la ligne qui y répond |",
+)
+FEWER = (
+    "**fewer bytes** than asked for: no error (recv(2), send(2)).",
+    "**moins d'octets** que demandé : pas une erreur (recv(2), send(2)).",
+)
+EXCEPT = ("but", "sauf")
 
-def line_link(row):
+
+def line_link(row, language):
     """`the code on that line`, as a link to it."""
     for number, line in enumerate((ROOT / row.file).read_text().splitlines(), 1):
         if row.code in line:
-            return f"[`{row.code}`](../{row.file}#L{number})"
+            return f"[`{row.code}`]({os.path.relpath(row.file, os.path.dirname(NOTES[language]))}#L{number})"
     raise AssertionError(f"{row.file} has no line with {row.code}")
 
 
-def names(programs):
+def names(programs, language):
     for name, group in GROUPS.items():
         if sorted(programs) == sorted(group):
-            return name
+            return name[language]
         missing = but(group, *programs)
         if len(missing) <= 3 and set(programs) < set(group) and len(group) > 5:
-            return f"{name} but " + ", ".join(f"`{program}`" for program in missing)
+            return f"{name[language]} {EXCEPT[language]} " + ", ".join(f"`{program}`" for program in missing)
     return ", ".join(f"`{program}`" for program in programs)
 
 
-def table():
-    """The table of notes/errors.md, line by line: a row for each errno, call and outcome."""
-    lines = ["| errno | the call | of | what happens | the line for it |", "| --- | --- | --- | --- | --- |"]
+def table(language):
+    """The table of the note, line by line: a row for each errno, call and outcome."""
+    lines = [HEAD[language], "| --- | --- | --- | --- | --- |"]
     for error in [*MEANING, "(fewer bytes)"]:
         rows = [row for row in [*ROWS, *PARKED, *SETUP, *SHORTS] if error in row.errors.split() or row.errors == error]
         assert rows, f"{error} is nobody's"
-        head = f"**{error}** {MEANING[error]}" if error in MEANING else "**fewer bytes** than asked for: no error (recv(2), send(2))."
+        head = f"**{error}** {MEANING[error][language]}" if error in MEANING else FEWER[language]
         for row in rows:
             call = f"`{row.call}`" if "," not in row.call else "`poll`, `select`"
-            cells = [head, call, names(row.programs), row.outcome, line_link(row)]
+            cells = [head, call, names(row.programs, language), row.outcome[language], line_link(row, language)]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
             head = ""
     return lines
 
 
-NOTE = ROOT / "notes" / "errors.md"
 MARKS = "<!-- table: written by tests/blackbox/test_errors.py -->", "<!-- end of the table -->"
 
 
-def with_table(text):
+def with_table(text, language):
     """The note's text, with the table of now between the marks."""
     before, rest = text.split(MARKS[0])
-    return "\n".join([before + MARKS[0], "", *table(), "", MARKS[1]]) + rest.split(MARKS[1])[1]
+    return "\n".join([before + MARKS[0], "", *table(language), "", MARKS[1]]) + rest.split(MARKS[1])[1]
 
 
 if __name__ == "__main__":
-    NOTE.write_text(with_table(NOTE.read_text()))
+    for in_use, note in NOTES.items():
+        (ROOT / note).write_text(with_table((ROOT / note).read_text(), in_use))
     sys.exit()
 
 
-def test_the_table_in_the_note_is_that_of_the_tests():
-    assert with_table(NOTE.read_text()) == NOTE.read_text(), "run python3 tests/blackbox/test_errors.py"
+@pytest.mark.parametrize("language", NOTES, ids=NOTES.values())
+def test_the_table_in_the_note_is_that_of_the_tests(language):
+    text = (ROOT / NOTES[language]).read_text()
+    assert with_table(text, language) == text, "run python3 tests/blackbox/test_errors.py"
 
 
 @functools.cache
