@@ -48,11 +48,14 @@ def draw(file, alternative, axis, figures):
         panel.grid(alpha=0.25)
     panels[0].legend(frameon=False, fontsize=9)
     figure.tight_layout()
-    metadata = {"Date": None, "Title": alternative}
-    figure.savefig(ROOT / "notes/pictures" / file, transparent=True, metadata=metadata)
+    path = ROOT / "notes/pictures" / file
+    figure.savefig(path, transparent=True, metadata={"Date": None, "Title": alternative})
+    described = f"</title>\n <desc>{alternative}: {axis}.</desc>"  # for those who cannot see it
+    path.write_text(path.read_text().replace("</title>", described, 1))
 
 
 def draw_all():
+    BENCH.mkdir(parents=True, exist_ok=True)
     for file, alternative, axis, points, load in (
         (
             "echo-clients.svg",
