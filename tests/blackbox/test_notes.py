@@ -42,6 +42,8 @@ def test_a_console_block_does_what_it_shows(file, index):
     for name in re.findall(r"(?:\$|\||&&|sudo|TZ=UTC|on \w+) *(?:/usr/sbin/)?([a-z][a-z0-9]*)\b", "\n".join(lines)):
         if name in ("nc", "ncat", "socat", "strace", "tcpdump", "ss", "chronyd", "faketime", "curl", "openssl"):
             peer(name)
+        if name == "tcpdump" and os.geteuid() != 0:  # it refuses in a user's own namespace, too
+            pytest.skip("tcpdump wants root")
         if name == "strace":  # a sanitizer makes calls of its own
             for program in re.findall(r"build/(\w+/\w+)", "\n".join(lines)):
                 needs_plain_build(program)
