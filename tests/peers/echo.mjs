@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 
 const prefix = Buffer.from("le serveur répond : ");
 
-const server = createServer({ allowHalfOpen: true }, (client) => {
+const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
   let atLineStart = true;
   client.write("Le serveur écoute.\n");
   client.on("data", (bytes) => {
