@@ -152,7 +152,7 @@ MEANING = {
     ),
     "ENETUNREACH": (
         "No route leads there (connect(2)).",
-        "Aucune route n'y mène (connect(2)).",
+        "Aucune route ne mène à cette adresse (connect(2)).",
     ),
     "ENFILE": (
         "The whole system has as many open files as it may have (accept(2)).",
@@ -180,11 +180,11 @@ MEANING = {
     ),
     "EPERM": (
         "A firewall rule forbids it (accept(2)).",
-        "Une règle du pare-feu l'interdit (accept(2)).",
+        "Une règle du firewall l'interdit (accept(2)).",
     ),
     "EPIPE": (
         "Nobody can read this any more: the connection, or the pipe, is closed at the other end (send(2), pipe(7)).",
-        "Plus personne ne peut lire cela : la connexion, ou le tube, est fermé à l'autre bout (send(2), pipe(7)).",
+        "Plus personne ne peut lire ce qu'on envoie : la connexion, ou le tube, est fermé à l'autre bout (send(2), pipe(7)).",
     ),
     "EPROTO": (
         "The protocol went wrong while the connection was made (accept(2)).",
@@ -192,11 +192,11 @@ MEANING = {
     ),
     "ETIMEDOUT": (
         "The peer has not acknowledged anything for minutes (tcp(7)).",
-        "Depuis des minutes, l'autre bout n'a rien acquitté (tcp(7)).",
+        "L'autre bout n'a rien acquitté depuis plusieurs minutes (tcp(7)).",
     ),
     "ETOOMANYREFS": (
         "Too many descriptors are on their way that nobody has received (unix(7)).",
-        "Trop de descripteurs sont en route, que personne n'a reçus (unix(7)).",
+        "Trop de descripteurs sont en route, et personne ne les a encore reçus (unix(7)).",
     ),
 }
 
@@ -208,18 +208,18 @@ LATER = (
 )
 NEXT = (
     "At most that client is lost. The next one is accepted.",
-    "Ce client-là est perdu, au plus. Le suivant est accepté.",
+    "Au pire, ce client-là est perdu. Le suivant est accepté.",
 )
 NOBODY = ("It was the last one for now. The loop goes on.", "C'était le dernier pour l'instant. La boucle continue.")
 RESTS = (
     "Said once. The listener rests for a tenth of a second, or until a client goes: meanwhile the newcomer waits in the "
     "backlog.",
-    "Dit une fois. La socket d'écoute se repose un dixième de seconde, ou jusqu'au départ d'un client : d'ici là, le "
+    "Le serveur le dit une fois. La socket d'écoute se repose un dixième de seconde, ou jusqu'au départ d'un client : d'ici là, le "
     "nouveau venu attend dans la file d'attente (backlog).",
 )
 SLEEPS = (
     "The loop sleeps for a tenth of a second, or until a signal, and asks again.",
-    "La boucle dort un dixième de seconde, ou jusqu'à un signal, puis redemande.",
+    "La boucle dort un dixième de seconde, ou jusqu'à un signal, puis refait l'appel.",
 )
 ENDS = ("That connection ends, and no other.", "Cette connexion se termine, et aucune autre.")
 IGNORED = ("The client is served all the same.", "Le client est servi quand même.")
@@ -234,13 +234,13 @@ NO_FILE = (
 )
 NO_FILE_NOW = (
     "The answer is that it cannot be had now: `serveur complet`, 503.",
-    "La réponse est qu'on ne peut pas l'avoir maintenant : `serveur complet`, 503.",
+    "La réponse est que ce fichier ne peut pas être donné maintenant : `serveur complet`, 503.",
 )
 NO_FILE_500 = ("The answer is 500.", "La réponse est 500.")
 NOT_LOGGED = ("That line of the log is lost, and no other.", "Cette ligne du journal est perdue, et aucune autre.")
 QUIET = (
     "Nobody reads our standard output: the program ends, quietly, with status 0.",
-    "Personne ne lit notre sortie standard : le programme se termine en silence, avec le code 0.",
+    "Plus personne ne lit stdout : le programme se termine en silence, avec le code de retour 0.",
 )
 EXIT = (
     "One line on stderr, `PROGRAM: CALL: REASON`; exit 1.",
