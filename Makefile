@@ -20,6 +20,9 @@ BENCH_TOOLS := $(patsubst %.cpp,build/%,$(wildcard tests/bench/*.cpp))
 CATCH     = $(if $(wildcard /usr/include/catch2/catch_all.hpp /usr/local/include/catch2/catch_all.hpp),-lCatch2Main -lCatch2)
 # The first Python 3 that has pytest.
 PYTHON   ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import pytest' 2>/dev/null && echo $$p && break; done)
+PYTEST    = $(or $(PYTHON),$(error pytest is missing: install the package python3-pytest)) -m pytest -p no:cacheprovider -q
+# tests/exercise.py and prove.py run under any Python 3, and say what else they lack.
+ANY_PYTHON = $(or $(PYTHON),$(shell command -v python3 2>/dev/null),$(error python3 is missing: install the package python3-pytest))
 # A fuzzer a parser: tests/fuzz/NAME.cpp, with what it starts from in tests/fuzz/corpus/NAME.
 FUZZERS  := $(patsubst tests/fuzz/%.cpp,build/fuzz/%,$(wildcard tests/fuzz/*.cpp))
 RUNS     ?= 10000000
@@ -47,13 +50,13 @@ unit: build/tests/unit/all  ## the unit tests
 
 # ONLY='tests/blackbox/test_echo.py -k half_close' runs a part of them.
 blackbox: all  ## the black-box tests
-	$(PYTHON) -m pytest -q -p no:cacheprovider --durations=5 $(or $(ONLY),tests)
+	$(PYTEST) --durations=5 $(or $(ONLY),tests)
 
 exercise:  ## the exercises of the notes; with NAME=rot13, the test of your solution of one
-	@$(or $(PYTHON),python3) tests/exercise.py $(NAME)
+	@$(ANY_PYTHON) tests/exercise.py $(NAME)
 
 answers:  ## proves each exercise's test: it fails before the answer, and passes after it
-	$(or $(PYTHON),python3) tests/answers/prove.py $(NAME)
+	$(ANY_PYTHON) tests/answers/prove.py $(NAME)
 
 # BENCH=echo: the rows that start so. BENCH=charts: the charts alone. Without BENCH: all, into the README too.
 bench:  ## every claim of speed, against its peer in the same run
@@ -63,7 +66,7 @@ bench:  ## every claim of speed, against its peer in the same run
 
 # ROUNDS=2 is a short one: so many thousand connections. SERVER=echo/poll is one, SERVER='echo/thread or tcp/web' are two.
 soak: all  ## twenty thousand connections to each server, most of them hostile, and nothing left behind
-	ROUNDS=$(or $(ROUNDS),20) $(PYTHON) -m pytest -q -s -p no:cacheprovider $(if $(SERVER),-k '$(SERVER)') tests/soak/soak.py
+	ROUNDS=$(or $(ROUNDS),20) $(PYTEST) -s $(if $(SERVER),-k '$(SERVER)') tests/soak/soak.py
 
 # Stops at the first finding, and leaves it in build/fuzz/NAME-crash-...; RUNS=100000 is quicker, FUZZERS=... is one.
 fuzz: $(FUZZERS)  ## ten million inputs for each parser (clang and libclang-rt-dev)
@@ -72,7 +75,7 @@ fuzz: $(FUZZERS)  ## ten million inputs for each parser (clang and libclang-rt-d
 	    $$fuzzer -runs=$(RUNS) -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/$$name- \
 	        build/fuzz/found/$$name tests/fuzz/corpus/$$name || exit 1; done
 
-lint:  ## format, warnings under both compilers, clang-tidy, shellcheck
+lint:  ## clang-format, warnings under both compilers, clang-tidy, shellcheck (those, and clang)
 	clang-format --dry-run -Werror $(FORMATTED)
 	@for cxx in g++ clang++; do for source in $(SOURCES); do \
 	    echo "$$cxx -Werror $$source"; $$cxx $(HOUSE) -O2 -Werror -o /dev/null $$source || exit 1; done; done
