@@ -27,6 +27,7 @@ struct Client {
     Talker talker;
     Cursor cursor;
     Patience patience{};
+    bool reset = false;  ///< a send was told so: what it has begun to say is no message
 };
 
 struct Room {
@@ -75,8 +76,10 @@ void hear(Client& client, Log& log) {
     if (received > 0 && client.cursor.has_left()) return;
     if (received > 0) {
         if (!client.talker.say({bytes, static_cast<std::size_t>(received)}, log)) leave(client, log, too_long);
-    } else if (received == 0 && !client.cursor.is_finished()) {
-        client.talker.end(log);
+        return;
+    }
+    if (received == 0 && !client.reset && !client.cursor.has_left()) client.talker.end(log);
+    if (received == 0 && !client.cursor.is_finished()) {
         leave(client, log);  // it has half-closed, and may be listening still
     } else {
         lose(client, log);
@@ -101,7 +104,10 @@ void deliver(Client& client, Log& log) {
     if (const std::string_view owed = client.cursor.owed(log); !owed.empty()) {
         const ssize_t sent = send(client.fd.get(), owed.data(), owed.size(), 0);
         if (sent >= 0) client.cursor.advance(static_cast<std::size_t>(sent));
-        if (sent == -1 && !tcp::later(errno)) return hang_up(client, SHUT_RD);  // recv: what has come, then 0
+        if (sent == -1 && !tcp::later(errno)) {
+            client.reset = errno != EPIPE;    // EPIPE: it had closed before, and has ended its last line so
+            return hang_up(client, SHUT_RD);  // recv: what has come, then 0
+        }
     }
     if (client.cursor.has_left() && client.cursor.owed(log).empty()) {
         hang_up(client, SHUT_WR);

@@ -307,6 +307,40 @@ def test_the_last_words_of_those_who_close_without_reading_are_heard(start):
         alice.hears_up_to(f"{guest.name} est déconnecté")
 
 
+def test_a_last_line_is_a_message_even_if_a_send_to_who_closed_has_failed_before_it_was_heard(start):
+    """It closes, and its end has come. While the room is too full to hear it, two sends to it fail: the first brings a
+    reset from its kernel, the second is told of it. It has still ended its line by closing, and not by a reset."""
+    server = start(SERVER)
+    alice, bob = room(server, 2)
+    guest = Guest(server)
+    for one in (alice, bob):
+        one.hears(f"{guest.name} est connecté")
+    server.process.send_signal(signal.SIGSTOP)
+    os.waitpid(server.pid, os.WUNTRACED)
+    for one in (alice, bob):  # 288 KiB of messages each: whoever is heard first, the guest is not
+        one.sends(b"\n" * 16_384)
+    guest.sends("dernier")
+    guest.closes()
+    server.process.send_signal(signal.SIGCONT)
+    listener = threading.Thread(target=bob.hears_up_to, args=[f"{guest.name} est déconnecté"])
+    listener.start()
+    heard = alice.hears_up_to(f"{guest.name} est déconnecté")
+    listener.join(PATIENCE)
+    assert heard.endswith(f"Message de {guest.name} : dernier\n"), heard[-100:]
+
+
+def test_a_line_cut_by_a_reset_that_a_send_is_told_of_is_no_message(start):
+    server = start(SERVER)
+    alice, bob = room(server, 2)
+    server.process.send_signal(signal.SIGSTOP)
+    os.waitpid(server.pid, os.WUNTRACED)
+    alice.sends(b"\n" * 16_384)
+    bob.sends("\n" * 16_384 + "coupé")
+    bob.resets()
+    server.process.send_signal(signal.SIGCONT)
+    assert "coupé" not in alice.hears_up_to(f"{bob.name} est déconnecté")
+
+
 # ---- Many -------------------------------------------------------------------------------------------------
 
 
