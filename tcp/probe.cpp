@@ -183,6 +183,7 @@ int main(int argc, char* argv[]) try {
                   << '\n';
         all_open = all_open && open(shown);
     }
+    if (!std::cout.flush() && errno != EBADF) check("write", -1);  // EBADF: closed, by who wants the status only
     return all_open ? 0 : 1;
 } catch (const std::exception& error) {
     tcp::log(std::string{"tcp/probe: "} + error.what());

@@ -5,7 +5,7 @@ import socket
 import subprocess
 
 import pytest
-from harness import binary, free_port, needs_plain_build, reset, run, strace
+from harness import PATIENCE, binary, free_port, needs_plain_build, reset, run, strace
 from lab import firewall, in_the_lab, on
 
 PROBE = "tcp/probe"
@@ -24,6 +24,19 @@ def port_of(listener):
 def test_open(server):
     result = run(PROBE, "127.0.0.1", port_of(server))
     assert (result.returncode, result.stdout, result.stderr) == (0, f"127.0.0.1:{port_of(server)} open\n", "")
+
+
+def test_a_verdict_that_cannot_be_written_is_said(server):
+    with open("/dev/full", "w") as full:
+        words = [binary(PROBE), "127.0.0.1", str(port_of(server))]
+        result = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    assert (result.returncode, result.stderr) == (1, "tcp/probe: write: No space left on device\n")
+
+
+def test_who_wants_the_status_only_may_close_standard_output(server):
+    words = ["sh", "-c", f"{binary(PROBE)} 127.0.0.1 {port_of(server)} >&-"]
+    result = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_closed():
