@@ -18,6 +18,27 @@
 #include "spec.hpp"
 #include "tcp.hpp"
 
+/// While it lives, SIGINT and SIGTERM end the program at once: for a call that poll cannot wait for.
+class StopAtOnce {
+  public:
+    StopAtOnce() {
+        struct sigaction now {};
+        now.sa_handler = [](int) { _exit(0); };
+        sigaction(SIGINT, &now, &interrupt_);
+        sigaction(SIGTERM, &now, &terminate_);
+    }
+    StopAtOnce(const StopAtOnce&) = delete;
+    StopAtOnce& operator=(const StopAtOnce&) = delete;
+    ~StopAtOnce() {
+        sigaction(SIGINT, &interrupt_, nullptr);
+        sigaction(SIGTERM, &terminate_, nullptr);
+    }
+
+  private:
+    struct sigaction interrupt_ {};
+    struct sigaction terminate_ {};
+};
+
 class Relay {
   public:
     explicit Relay(Fd client) { client_.fd = std::move(client); }
@@ -27,6 +48,7 @@ class Relay {
     /// False when nothing came of it: that has been said, and the client told so by a close.
     bool open_target(const Spec::End& target) {
         try {
+            const StopAtOnce stop;
             addresses_ = tcp::resolve(target.host, target.port);
         } catch (const std::runtime_error& error) {
             return give_up(error.what());

@@ -5,15 +5,18 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
 from harness import (
+    binary,
     connect,
     eventually,
     free_port,
     needs_plain_build,
+    peer,
     receive,
     receive_all,
     reset,
@@ -681,3 +684,29 @@ def test_what_does_not_pass_costs_one_connection(start, target, fault):
         for _ in range(3):
             second.sendall(b"salut")
             assert receive(second, 5) == b"salut"
+
+
+def test_a_signal_ends_it_while_a_name_is_looked_up(tmp_path):
+    """The name server, in a network of its own, hears the question and says nothing."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.9\n")
+    inside = """
+import socket, subprocess, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.9", 53))
+server.settimeout(20)
+forward = subprocess.Popen([sys.argv[1], "0:name.example:80"], stderr=subprocess.PIPE)
+port = int(forward.stderr.readline().rsplit(b":", 1)[1])
+client = socket.create_connection(("127.0.0.1", port))
+server.recv(512)
+forward.terminate()
+try:
+    print("status", forward.wait(1))
+finally:
+    forward.kill()
+"""
+    mount = f"mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && {peer('ip')} link set lo up"
+    words = [peer("unshare"), "--net", "--mount", "sh", "-c", mount + ' && exec "$@"', "sh"]
+    result = subprocess.run(
+        [*words, sys.executable, "-c", inside, binary("tcp/forward")], capture_output=True, text=True, timeout=60
+    )
+    assert result.stdout == "status 0\n", result.stderr
