@@ -1,6 +1,7 @@
 """tcp/forward: what one end says the other hears, its end and its death included."""
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -24,6 +25,7 @@ from harness import (
     sanitized,
     strace,
 )
+from lab import needs_the_lab
 
 FORWARD = "tcp/forward"
 
@@ -688,6 +690,7 @@ def test_what_does_not_pass_costs_one_connection(start, target, fault):
 
 def test_a_signal_ends_it_while_a_name_is_looked_up(tmp_path):
     """The name server, in a network of its own, hears the question and says nothing."""
+    needs_the_lab()  # a network of one's own
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.9\n")
     inside = """
 import socket, subprocess, sys
@@ -705,7 +708,8 @@ finally:
     forward.kill()
 """
     mount = f"mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && {peer('ip')} link set lo up"
-    words = [peer("unshare"), "--net", "--mount", "sh", "-c", mount + ' && exec "$@"', "sh"]
+    root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    words = [peer("unshare"), "--net", "--mount", *root, "sh", "-c", mount + ' && exec "$@"', "sh"]
     result = subprocess.run(
         [*words, sys.executable, "-c", inside, binary("tcp/forward")], capture_output=True, text=True, timeout=60
     )
