@@ -20,7 +20,7 @@ BENCH_TOOLS := $(patsubst %.cpp,build/%,$(wildcard tests/bench/*.cpp))
 CATCH     = $(if $(wildcard /usr/include/catch2/catch_all.hpp /usr/local/include/catch2/catch_all.hpp),-lCatch2Main -lCatch2)
 # The first Python 3 that has pytest.
 PYTHON   ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import pytest' 2>/dev/null && echo $$p && break; done)
-PYTEST    = $(or $(PYTHON),$(error pytest is missing: install the package python3-pytest)) -m pytest -p no:cacheprovider -q
+PYTEST    = $(or $(PYTHON),$(error pytest is missing: install the package python3-pytest)) -m pytest -p no:cacheprovider -q -rs
 # tests/exercise.py and prove.py run under any Python 3, and say what else they lack.
 ANY_PYTHON = $(or $(PYTHON),$(shell command -v python3 2>/dev/null),$(error python3 is missing: install the package python3-pytest))
 # A fuzzer a parser: tests/fuzz/NAME.cpp, with what it starts from in tests/fuzz/corpus/NAME.
