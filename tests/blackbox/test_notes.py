@@ -39,7 +39,7 @@ def own_network():
 @pytest.mark.parametrize("file, index", BLOCKS, ids=lambda x: str(x.relative_to(ROOT)) if isinstance(x, Path) else None)
 def test_a_console_block_does_what_it_shows(file, index):
     _, lines, _ = console.blocks(file)[index]
-    for name in re.findall(r"(?:\$|\||&&|sudo|TZ=UTC|on \w+) *(?:/usr/sbin/)?([a-z][a-z0-9]*)\b", "\n".join(lines)):
+    for name in re.findall(r"(?:[$>|]|&&|sudo|TZ=UTC) *(?:on \w+ )?(?:/usr/sbin/)?([a-z][a-z0-9]*)\b", "\n".join(lines)):
         if name in ("nc", "ncat", "socat", "strace", "tcpdump", "ss", "chronyd", "faketime", "curl", "openssl"):
             peer(name)
         if name == "tcpdump" and os.geteuid() != 0:  # it refuses in a user's own namespace, too
