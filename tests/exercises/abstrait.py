@@ -2,11 +2,10 @@
 
 import os
 import socket
-import subprocess
 import tempfile
 
 import pytest
-from harness import PATIENCE, ROOT, receive_until, run
+from harness import PATIENCE, receive_until, run
 
 PROGRAMS = {
     "unix_domain/stream_server": "unix_domain/stream_server",
