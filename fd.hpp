@@ -1,10 +1,20 @@
-// fd.hpp: the one header that every program shares.
+// fd.hpp: the one header that every program shares. It comes first in each of them.
 //
 // A descriptor is an int that somebody must close, once. `Fd` is that somebody.
-// A call that fails returns -1 and sets errno. `check` turns that into an exception that names the call.
+// A call that fails returns -1 and sets errno. `check` makes of that an exception that names it.
 #pragma once
 
+// On a 32-bit system the dates after 2038 and the files over 2 GiB must be asked for. The C library
+// looks at these two names when its first header is read (feature_test_macros(7)).
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64
+#endif
+#ifndef _TIME_BITS
+#define _TIME_BITS 64
+#endif
+
 #include <fcntl.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,8 +22,10 @@
 #include <system_error>
 #include <utility>
 
+static_assert(sizeof(off_t) == 8 && sizeof(time_t) == 8, "include fd.hpp before any other header");
+
 /// The one owner of a descriptor: closes it when it goes out of scope; can be moved, not copied.
-/// Empty (-1) after a move, after release(), or when the call that made it failed; such an Fd is false:
+/// Empty (-1) after a move, or when the call that made it failed; such an Fd is false:
 ///
 ///     if (Fd client{accept(listener.get(), nullptr, nullptr)}) { ... }
 class Fd {
@@ -21,21 +33,19 @@ class Fd {
     Fd() = default;
     explicit Fd(int fd) noexcept : fd_{fd} {}
     Fd(Fd&& other) noexcept : fd_{other.release()} {}
-    Fd& operator=(Fd&& other) noexcept {
-        Fd old{
-            std::exchange(fd_, other.release())};  // what we had is closed at the brace; if other is *this, nothing is
+    /// `other` takes what we had, and closes it when the call is over.
+    Fd& operator=(Fd other) noexcept {
+        std::swap(fd_, other.fd_);
         return *this;
     }
-    Fd(const Fd&) = delete;
-    Fd& operator=(const Fd&) = delete;
 
-    /// Errors of close(2) are ignored, and it is not called again after EINTR: on Linux the descriptor
-    /// is free by then, and perhaps somebody else's (close(2), NOTES). errno is left as it was, so that
-    /// an Fd may go out of scope between a failed call and the look at its errno.
+    /// Errors of close(2) are ignored, and it is not called again after EINTR: on Linux the
+    /// descriptor is free by then, and perhaps somebody else's (close(2), NOTES). errno stays as it
+    /// was, so that an Fd may go out of scope between a failed call and the look at its errno.
     ~Fd() {
         if (fd_ == -1) return;
         const int saved = errno;
-        ::close(fd_);
+        close(fd_);
         errno = saved;
     }
 
@@ -49,18 +59,24 @@ class Fd {
     int fd_ = -1;
 };
 
-/// Puts /dev/null where a standard descriptor was closed (`<&-`, `>&-`). A socket would else take that number, the
-/// lowest free one, and a peer be sent what is meant for the user. For reading only: to write there fails, as it would
-/// have. To be called before anything is opened.
-inline void open_standard_descriptors() {
-    for (int fd = 0; fd <= 2; ++fd)
-        if (fcntl(fd, F_GETFD) == -1) (void)open("/dev/null", O_RDONLY);  // the lowest free one: fd
-}
-
 /// Returns `result` as it came, unless it is -1: then throws std::system_error, whose what() is
 /// "CALL: the text of errno". `call` names the attempt, with its object: "bind 127.0.0.1:9090".
 template <typename Result>
 Result check(const std::string& call, Result result) {
     if (result == -1) throw std::system_error{errno, std::generic_category(), call};
     return result;
+}
+
+/// From now on a call on `fd` that would have to wait fails instead, with EAGAIN. Returns what
+/// fcntl(2) returns. O_NONBLOCK belongs to the open file: all who share it share the flag.
+inline int set_nonblocking(const Fd& fd) {
+    const int flags = fcntl(fd.get(), F_GETFL);
+    return flags == -1 ? -1 : fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK);
+}
+
+/// Opens /dev/null where a standard descriptor was closed (`<&-`, `2>&-`). Else a socket would get
+/// that number, the lowest free one, and a peer would read what is meant for the user's screen.
+inline void open_standard_descriptors() {
+    for (int fd = 0; fd <= 2; ++fd)
+        if (fcntl(fd, F_GETFD) == -1) (void)open("/dev/null", O_RDONLY);
 }

@@ -2,12 +2,14 @@
 //
 //     forgotten   .-------- still owed to somebody ----------.  not yet said
 //     . . . . . . |Message de K3x : salut\nqQ2 est connecté\n|
-//                 ^ the slowest's cursor   ^ another's       ^ end: the cursors of all who are up to date
+//                 ^ the slowest's cursor   ^ another's       ^ end: the cursors of all who are up
+//                 to date
 //
-// What everyone must see is appended once, whole. Each client has a cursor, and is sent what lies between it and
-// the end, in as large a piece as its socket takes: a message more costs no system call more. Hence the order
-// (one log), the framing (nothing else is ever sent from it), the batches, and a bound on memory: the log is as
-// long as the slowest client is behind, and Patience says what happens to that one.
+// What everyone must see is appended once, whole. Each client has a cursor, and is sent what lies
+// between it and the end, in as large a piece as its socket takes: a message more costs no system
+// call more. Hence the order (one log), the framing (nothing else is ever sent from it), the
+// batches, and a bound on memory: the log is as long as the slowest client is behind, and Patience
+// says what happens to that one.
 #pragma once
 
 #include <algorithm>
@@ -33,14 +35,14 @@ class Log {
         (bytes_.append(pieces), ...);
     }
 
-    /// The bytes from `from` to `to`, or to the end, whichever comes first. `from` is not forgotten.
-    /// Valid until the next append or forget.
+    /// The bytes from `from` to `to`, or to the end, whichever comes first. `from` is not
+    /// forgotten. Valid until the next append or forget.
     [[nodiscard]] std::string_view between(Position from, Position to) const {
         return std::string_view{bytes_}.substr(static_cast<std::size_t>(from - erased_), to - from);
     }
 
-    /// Nobody will ask for what lies before `position`. It is erased once it is half of what is there: what then
-    /// has to be moved is no more than what was appended since the last time.
+    /// Nobody will ask for what lies before `position`. It is erased once it is half of what is
+    /// there: what then has to be moved is no more than what was appended since the last time.
     void forget(Position position) {
         start_ = position;
         const auto forgotten = static_cast<std::size_t>(start_ - erased_);
@@ -55,7 +57,8 @@ class Log {
     Position start_ = 0;   ///< what lies before is forgotten, erased or not
 };
 
-/// One client's place: its greeting, then the log from where it came to where it left, then a farewell.
+/// One client's place: its greeting, then the log from where it came to where it left, then a
+/// farewell.
 class Cursor {
   public:
     Cursor(Log::Position came, std::string greeting) : at_{came}, greeting_{std::move(greeting)} {}
@@ -77,7 +80,8 @@ class Cursor {
         }
     }
 
-    /// Of what is said after `position` it is owed nothing; last of all, `farewell`, which must outlive it.
+    /// Of what is said after `position` it is owed nothing; last of all, `farewell`, which must
+    /// outlive it.
     void leave(Log::Position position, std::string_view farewell) {
         left_ = position;
         farewell_ = farewell;
@@ -103,9 +107,9 @@ class Cursor {
     std::string_view farewell_{};
 };
 
-/// The policy for those who do not keep up. All the others wait for the slowest (or the log would grow without
-/// bound), so it must be held to something: from when it is more than `limit` bytes behind, it has to accept
-/// `least` bytes in every `period`.
+/// The policy for those who do not keep up. All the others wait for the slowest (or the log would
+/// grow without bound), so it must be held to something: from when it is more than `limit` bytes
+/// behind, it has to accept `least` bytes in every `period`.
 class Patience {
   public:
     using Clock = std::chrono::steady_clock;
@@ -113,8 +117,9 @@ class Patience {
     static constexpr std::size_t least = std::size_t{64} * 1024;
     static constexpr std::chrono::seconds period{5};
 
-    /// Whether it has run out, at `now`, with a client that is at `at`, and whom others wait for or not. Once it
-    /// has begun only progress stops it: a byte taken here and there, just enough not to be awaited, does not.
+    /// Whether it has run out, at `now`, with a client that is at `at`, and whom others wait for or
+    /// not. Once it has begun only progress stops it: a byte taken here and there, just enough not
+    /// to be awaited, does not.
     bool is_lost(bool awaited, Log::Position at, Clock::time_point now) {
         if (is_running() && at - mark_ >= least) since_ = {};
         if (!is_running() && awaited) {

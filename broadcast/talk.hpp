@@ -4,8 +4,9 @@
 //     to the others      ME est connecté ... ME est déconnecté
 //     X, to everyone     Message de ME : X
 //
-// TCP carries bytes, not lines: one recv may return half a line, or a thousand of them. Two people speak at once,
-// so a line must be whole before it goes into the log: the beginning of one waits with its talker.
+// TCP carries bytes, not lines: one recv may return half a line, or a thousand of them. Two people
+// speak at once, so a line must be whole before it goes into the log: the beginning of one waits
+// with its talker.
 #pragma once
 
 #include <random>
@@ -20,11 +21,12 @@ inline constexpr std::string_view full = "serveur complet\n";
 /// What a client is told, last of all, when its line is over Talker::longest.
 inline constexpr std::string_view too_long = "erreur : ligne trop longue\n";
 
-/// Three characters of [A-Za-z0-9], drawn until `is_taken(name)` is false. There are 238,328 names: among a thousand
-/// clients one draw nearly always does.
+/// Three characters of [A-Za-z0-9], drawn until `is_taken(name)` is false. There are 238,328 names:
+/// among a thousand clients one draw nearly always does.
 template <typename IsTaken>
 std::string new_name(std::mt19937& random, IsTaken is_taken) {
-    constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    constexpr std::string_view letters =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     std::uniform_int_distribution<std::size_t> any{0, letters.size() - 1};
     std::string name(3, '?');
     do {
@@ -45,9 +47,10 @@ class Talker {
     void enter(Log& log) const { log.append(name_, " est connecté\n"); }
     void leave(Log& log) const { log.append(name_, " est déconnecté\n"); }
 
-    /// Puts into the log the lines that `bytes`, the next of what the client sends, cut anywhere, complete.
-    /// Every byte but '\n' is passed through. The worst case is a run of empty lines: 18 bytes for each.
-    /// False when a line is too long: those before it are said, nothing after it is to be.
+    /// Puts into the log the lines that `bytes`, the next of what the client sends, cut anywhere,
+    /// complete. Every byte but '\n' is passed through. The worst case is a run of empty lines: 18
+    /// bytes for each. False when a line is too long: those before it are said, nothing after it is
+    /// to be.
     [[nodiscard]] bool say(std::string_view bytes, Log& log) {
         for (;;) {
             const auto newline = bytes.find('\n');

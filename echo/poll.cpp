@@ -1,113 +1,77 @@
-// echo/poll: an echo server for thousands of clients in one thread, with one poll(2) loop.
+// echo/poll: an echo server for thousands of clients in one thread. poll(2) says who is ready.
 //
 //     build/echo/poll                  serves on 127.0.0.1:9090
-//     nc 127.0.0.1 9090                talks to it
+//     nc 127.0.0.1 9090                talks to it, from as many terminals as you like
 //
 //     passive open                     tcp/tcp.hpp; the listener does not block
 //     poll <--------------------+      who is ready?
 //       stop pipe: leave        |      SIGINT, SIGTERM
-//       client: recv -> send ---+      what does not fit its socket waits for POLLOUT
+//       client: recv -> send ---+      what does not fit its socket waits until it is writable
 //       listener: accept -------+      until nobody is left waiting
 //
+// poll is given a list with an entry for each descriptor. It may be as long as you like, and stays
+// from turn to turn: server.hpp has it. A client's turn is the one of echo/select: echo/turn.hpp.
 // Before this: echo/select. After it: echo/generations, for when most clients are silent.
-#include <poll.h>
-
-#include <vector>
-
 #include "../fd.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <csignal>
+
+#include "../server.hpp"
 #include "../tcp/tcp.hpp"
 #include "reply.hpp"
+#include "turn.hpp"
 
 namespace {
 
-struct Client {
-    Fd fd;
-    Reply reply{};
-    std::string unsent{greeting};  ///< While there is some we do not read: the peer must take it first (backpressure).
-};
+enum Named { stop_entry, listener_entry };
 
-/// A ready client's turn: at most one recv and one send, so that nobody waits long for anybody.
-/// `answer` is scratch: a client owns memory only for what its socket did not take. False when the conversation is
-/// over.
-bool take_turn(Client& client, std::string& answer) try {
-    std::string_view owed = client.unsent;
-    if (owed.empty()) {
-        char bytes[16 * 1024];  // the answer, 22 times as long at worst, is what one client can make us keep
-        const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
-        if (received == 0) return false;  // the peer has half-closed, and nothing is owed to it
-        if (received == -1) return tcp::later(errno);
-        answer.clear();
-        client.reply.answer({bytes, static_cast<std::size_t>(received)}, answer);
-        owed = answer;
-    }
-    // At once: it nearly always fits, and saves a turn through poll.
-    const ssize_t sent = send(client.fd.get(), owed.data(), owed.size(), 0);
-    if (sent == -1 && !tcp::later(errno)) return false;
-    if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));
-    std::string{owed}.swap(client.unsent);  // no assignment: owed may look into unsent, and the swap frees its memory
-    return true;
-} catch (const std::bad_alloc&) {
-    return false;  // no memory for what it does not read: it goes, the others stay
+/// What to wait for from a client: that it says something or, while it is owed something, that it
+/// takes it.
+short wanted(const Client& client) {
+    return client.unsent.empty() ? POLLIN : POLLOUT;
 }
 
-/// What poll looks at, and what we know of it: clients[i] is polled[first + i].
-struct Loop {
-    static constexpr std::size_t first = 2;  ///< after the stop pipe and the listener
-    std::vector<pollfd> polled;
-    std::vector<Client> clients{};
-
-    /// What to wait for from a client: something to read or, while it is owed something, room to send.
-    static short wanted(const Client& client) { return client.unsent.empty() ? POLLIN : POLLOUT; }
-
-    void add(Client client) {
-        polled.push_back({client.fd.get(), wanted(client), 0});
-        clients.push_back(std::move(client));
-    }
-
-    /// The last one takes the place of the one who goes: no shifting.
-    void remove(std::size_t i) {
-        std::swap(polled[first + i], polled.back());
-        std::swap(clients[i], clients.back());
-        polled.pop_back();
-        clients.pop_back();
-    }
-};
-
-/// Takes everybody who waits: until EAGAIN, or as many as a backlog can hold, since in a flood of connections there is
-/// always one more, and the clients we have wait for their turn. After any other error the next turn tries again.
-void accept_all(const Fd& listener, Loop& loop, tcp::Rest& rest, std::string& answer) {
-    // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
+/// Takes everybody who waits in the backlog: until EAGAIN, or as many as it can hold. In a flood of
+/// connections there is always one more, and the clients that we have wait for their turn.
+void accept_all(const Fd& listener, PollList<Client>& list, Rest& rest, std::string& answer) try {
     for (int i = 0; i < SOMAXCONN; ++i) {
-        Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
-        if (!fd) return rest.accept_failed(errno);
-        Client client{std::move(fd)};  // owed the greeting
-        if (take_turn(client, answer)) loop.add(std::move(client));
+        Fd fd = rest.accepted(accept(listener.get(), nullptr, nullptr));
+        if (!fd) return;
+        Client client{std::move(fd)};  // it is owed the greeting
+        if (!take_turn(client, answer)) continue;
+        const short events = wanted(client);
+        list.add(std::move(client), events);
     }
+} catch (const std::bad_alloc&) {
+    // There is no memory for one more client: it is closed.
 }
 
+/// Serves until a signal comes through the stop pipe.
 void serve(const Fd& listener, const Fd& stop) {
-    tcp::Rest rest;
+    Rest rest;
     std::string answer;
-    Loop loop{{{stop.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}}};
+    PollList<Client> list{{{stop.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}}};
     for (;;) {
         const int timeout = rest.timeout();
-        loop.polled[1].fd = timeout == -1 ? listener.get() : -1;  // poll skips a negative descriptor
-        const int ready = poll(loop.polled.data(), loop.polled.size(), timeout);
-        // ENOMEM, or EINVAL: the limit of descriptors is now below what we have. Trying again at once would only spin.
-        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
+        // A listener that rests is not looked at: poll skips a negative descriptor.
+        list.polled[listener_entry].fd = timeout == -1 ? listener.get() : -1;
+        const int ready = poll(list.polled.data(), list.polled.size(), timeout);
+        if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready <= 0) continue;  // or the rest is over
-        if (loop.polled[0].revents != 0) return;
-        // Backwards: the last client is moved into a freed place, and has had its turn by then.
-        for (std::size_t i = loop.clients.size(); i-- > 0;) {
-            if (loop.polled[Loop::first + i].revents == 0) continue;
-            if (take_turn(loop.clients[i], answer)) {
-                loop.polled[Loop::first + i].events = Loop::wanted(loop.clients[i]);
+        if (list.polled[stop_entry].revents != 0) return;
+        for (std::size_t i = list.clients.size(); i-- > 0;) {  // backwards: see PollList
+            if (list.entry(i).revents == 0) continue;
+            if (take_turn(list.clients[i], answer)) {
+                list.entry(i).events = wanted(list.clients[i]);
             } else {
-                loop.remove(i);
+                list.remove(i);
                 rest.connection_closed();
             }
         }
-        if (loop.polled[1].revents != 0) accept_all(listener, loop, rest, answer);
+        if (list.polled[listener_entry].revents != 0) accept_all(listener, list, rest, answer);
     }
 }
 
@@ -115,12 +79,13 @@ void serve(const Fd& listener, const Fd& stop) {
 
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("echo/poll", argc, argv);
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
-    const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
-    const Fd stop = tcp::stop_pipe();
-    tcp::log("listening on " + tcp::local_address(listener));
+    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, no death
+    const Fd listener = tcp::passive_open(where);
+    check("fcntl", set_nonblocking(listener));
+    const Fd stop = stop_pipe();
+    log_line("listening on ", tcp::local_address(listener));
     serve(listener, stop);
 } catch (const std::exception& error) {
-    tcp::log(std::string{"echo/poll: "} + error.what());
+    log_line("echo/poll: ", error.what());
     return 1;
 }

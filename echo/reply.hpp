@@ -3,10 +3,10 @@
 //     on connect   ->  Le serveur écoute.\n
 //     X\n          ->  le serveur répond : X\n
 //
-// TCP carries bytes, not lines: one recv may return half a line, or a thousand of them. So nothing here
-// waits for a whole line. The answer to a line is its prefix and then its own bytes, whatever they are,
-// hence an answer can start before its line has ended, a line may be of any length, and all there is to
-// remember between two pieces of a line is one bit: has the prefix been written?
+// TCP carries bytes, not lines: one recv may return half a line, or a thousand of them. So nothing
+// here waits for a whole line. The answer to a line is its prefix and then its own bytes, whatever
+// they are. So an answer can start before its line has ended, and a line may be of any length. All
+// there is to remember between two pieces of a line is one bit: has the prefix been written?
 #pragma once
 
 #include <string>
@@ -23,9 +23,11 @@ class Reply {
   public:
     static constexpr std::string_view prefix = "le serveur répond : ";
 
+    /// The most bytes that one byte is answered: it may be an empty line.
+    static constexpr std::size_t growth = prefix.size() + 1;
+
     /// Appends to `out` the answer to `bytes`, the next of what the client sends, cut anywhere.
-    /// Every byte but '\n' is passed through as it is (CR, NUL, invalid UTF-8). The worst case is a
-    /// run of empty lines: `out` grows by at most 1 + prefix.size() (22) times bytes.size().
+    /// Every byte but '\n' is passed through as it is (CR, NUL, invalid UTF-8).
     void answer(std::string_view bytes, std::string& out) {
         while (!bytes.empty()) {
             if (at_line_start_) out += prefix;

@@ -1,4 +1,4 @@
-// echo/select: all the clients in one thread. select(2) says who is ready, and nobody blocks.
+// echo/select: an echo server for many clients in one thread. select(2) says who is ready.
 //
 //     build/echo/select                serves on 127.0.0.1:9090
 //     nc 127.0.0.1 9090                talks to it, from a thousand terminals at most
@@ -10,14 +10,19 @@
 //       client: recv -> send ---+      what does not fit its socket waits until it is writable
 //       listener: accept -------+      until nobody is left waiting
 //
-// An fd_set is an array of FD_SETSIZE bits, 1024 on most systems, and FD_SET on a descriptor past its end writes
-// into whatever stands behind it: a client with such a descriptor is told "serveur complet".
+// An fd_set is an array of FD_SETSIZE bits, 1024 on most systems. FD_SET on a descriptor past its
+// end writes into whatever stands behind it. A client with such a descriptor is sent away.
+//
 // Before this: echo/thread. After it: echo/poll, which has no such end. Beej's Guide, chapter 7.
-#include <sys/select.h>
+#include "../fd.hpp"
 
+#include <sys/select.h>
+#include <sys/socket.h>
+
+#include <csignal>
 #include <vector>
 
-#include "../fd.hpp"
+#include "../server.hpp"
 #include "../tcp/tcp.hpp"
 #include "reply.hpp"
 
@@ -26,51 +31,60 @@ namespace {
 struct Client {
     Fd fd;
     Reply reply{};
-    std::string unsent{greeting};  ///< While there is some we do not read: the peer must take it first (backpressure).
+    std::string unsent{greeting};  ///< the peer has to take it before we read more (backpressure)
 };
 
+/// Leaves `rest` for the client's next turn. A client that has taken everything owns no memory.
+void keep_unsent(Client& client, std::string_view rest) {
+    std::string kept{rest};    // a copy first: `rest` may lie in `unsent`
+    client.unsent.swap(kept);  // what `unsent` was is freed with `kept`
+}
+
 /// A ready client's turn: at most one recv and one send, so that nobody waits long for anybody.
-/// `answer` is scratch: a client owns memory only for what its socket did not take. False when the conversation is
-/// over.
+/// `answer` is scratch that all clients share. False when the conversation is over.
 bool take_turn(Client& client, std::string& answer) try {
     std::string_view owed = client.unsent;
     if (owed.empty()) {
-        char bytes[16 * 1024];  // the answer, 22 times as long at worst, is what one client can make us keep
+        char bytes[most_a_turn / Reply::growth];
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == 0) return false;  // the peer has half-closed, and nothing is owed to it
-        if (received == -1) return tcp::later(errno);
+        if (received == -1) return later(errno);
         answer.clear();
         client.reply.answer({bytes, static_cast<std::size_t>(received)}, answer);
         owed = answer;
     }
-    // At once: it nearly always fits, and saves a turn through select.
+    // At once: it nearly always fits, and saves a look by select.
     const ssize_t sent = send(client.fd.get(), owed.data(), owed.size(), 0);
-    if (sent == -1 && !tcp::later(errno)) return false;
+    if (sent == -1 && !later(errno)) return false;
     if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));
-    std::string{owed}.swap(client.unsent);  // no assignment: owed may look into unsent, and the swap frees its memory
+    keep_unsent(client, owed);
     return true;
 } catch (const std::bad_alloc&) {
-    return false;  // no memory for what it does not read: it goes, the others stay
+    return false;  // no memory for what it does not take: it goes, the others stay
 }
 
-/// Takes everybody who waits: until EAGAIN, or as many as a backlog can hold, since in a flood of connections there is
-/// always one more, and the clients we have wait for their turn. After any other error the next turn tries again.
-void accept_all(const Fd& listener, std::vector<Client>& clients, tcp::Rest& rest, std::string& answer) {
-    // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
+/// Takes everybody who waits in the backlog: until EAGAIN, or as many as it can hold. In a flood of
+/// connections there is always one more, and the clients that we have wait for their turn.
+void accept_all(const Fd& listener, std::vector<Client>& clients, Rest& rest,
+                std::string& answer) try {
     for (int i = 0; i < SOMAXCONN; ++i) {
-        Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
-        if (!fd) return rest.accept_failed(errno);
+        Fd fd = rest.accepted(accept(listener.get(), nullptr, nullptr));
+        if (!fd) return;
         if (fd.get() >= FD_SETSIZE) {
-            tcp::refuse(std::move(fd), full);
+            refuse(std::move(fd), full);
             continue;
         }
-        Client client{std::move(fd)};  // owed the greeting
-        if (take_turn(client, answer)) clients.push_back(std::move(client));
+        Client client{std::move(fd)};  // it is owed the greeting
+        if (!take_turn(client, answer)) continue;
+        clients.push_back(std::move(client));
     }
+} catch (const std::bad_alloc&) {
+    // There is no memory for one more client: it is closed.
 }
 
+/// Serves until a signal comes through the stop pipe.
 void serve(const Fd& listener, const Fd& stop) {
-    tcp::Rest rest;
+    Rest rest;
     std::string answer;
     std::vector<Client> clients;
     for (;;) {
@@ -85,21 +99,23 @@ void serve(const Fd& listener, const Fd& stop) {
             highest = std::max(highest, client.fd.get());
         }
         const int timeout = rest.timeout();
-        timeval resting{0, timeout * 1000L};
+        // A listener that rests is not looked at.
         if (timeout == -1) FD_SET(listener.get(), &readable);
-
-        const int ready = select(highest + 1, &readable, &writable, nullptr, timeout == -1 ? nullptr : &resting);
-        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
-        if (ready <= 0) continue;  // an error, where the sets mean nothing; or the rest is over
+        timeval limit{0, timeout * 1000L};
+        const int ready =
+            select(highest + 1, &readable, &writable, nullptr, timeout == -1 ? nullptr : &limit);
+        if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
+        if (ready <= 0) continue;  // or the rest is over
         if (FD_ISSET(stop.get(), &readable)) return;
-        // Backwards: the last client is moved into a freed place, and has had its turn by then.
+        // Backwards: the client that is moved into a freed place has had its turn already.
         for (std::size_t i = clients.size(); i-- > 0;) {
             const int fd = clients[i].fd.get();
             if (!FD_ISSET(fd, &readable) && !FD_ISSET(fd, &writable)) continue;
-            if (take_turn(clients[i], answer)) continue;
-            std::swap(clients[i], clients.back());
-            clients.pop_back();
-            rest.connection_closed();
+            if (!take_turn(clients[i], answer)) {
+                std::swap(clients[i], clients.back());
+                clients.pop_back();
+                rest.connection_closed();
+            }
         }
         if (FD_ISSET(listener.get(), &readable)) accept_all(listener, clients, rest, answer);
     }
@@ -109,13 +125,15 @@ void serve(const Fd& listener, const Fd& stop) {
 
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("echo/select", argc, argv);
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, and not our death
-    const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
-    const Fd stop = tcp::stop_pipe();
-    if (std::max(stop.get(), listener.get()) >= FD_SETSIZE) throw std::runtime_error{"no descriptor below FD_SETSIZE"};
-    tcp::log("listening on " + tcp::local_address(listener));
+    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, no death
+    const Fd listener = tcp::passive_open(where);
+    check("fcntl", set_nonblocking(listener));
+    const Fd stop = stop_pipe();
+    if (std::max(stop.get(), listener.get()) >= FD_SETSIZE)
+        throw std::runtime_error{"no descriptor below FD_SETSIZE"};
+    log_line("listening on ", tcp::local_address(listener));
     serve(listener, stop);
 } catch (const std::exception& error) {
-    tcp::log(std::string{"echo/select: "} + error.what());
+    log_line("echo/select: ", error.what());
     return 1;
 }

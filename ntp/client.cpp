@@ -9,7 +9,8 @@
 //       poll -> recvmsg |            T4; until an answer is good or the time is up
 //       sleep ----------+            the server has others to serve
 //
-// Before this: ntp/packet.hpp, what the bytes mean. Beside it: unix_domain/datagram_client, datagrams on one machine.
+// Before this: ntp/packet.hpp, what the bytes mean. Beside it: unix_domain/datagram_client,
+// datagrams on one machine.
 #include <netdb.h>
 #include <poll.h>
 #include <sys/random.h>
@@ -28,15 +29,16 @@
 
 namespace {
 
-using Clock = std::chrono::steady_clock;  // to wait by; what we ask about is std::chrono::system_clock
+using Clock =
+    std::chrono::steady_clock;  // to wait by; what we ask about is std::chrono::system_clock
 using Seconds = std::chrono::duration<double>;
 
 /// "127.0.0.1:123", "[::1]:123".
 std::string text(const addrinfo& address) {
     char host[NI_MAXHOST];
     char port[NI_MAXSERV];
-    const int error = getnameinfo(address.ai_addr, address.ai_addrlen, host, sizeof host, port, sizeof port,
-                                  NI_NUMERICHOST | NI_NUMERICSERV);
+    const int error = getnameinfo(address.ai_addr, address.ai_addrlen, host, sizeof host, port,
+                                  sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
     if (error != 0) return gai_strerror(error);
     return (address.ai_family == AF_INET6 ? '[' + std::string{host} + ']' : host) + ':' + port;
 }
@@ -46,7 +48,8 @@ Fd open_socket(const addrinfo& address) {
     Fd fd{check("socket", socket(address.ai_family, address.ai_socktype, address.ai_protocol))};
 #ifdef SO_TIMESTAMPNS  // Linux. The BSDs and macOS have SO_TIMESTAMP, in microseconds.
     const int on = 1;
-    setsockopt(fd.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);  // if it fails, our own clock will do
+    setsockopt(fd.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on,
+               sizeof on);  // if it fails, our own clock will do
 #endif
     // No bind: the kernel picks a random port, and a forger has one more thing to guess (RFC 9109).
     check("connect", connect(fd.get(), address.ai_addr, address.ai_addrlen));
@@ -64,18 +67,22 @@ ssize_t receive(const Fd& fd, Bytes& bytes, ntp::Time sent, ntp::Time& received)
     message.msg_iovlen = 1;
     message.msg_control = control;
     message.msg_controllen = sizeof control;
-    // MSG_DONTWAIT: what poll saw may turn out to have a wrong checksum (select(2), BUGS), and nothing is there.
+    // MSG_DONTWAIT: what poll saw may turn out to have a wrong checksum (select(2), BUGS), and
+    // nothing is there.
     const ssize_t size = recvmsg(fd.get(), &message, MSG_DONTWAIT);
     if (size == -1) return size;
     received = std::chrono::system_clock::now();
 #ifdef SO_TIMESTAMPNS
-    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+         part = CMSG_NXTHDR(&message, part)) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_TIMESTAMPNS) continue;
         timespec stamp{};
         std::memcpy(&stamp, CMSG_DATA(part), sizeof stamp);
-        const ntp::Time kernel{std::chrono::seconds{stamp.tv_sec} + std::chrono::nanoseconds{stamp.tv_nsec}};
-        // The kernel's stamp has not waited for us to wake up. But a faked clock (libfaketime) fakes ours and not
-        // its own, and clocks are set: a stamp from before the question, or from the future, is of another clock.
+        const ntp::Time kernel{std::chrono::seconds{stamp.tv_sec} +
+                               std::chrono::nanoseconds{stamp.tv_nsec}};
+        // The kernel's stamp has not waited for us to wake up. But a faked clock (libfaketime)
+        // fakes ours and not its own, and clocks are set: a stamp from before the question, or from
+        // the future, is of another clock.
         if (sent <= kernel && kernel <= received) received = kernel;
     }
 #endif
@@ -87,13 +94,15 @@ struct KissOfDeath : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// One question and its answer. Throws std::runtime_error with the reason when there is none: that of the last
-/// refusal, `no answer in 2 s`, or what the system said.
+/// One question and its answer. Throws std::runtime_error with the reason when there is none: that
+/// of the last refusal, `no answer in 2 s`, or what the system said.
 ntp::Sample ask(const Fd& fd, double wait) {
     ntp::Timestamp cookie = 0;
     check("getentropy", getentropy(&cookie, sizeof cookie));
-    const Bytes request = ntp::encode({.version = 4, .mode = 3, .transmit = cookie});  // the rest tells nothing of us
-    const auto deadline = Clock::now() + std::chrono::ceil<std::chrono::milliseconds>(Seconds{wait});
+    const Bytes request =
+        ntp::encode({.version = 4, .mode = 3, .transmit = cookie});  // the rest tells nothing of us
+    const auto deadline =
+        Clock::now() + std::chrono::ceil<std::chrono::milliseconds>(Seconds{wait});
 
     ntp::Time sent;
     ssize_t result = -1;
@@ -107,9 +116,10 @@ ntp::Sample ask(const Fd& fd, double wait) {
     trouble << "no answer in " << wait << " s";
     auto verdict = ntp::Verdict::accepted;
     for (bool in_time = true; in_time;) {
-        // A wrong packet does not move the deadline, so a flood of them ends. One last look comes after it: we may
-        // have been kept from running while the answer was there.
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+        // A wrong packet does not move the deadline, so a flood of them ends. One last look comes
+        // after it: we may have been kept from running while the answer was there.
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
         in_time = left > 0;
         pollfd polled{fd.get(), POLLIN, 0};
         const int ready = poll(&polled, 1, in_time ? static_cast<int>(left) : 0);
@@ -137,14 +147,16 @@ struct Report {
     ntp::Sample best{};  ///< that of least delay
 };
 
-/// Asks one address as often as wanted. Throws std::runtime_error, as ask() does, when not one answer came.
+/// Asks one address as often as wanted. Throws std::runtime_error, as ask() does, when not one
+/// answer came.
 Report ask_all(const addrinfo& address, const Options& options) {
     const Fd fd = open_socket(address);
     Report report;
     auto next = Clock::now();
     for (int left = options.samples; left > 0; --left) {
         std::this_thread::sleep_for(next - Clock::now());
-        next = Clock::now() + std::chrono::duration_cast<Clock::duration>(Seconds{options.interval});
+        next =
+            Clock::now() + std::chrono::duration_cast<Clock::duration>(Seconds{options.interval});
         try {
             const ntp::Sample sample = ask(fd, options.wait);
             if (report.answers++ == 0 || sample.error() < report.best.error()) report.best = sample;
@@ -152,7 +164,8 @@ Report ask_all(const addrinfo& address, const Options& options) {
             if (report.answers == 0) throw;
             break;  // ask no more (RFC 5905, section 7.4)
         } catch (const std::runtime_error&) {
-            // One lost packet is no matter; but where there is another address, try that before waiting for this one.
+            // One lost packet is no matter; but where there is another address, try that before
+            // waiting for this one.
             if (report.answers == 0 && (left == 1 || address.ai_next != nullptr)) throw;
         }
     }
@@ -163,11 +176,13 @@ void print(const addrinfo& address, const Report& report, int samples) {
     const ntp::Packet& answer = report.best.answer;
     const ntp::Difference offset = report.best.offset();
     const ntp::Time ours = std::chrono::system_clock::now();
-    const ntp::Time theirs = ntp::date(ntp::timestamp(ours) + static_cast<ntp::Timestamp>(offset), ours);
-    std::cout << "server " << text(address) << "\nstratum " << +answer.stratum << "\nleap " << +answer.leap
-              << "\nrefid " << ntp::refid(answer) << "\ntime " << ntp::utc(theirs) << "\noffset "
-              << ntp::seconds(offset) << "\ndelay " << ntp::seconds(report.best.delay()) << "\nsamples "
-              << report.answers << " of " << samples << '\n';
+    const ntp::Time theirs =
+        ntp::date(ntp::timestamp(ours) + static_cast<ntp::Timestamp>(offset), ours);
+    std::cout << "server " << text(address) << "\nstratum " << +answer.stratum << "\nleap "
+              << +answer.leap << "\nrefid " << ntp::refid(answer) << "\ntime " << ntp::utc(theirs)
+              << "\noffset " << ntp::seconds(offset) << "\ndelay "
+              << ntp::seconds(report.best.delay()) << "\nsamples " << report.answers << " of "
+              << samples << '\n';
     if (!std::cout.flush()) check("write", -1);
 }
 
@@ -179,8 +194,10 @@ int main(int argc, char* argv[]) try {
     hints.ai_family = options.family;
     hints.ai_socktype = SOCK_DGRAM;
     addrinfo* found = nullptr;
-    const int error = getaddrinfo(options.host, std::to_string(options.port).c_str(), &hints, &found);
-    if (error != 0) throw std::runtime_error{std::string{options.host} + ": " + gai_strerror(error)};
+    const int error =
+        getaddrinfo(options.host, std::to_string(options.port).c_str(), &hints, &found);
+    if (error != 0)
+        throw std::runtime_error{std::string{options.host} + ": " + gai_strerror(error)};
     const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses{found, freeaddrinfo};
 
     for (const addrinfo* address = found;; address = address->ai_next) {
@@ -188,7 +205,8 @@ int main(int argc, char* argv[]) try {
         try {
             report = ask_all(*address, options);
         } catch (const std::runtime_error& trouble) {
-            if (address->ai_next == nullptr) throw std::runtime_error{text(*address) + ": " + trouble.what()};
+            if (address->ai_next == nullptr)
+                throw std::runtime_error{text(*address) + ": " + trouble.what()};
             continue;
         }
         print(*address, report, options.samples);

@@ -34,7 +34,8 @@ struct Options {
     std::exit(2);
 }
 
-/// The value of option `-letter`: all of `text`, a number from `least` to `most`. (nan compares false with each.)
+/// The value of option `-letter`: all of `text`, a number from `least` to `most`. (nan compares
+/// false with each.)
 template <typename Number>
 Number number(int letter, const std::string& text, Number least, Number most) {
     Number value{};
@@ -42,7 +43,8 @@ Number number(int letter, const std::string& text, Number least, Number most) {
     const auto [end, error] = std::from_chars(text.data(), text_end, value);
     if (error == std::errc{} && end == text_end && least <= value && value <= most) return value;
     std::ostringstream wrong;
-    wrong << '-' << static_cast<char>(letter) << " wants a number from " << least << " to " << most << ": " << text;
+    wrong << '-' << static_cast<char>(letter) << " wants a number from " << least << " to " << most
+          << ": " << text;
     bad_usage(wrong.str());
 }
 
@@ -52,14 +54,17 @@ inline Options arguments(int argc, char* argv[]) {
     constexpr double a_day = 86400;
     Options options;
     opterr = 0;  // the messages are ours
-    for (int letter = 0; (letter = getopt_long(argc, argv, ":46n:i:p:w:h", long_options, nullptr)) != -1;) {
+    for (int letter = 0;
+         (letter = getopt_long(argc, argv, ":46n:i:p:w:h", long_options, nullptr)) != -1;) {
         if (letter == '4') options.family = AF_INET;
         if (letter == '6') options.family = AF_INET6;
         if (letter == 'n') options.samples = number(letter, optarg, 1, 1'000'000);
         if (letter == 'i') options.interval = number(letter, optarg, 0.0, a_day);
         if (letter == 'p') options.port = number(letter, optarg, 1, 65535);
-        if (letter == 'w') options.wait = number(letter, optarg, 0.001, a_day);  // a millisecond is poll's unit
-        const std::string culprit = optopt == 0 ? argv[optind - 1] : std::string{"-"} + static_cast<char>(optopt);
+        if (letter == 'w')
+            options.wait = number(letter, optarg, 0.001, a_day);  // a millisecond is poll's unit
+        const std::string culprit =
+            optopt == 0 ? argv[optind - 1] : std::string{"-"} + static_cast<char>(optopt);
         if (letter == ':') bad_usage(culprit + " wants a value");
         if (letter == '?') bad_usage("unknown option " + culprit);
         if (letter == 'h') {

@@ -7,8 +7,8 @@
 //     offset = ((T2 - T1) + (T3 - T4)) / 2      how far the server's clock is ahead of ours
 //     delay  =  (T4 - T1) - (T3 - T2)           what the network took, there and back
 //
-// The offset is exact when both ways took the same time, and wrong by at most half the delay when they did not.
-// Sources: RFC 5905 (NTP version 4), RFC 4330 (what a simple client has to check).
+// The offset is exact when both ways took the same time, and wrong by at most half the delay when
+// they did not. Sources: RFC 5905 (NTP version 4), RFC 4330 (what a simple client has to check).
 #pragma once
 
 #include <array>
@@ -22,18 +22,21 @@
 
 namespace ntp {
 
-// ---- Timestamps -------------------------------------------------------------------------------------------
+// ---- Timestamps
+// -------------------------------------------------------------------------------------------
 
-/// A date: seconds since 1900-01-01 00:00 UTC, modulo 2^32, in the high half; 2^-32 s (233 ps) in the low half
-/// (RFC 5905, section 6). It overflows every 136 years, on 2036-02-07 06:28:16 UTC first: by itself it does not
-/// say in which era it lies, so no two are ever compared with `<`, only subtracted.
+/// A date: seconds since 1900-01-01 00:00 UTC, modulo 2^32, in the high half; 2^-32 s (233 ps) in
+/// the low half (RFC 5905, section 6). It overflows every 136 years, on 2036-02-07 06:28:16 UTC
+/// first: by itself it does not say in which era it lies, so no two are ever compared with `<`,
+/// only subtracted.
 using Timestamp = std::uint64_t;
 
-/// A difference of two timestamps, in 2^-32 s. Right whenever the two dates are less than 68 years (2^31 s) apart,
-/// in one era or in two.
+/// A difference of two timestamps, in 2^-32 s. Right whenever the two dates are less than 68 years
+/// (2^31 s) apart, in one era or in two.
 using Difference = std::int64_t;
 
-/// A date of the system's clock. Its epoch is 1970; with nanoseconds in 64 bits it lasts until 2262.
+/// A date of the system's clock. Its epoch is 1970; with nanoseconds in 64 bits it lasts until
+/// 2262.
 using Time = std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
 
 /// a - b: the subtraction wraps around as the timestamps themselves do.
@@ -43,42 +46,53 @@ constexpr Difference difference(Timestamp a, Timestamp b) {
 
 /// The same length of time in nanoseconds, rounded.
 constexpr std::chrono::nanoseconds nanoseconds(Difference d) {
-    const std::int64_t seconds = d >> 32;  // towards minus infinity, so that the rest is never negative
+    const std::int64_t seconds =
+        d >> 32;  // towards minus infinity, so that the rest is never negative
     const std::int64_t rest = d & 0xffffffff;
-    return std::chrono::seconds{seconds} + std::chrono::nanoseconds{(rest * 1'000'000'000 + (1LL << 31)) >> 32};
+    return std::chrono::seconds{seconds} +
+           std::chrono::nanoseconds{(rest * 1'000'000'000 + (1LL << 31)) >> 32};
 }
 
 /// The date `time`, with its era forgotten.
 constexpr Timestamp timestamp(Time time) {
-    constexpr std::uint64_t from_1900_to_1970 = 2'208'988'800;  // seconds: 70 years, 17 of them leap years
+    constexpr std::uint64_t from_1900_to_1970 =
+        2'208'988'800;  // seconds: 70 years, 17 of them leap years
     const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
     const auto rest = static_cast<std::uint64_t>((time - seconds).count());
-    const auto count = static_cast<std::uint64_t>(seconds.time_since_epoch().count()) + from_1900_to_1970;
+    const auto count =
+        static_cast<std::uint64_t>(seconds.time_since_epoch().count()) + from_1900_to_1970;
     return (count << 32) + ((rest << 32) + 500'000'000) / 1'000'000'000;
 }
 
-/// The date that `t` stands for: of the one in each era, the one nearest to `pivot`, a date that we are sure of
-/// to 68 years. Our own clock will do, wrong as it may be (RFC 4330, section 3, guesses by the top bit instead,
-/// and so is right from 1968 to 2104 only).
+/// The date that `t` stands for: of the one in each era, the one nearest to `pivot`, a date that we
+/// are sure of to 68 years. Our own clock will do, wrong as it may be (RFC 4330, section 3, guesses
+/// by the top bit instead, and so is right from 1968 to 2104 only).
 constexpr Time date(Timestamp t, Time pivot) {
     return pivot + nanoseconds(difference(t, timestamp(pivot)));
 }
 
-// ---- The packet -------------------------------------------------------------------------------------------
+// ---- The packet
+// -------------------------------------------------------------------------------------------
 
-/// The header of every NTP packet, in the order of the wire (RFC 5905, section 7.3, where no other is named).
+/// The header of every NTP packet, in the order of the wire (RFC 5905, section 7.3, where no other
+/// is named).
 struct Packet {
-    static constexpr std::size_t size = 48;  ///< bytes; extension fields and a MAC may follow, and are not for us
+    static constexpr std::size_t size =
+        48;  ///< bytes; extension fields and a MAC may follow, and are not for us
 
-    std::uint8_t leap = 0;      ///< code, figure 9: 1, 2: the month ends on a minute of 61 s, 59 s; 3: not synchronised
-    std::uint8_t version = 0;   ///< number: ours is 4
-    std::uint8_t mode = 0;      ///< code, figure 10: 3 is a client's packet, 4 a server's
-    std::uint8_t stratum = 0;   ///< figure 11: 1 has a reference clock, n asks an n - 1, 16 knows none; 0: section 7.4
-    std::int8_t poll = 0;       ///< log2 s: the interval between requests
-    std::int8_t precision = 0;  ///< log2 s, of the clock: -20 is about 1 us
-    std::uint32_t root_delay = 0;       ///< 2^-16 s (section 6): to the reference clock and back
-    std::uint32_t root_dispersion = 0;  ///< 2^-16 s (section 6): what the time may have lost on the way
-    std::uint32_t refid = 0;  ///< letters, figures 12 and 13, in stratum 1 and 0; else the source's IPv4 address
+    std::uint8_t leap =
+        0;  ///< code, figure 9: 1, 2: the month ends on a minute of 61 s, 59 s; 3: not synchronised
+    std::uint8_t version = 0;  ///< number: ours is 4
+    std::uint8_t mode = 0;     ///< code, figure 10: 3 is a client's packet, 4 a server's
+    std::uint8_t stratum =
+        0;  ///< figure 11: 1 has a reference clock, n asks an n - 1, 16 knows none; 0: section 7.4
+    std::int8_t poll = 0;          ///< log2 s: the interval between requests
+    std::int8_t precision = 0;     ///< log2 s, of the clock: -20 is about 1 us
+    std::uint32_t root_delay = 0;  ///< 2^-16 s (section 6): to the reference clock and back
+    std::uint32_t root_dispersion =
+        0;  ///< 2^-16 s (section 6): what the time may have lost on the way
+    std::uint32_t refid =
+        0;  ///< letters, figures 12 and 13, in stratum 1 and 0; else the source's IPv4 address
     Timestamp reference = 0;  ///< 2^-32 s (section 6): when the clock was last set
     Timestamp origin = 0;     ///< the request's `transmit`, whatever that was (section 8)
     Timestamp receive = 0;    ///< 2^-32 s (section 6): T2
@@ -89,7 +103,8 @@ struct Packet {
 inline Packet decode(std::string_view bytes) {
     const auto take = [&bytes](std::size_t count) {  // the next `count` bytes, big-endian
         std::uint64_t value = 0;
-        for (const char byte : bytes.substr(0, count)) value = value << 8 | static_cast<unsigned char>(byte);
+        for (const char byte : bytes.substr(0, count))
+            value = value << 8 | static_cast<unsigned char>(byte);
         bytes.remove_prefix(count);
         return value;
     };
@@ -132,26 +147,29 @@ inline std::array<char, Packet::size> encode(const Packet& packet) {
     return bytes;
 }
 
-// ---- One question, one answer -----------------------------------------------------------------------------
+// ---- One question, one answer
+// -----------------------------------------------------------------------------
 
-/// What we noted of the exchange on our own clock, and the answer. T1 is not the request's `transmit`: that is a
-/// random cookie, for the server sends it back as it came, and what nobody can guess nobody can answer in its place
-/// (draft-ietf-ntp-data-minimization).
+/// What we noted of the exchange on our own clock, and the answer. T1 is not the request's
+/// `transmit`: that is a random cookie, for the server sends it back as it came, and what nobody
+/// can guess nobody can answer in its place (draft-ietf-ntp-data-minimization).
 struct Sample {
     Timestamp sent = 0;      ///< T1
     Timestamp received = 0;  ///< T4
     Packet answer{};
 
-    /// What the network took, there and back (RFC 5905, section 8). Below zero when a clock was set in between.
+    /// What the network took, there and back (RFC 5905, section 8). Below zero when a clock was set
+    /// in between.
     [[nodiscard]] constexpr Difference delay() const {
         return difference(received - sent, answer.transmit - answer.receive);
     }
-    /// How far the server's clock is ahead of ours: ((T2 - T1) + (T3 - T4)) / 2 (RFC 5905, section 8), put so that
-    /// no sum overflows, however far apart the clocks.
+    /// How far the server's clock is ahead of ours: ((T2 - T1) + (T3 - T4)) / 2 (RFC 5905, section
+    /// 8), put so that no sum overflows, however far apart the clocks.
     [[nodiscard]] constexpr Difference offset() const {
         return difference(answer.receive - sent, static_cast<Timestamp>(delay() / 2));
     }
-    /// The most by which the offset is wrong: half the size of the delay (one below zero is as bad as a long one).
+    /// The most by which the offset is wrong: half the size of the delay (one below zero is as bad
+    /// as a long one).
     [[nodiscard]] constexpr std::chrono::nanoseconds error() const {
         return std::chrono::abs(nanoseconds(delay())) / 2;
     }
@@ -160,24 +178,30 @@ struct Sample {
 /// What becomes of an answer: it is taken, or refused for the first of these reasons that holds.
 enum class Verdict {
     accepted,
-    too_short,               ///< no NTP packet has less than 48 bytes
-    not_a_server,            ///< mode 4 is a server's (RFC 4330, section 5); 3 would be our own packet, reflected
-    unknown_version,         ///< 1 to 4 have this layout; what was before them (RFC 958) had another
-    not_our_request,         ///< late, a duplicate, replayed or forged: the origin is not our cookie (RFC 5905, 8)
-    kiss_of_death,           ///< stratum 0: go away, and the refid says why (RFC 5905, section 7.4)
-    not_synchronised,        ///< leap 3, stratum 16 or over, or 0 without a code: it does not know, and says so
-    zero_transmit,           ///< a timestamp of 0 is an unknown date (RFC 5905, section 6; RFC 4330, section 5)
+    too_short,         ///< no NTP packet has less than 48 bytes
+    not_a_server,      ///< mode 4 is a server's (RFC 4330, section 5); 3 would be our own packet,
+                       ///< reflected
+    unknown_version,   ///< 1 to 4 have this layout; what was before them (RFC 958) had another
+    not_our_request,   ///< late, a duplicate, replayed or forged: the origin is not our cookie (RFC
+                       ///< 5905, 8)
+    kiss_of_death,     ///< stratum 0: go away, and the refid says why (RFC 5905, section 7.4)
+    not_synchronised,  ///< leap 3, stratum 16 or over, or 0 without a code: it does not know, and
+                       ///< says so
+    zero_transmit,  ///< a timestamp of 0 is an unknown date (RFC 5905, section 6; RFC 4330, section
+                    ///< 5)
     receive_after_transmit,  ///< T2 after T3: its clock was set in between, or it lies
     too_far,                 ///< it may itself be wrong by more than max_distance
 };
 
-/// RFC 5905's MAXDIST (appendix A.1.1), one second, in 2^-16 s. The root distance is the most by which the server's own
-/// clock may be wrong: half of what the way to the reference clock takes, and what may have been lost on it. The same
-/// RFC lets a packet pass up to MAXDISP, 16 s, and ntpd has 1.5 s: a lot, for one who wants to know the time.
+/// RFC 5905's MAXDIST (appendix A.1.1), one second, in 2^-16 s. The root distance is the most by
+/// which the server's own clock may be wrong: half of what the way to the reference clock takes,
+/// and what may have been lost on it. The same RFC lets a packet pass up to MAXDISP, 16 s, and ntpd
+/// has 1.5 s: a lot, for one who wants to know the time.
 inline constexpr std::uint32_t max_distance = 1 << 16;
 
-/// Judges a datagram as the answer to the request that carried `cookie`, and fills `sample.answer` with it. The order
-/// matters: a packet without our cookie may not even tell us to go away, and a kiss says more than its leap of 3.
+/// Judges a datagram as the answer to the request that carried `cookie`, and fills `sample.answer`
+/// with it. The order matters: a packet without our cookie may not even tell us to go away, and a
+/// kiss says more than its leap of 3.
 inline Verdict judge(std::string_view datagram, Timestamp cookie, Sample& sample) {
     if (datagram.size() < Packet::size) return Verdict::too_short;
     sample.answer = decode(datagram);
@@ -186,17 +210,20 @@ inline Verdict judge(std::string_view datagram, Timestamp cookie, Sample& sample
     if (answer.version < 1 || answer.version > 4) return Verdict::unknown_version;
     if (answer.origin != cookie) return Verdict::not_our_request;
     if (answer.stratum == 0 && answer.refid != 0) return Verdict::kiss_of_death;
-    if (answer.leap == 3 || answer.stratum == 0 || answer.stratum > 15) return Verdict::not_synchronised;
+    if (answer.leap == 3 || answer.stratum == 0 || answer.stratum > 15)
+        return Verdict::not_synchronised;
     if (answer.transmit == 0) return Verdict::zero_transmit;
     if (difference(answer.transmit, answer.receive) < 0) return Verdict::receive_after_transmit;
-    if (std::uint64_t{answer.root_delay} / 2 + answer.root_dispersion > max_distance) return Verdict::too_far;
+    if (std::uint64_t{answer.root_delay} / 2 + answer.root_dispersion > max_distance)
+        return Verdict::too_far;
     return Verdict::accepted;
 }
 
-// ---- As text ----------------------------------------------------------------------------------------------
+// ---- As text
+// ----------------------------------------------------------------------------------------------
 
-/// The up to four letters of a kiss code or of a kind of clock. What is no visible ASCII is shown as `?`: it is a
-/// stranger's text, on our terminal.
+/// The up to four letters of a kiss code or of a kind of clock. What is no visible ASCII is shown
+/// as `?`: it is a stranger's text, on our terminal.
 inline std::string letters(std::uint32_t refid) {
     std::string text;
     for (int shift = 24; shift >= 0; shift -= 8) {
@@ -206,8 +233,8 @@ inline std::string letters(std::uint32_t refid) {
     return text;
 }
 
-/// A refid as ntpq -p shows it: `.GPS.`, the kind of clock (stratum 1), or `192.0.2.1`, the server's own server (of
-/// an IPv6 one it is the first bytes of a hash, shown like that too).
+/// A refid as ntpq -p shows it: `.GPS.`, the kind of clock (stratum 1), or `192.0.2.1`, the
+/// server's own server (of an IPv6 one it is the first bytes of a hash, shown like that too).
 inline std::string refid(const Packet& packet) {
     if (packet.stratum < 2) return '.' + letters(packet.refid) + '.';
     const auto byte = [&](int shift) { return std::to_string(packet.refid >> shift & 0xff); };
@@ -245,8 +272,8 @@ inline std::string reason(Verdict verdict, const Packet& answer) {
 inline std::string seconds(Difference d) {
     const auto ns = nanoseconds(d).count();
     char text[32];
-    std::snprintf(text, sizeof text, "%c%lld.%09lld s", ns < 0 ? '-' : '+', std::abs(ns / 1'000'000'000LL),
-                  std::abs(ns % 1'000'000'000LL));
+    std::snprintf(text, sizeof text, "%c%lld.%09lld s", ns < 0 ? '-' : '+',
+                  std::abs(ns / 1'000'000'000LL), std::abs(ns % 1'000'000'000LL));
     return text;
 }
 

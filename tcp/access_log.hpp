@@ -10,7 +10,8 @@
 
 #include "tcp.hpp"
 
-/// Lines for stderr, which does not block us: it may be a pipe that nobody reads, or a terminal after Ctrl-S.
+/// Lines for stderr, which does not block us: it may be a pipe that nobody reads, or a terminal
+/// after Ctrl-S.
 class AccessLog {
   public:
     /// Adds a line, or loses it when a mebibyte of others is waiting.
@@ -20,12 +21,13 @@ class AccessLog {
 
     [[nodiscard]] bool empty() const { return waiting_.empty(); }
 
-    /// Writes what stderr takes now. When poll says that a pipe is writable, PIPE_BUF bytes fit it (pipe(7)).
+    /// Writes what stderr takes now. When poll says that a pipe is writable, PIPE_BUF bytes fit it
+    /// (pipe(7)).
     void write_some() {
         pollfd room{STDERR_FILENO, POLLOUT, 0};
         while (!waiting_.empty() && poll(&room, 1, 0) == 1) {
-            const ssize_t written =
-                write(STDERR_FILENO, waiting_.data(), std::min<std::size_t>(waiting_.size(), PIPE_BUF));
+            const ssize_t written = write(STDERR_FILENO, waiting_.data(),
+                                          std::min<std::size_t>(waiting_.size(), PIPE_BUF));
             if (written == -1 && !tcp::later(errno)) waiting_.clear();  // nobody can ever read it
             if (written == -1) return;
             waiting_.erase(0, static_cast<std::size_t>(written));

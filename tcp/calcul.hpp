@@ -3,8 +3,8 @@
 //     a=2&b=0.5    ->  {"a":2,"b":0.5,"somme":2.5}
 //     a=deux&b=1   ->  {"erreur":"a n'est pas un nombre"}
 //
-// The page that asks is JavaScript, so numbers are JavaScript's: read as Number() does, but decimal ones only, and
-// written as JSON.stringify does (ECMA-262: StringNumericLiteral, Number::toString).
+// The page that asks is JavaScript, so numbers are JavaScript's: read as Number() does, but decimal
+// ones only, and written as JSON.stringify does (ECMA-262: StringNumericLiteral, Number::toString).
 #pragma once
 
 #include <algorithm>
@@ -40,15 +40,21 @@ inline std::optional<double> read_number(const std::string& text) {
         if (digits() == 0) return {};
     }
     if (at != text.size()) return {};
-    return std::strtod(text.c_str(), nullptr);  // rounds to the nearest; its decimal point is a '.', in the "C" locale
+    return std::strtod(
+        text.c_str(),
+        nullptr);  // rounds to the nearest; its decimal point is a '.', in the "C" locale
 }
 
-/// The shortest decimal that reads as this very number: "0.1", "100000", "1e+21". `number` is finite.
+/// The shortest decimal that reads as this very number: "0.1", "100000", "1e+21". `number` is
+/// finite.
 inline std::string write_number(double number) {
     if (number == 0) return "0";  // and -0 too (JSON.stringify)
     char text[32] = {};           // filled up with NULs: atoi stops there
-    const auto end = std::to_chars(text, text + sizeof text, std::abs(number), std::chars_format::scientific).ptr;
-    const std::string_view shortest{text, static_cast<std::size_t>(end - text)};  // "d.ddde+xx", or "de+xx"
+    const auto end =
+        std::to_chars(text, text + sizeof text, std::abs(number), std::chars_format::scientific)
+            .ptr;
+    const std::string_view shortest{
+        text, static_cast<std::size_t>(end - text)};  // "d.ddde+xx", or "de+xx"
     const auto e = shortest.find('e');
     std::string digits{shortest.substr(0, e)};
     if (digits.size() > 1) digits.erase(1, 1);
@@ -67,13 +73,14 @@ inline std::string write_number(double number) {
     return out + digits + (point > 0 ? "e+" : "e-") + std::to_string(std::abs(point - 1));
 }
 
-/// The number that the parameter `name` of `query` gives. The query is read as URLSearchParams does: a '+' is a blank,
-/// and a plus %2B. Parameters of other names are passed over; one that comes twice could be understood in two ways.
-/// Throws std::invalid_argument, in French.
+/// The number that the parameter `name` of `query` gives. The query is read as URLSearchParams
+/// does: a '+' is a blank, and a plus %2B. Parameters of other names are passed over; one that
+/// comes twice could be understood in two ways. Throws std::invalid_argument, in French.
 inline double parameter(std::string_view query, const std::string& name) {
     const auto decoded = [](std::string text) {
         std::replace(text.begin(), text.end(), '+', ' ');
-        return http::percent_decoded(text).value_or("?");  // which is no name of ours, and no number
+        return http::percent_decoded(text).value_or(
+            "?");  // which is no name of ours, and no number
     };
     std::optional<std::string> text;
     while (!query.empty()) {
@@ -100,8 +107,8 @@ inline Sum sum(std::string_view query) {
         const double a = parameter(query, "a");
         const double b = parameter(query, "b");
         if (!std::isfinite(a + b)) throw std::invalid_argument{"la somme est trop grande"};
-        return {200,
-                "{\"a\":" + write_number(a) + ",\"b\":" + write_number(b) + ",\"somme\":" + write_number(a + b) + '}'};
+        return {200, "{\"a\":" + write_number(a) + ",\"b\":" + write_number(b) +
+                         ",\"somme\":" + write_number(a + b) + '}'};
     } catch (const std::invalid_argument& wrong) {
         return {400, std::string{"{\"erreur\":\""} + wrong.what() + "\"}"};
     }

@@ -10,7 +10,8 @@
 //               answer, send ---+      pread -> send for a file, piece by piece
 //       listener: accept -------+      until nobody is left waiting
 //
-// Before this: echo/poll, which has the same loop. After it: tcp/web, a protocol that the world speaks.
+// Before this: echo/poll, which has the same loop. After it: tcp/web, a protocol that the world
+// speaks.
 #include "commands.hpp"
 
 #include <poll.h>
@@ -27,11 +28,13 @@ namespace {
 struct Client {
     Fd fd;
     Commands commands{};  ///< While we owe nothing, no whole command is left in it.
-    Outgoing owed{};      ///< While there is some we do not read: the peer must take it first (backpressure).
+    Outgoing owed{};      ///< While there is some we do not read: the peer must take it first
+                          ///< (backpressure).
     bool quit = false;
 };
 
-/// What `fichier NAME` is answered. Whatever keeps us from opening it, the client hears one thing only.
+/// What `fichier NAME` is answered. Whatever keeps us from opening it, the client hears one thing
+/// only.
 void send_file(Client& client, const std::string& name, const Fd& directory) {
     struct stat status {};
     Fd file = open_inside(directory, name, status);
@@ -39,10 +42,12 @@ void send_file(Client& client, const std::string& name, const Fd& directory) {
     if (file) client.owed.add(std::move(file), status.st_size);
 }
 
-/// Answers what has been asked, in order, as much as there is room for. False when there was nothing to answer.
+/// Answers what has been asked, in order, as much as there is room for. False when there was
+/// nothing to answer.
 bool answer(Client& client, const Fd& directory) {
     std::string text;
-    for (Wish wish{}; client.owed.has_room() && (wish = client.commands.next(text)) != Wish::nothing;) {
+    for (Wish wish{};
+         client.owed.has_room() && (wish = client.commands.next(text)) != Wish::nothing;) {
         if (wish == Wish::answer) client.owed.add(text);
         if (wish == Wish::time) client.owed.add(rfc3339(tcp::now()) + '\n');
         if (wish == Wish::file) send_file(client, text, directory);
@@ -63,7 +68,8 @@ bool take_turn(Client& client, const Fd& directory) {
     do {
         if (!client.owed.send_some(client.fd)) return false;
     } while (client.owed.empty() && answer(client, directory));
-    // Half of the end. We read on to the peer's: close(2) with unread input is a reset, which may overtake our answers.
+    // Half of the end. We read on to the peer's: close(2) with unread input is a reset, which may
+    // overtake our answers.
     if (client.quit && client.owed.empty()) shutdown(client.fd.get(), SHUT_WR);
     return true;
 }
@@ -103,7 +109,8 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
     Loop loop{{{stop.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}}};
     for (;;) {
         const int timeout = rest.timeout();
-        loop.polled[1].fd = timeout == -1 ? listener.get() : -1;  // poll skips a negative descriptor
+        loop.polled[1].fd =
+            timeout == -1 ? listener.get() : -1;  // poll skips a negative descriptor
         const int ready = poll(loop.polled.data(), loop.polled.size(), timeout);
         if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
         if (ready <= 0) continue;  // EINTR; or a rest is over
@@ -112,7 +119,8 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
         for (std::size_t i = loop.clients.size(); i-- > 0;) {
             if (loop.polled[Loop::first + i].revents == 0) continue;
             if (take_turn(loop.clients[i], directory)) {
-                loop.polled[Loop::first + i].events = loop.clients[i].owed.empty() ? POLLIN : POLLOUT;
+                loop.polled[Loop::first + i].events =
+                    loop.clients[i].owed.empty() ? POLLIN : POLLOUT;
             } else {
                 loop.remove(i);
                 rest.connection_closed();
@@ -126,10 +134,13 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
 
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("tcp/commands", argc, argv, {.directory = "."});
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
+    std::signal(SIGPIPE,
+                SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
     const Fd directory = open_directory(where.directory);
-    const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
-    const Fd stop = tcp::stop_pipe();  // not before: to look up a name may take long, and a signal is to end that too
+    const Fd listener = tcp::passive_open(where);
+    check("fcntl", set_nonblocking(listener));
+    const Fd stop = tcp::stop_pipe();  // not before: to look up a name may take long, and a signal
+                                       // is to end that too
     tcp::log("listening on " + tcp::local_address(listener));
     serve(listener, stop, directory);
 } catch (const std::exception& error) {

@@ -7,9 +7,10 @@
 //     quitter        ->  the end
 //     X              ->  erreur : commande inconnue : X
 //
-// The answer depends on the end of the line, unlike echo's: so we keep a line until its end has come, and a client that
-// never ends one would fill our memory. But no command is long, and no name is longer than PATH_MAX (limits.h): what is
-// longer is an error whatever comes next, and its answer can start, and stream.
+// The answer depends on the end of the line, unlike echo's: so we keep a line until its end has
+// come, and a client that never ends one would fill our memory. But no command is long, and no name
+// is longer than PATH_MAX (limits.h): what is longer is an error whatever comes next, and its
+// answer can start, and stream.
 #pragma once
 
 #include <ctime>
@@ -38,9 +39,11 @@ class Commands {
         if (!quit_) received_ += bytes;
     }
 
-    /// The client has half-closed: a last line without its newline is a line. False when there is none.
+    /// The client has half-closed: a last line without its newline is a line. False when there is
+    /// none.
     bool end() {
-        const bool unfinished = answered_ < received_.size() ? received_.back() != '\n' : !ending_.empty();
+        const bool unfinished =
+            answered_ < received_.size() ? received_.back() != '\n' : !ending_.empty();
         if (unfinished) received_ += '\n';
         return unfinished;
     }
@@ -84,12 +87,14 @@ class Commands {
     static constexpr auto not_found = " : fichier introuvable\n";
 
     std::string received_;
-    std::size_t answered_ = 0;   // bytes of it
-    std::string_view ending_{};  // of the answer under way to a long line; empty: at the start of a line
+    std::size_t answered_ = 0;  // bytes of it
+    std::string_view
+        ending_{};  // of the answer under way to a long line; empty: at the start of a line
     bool quit_ = false;
 };
 
-/// `when` in the local time zone (environ(7): TZ) as RFC 3339, 5.6 has it: 2026-11-22T11:37:12+01:00.
+/// `when` in the local time zone (environ(7): TZ) as RFC 3339, 5.6 has it:
+/// 2026-11-22T11:37:12+01:00.
 inline std::string rfc3339(std::time_t when) {
     std::tm local{};
     localtime_r(&when, &local);

@@ -1,7 +1,8 @@
-// tcp/forward: brings a port of another machine to this one, for any number of connections in one poll(2) loop.
+// tcp/forward: brings a port of another machine to this one, for any number of connections in one
+// poll(2) loop.
 //
-//     build/tcp/forward 4000:roucas101:22      who connects to port 4000 here talks with port 22 of roucas101
-//     nc 127.0.0.1 4000
+//     build/tcp/forward 4000:roucas101:22      who connects to port 4000 here talks with port 22 of
+//     roucas101 nc 127.0.0.1 4000
 //
 //     passive open, for each redirection     tcp/tcp.hpp; how one is written: tcp/spec.hpp
 //     poll <------------------------+        who is ready?
@@ -9,8 +10,9 @@
 //       relay: recv -> send --------+        tcp/relay.hpp
 //       listener: accept, connect --+        until nobody is left waiting
 //
-// Before this: tcp/netcat, for the two directions; tcp/probe, for the connect that does not block; echo/poll, for the
-// loop. `ssh -L` adds what this lacks: encryption, and a say in who may use it. This is for the lab.
+// Before this: tcp/netcat, for the two directions; tcp/probe, for the connect that does not block;
+// echo/poll, for the loop. `ssh -L` adds what this lacks: encryption, and a say in who may use it.
+// This is for the lab.
 #include <poll.h>
 
 #include <vector>
@@ -30,21 +32,26 @@ struct Listener {
 
 Listener listen_for(const Spec& spec) {
     const auto open = [&](const std::string& host) {
-        return Listener{tcp::passive_open({host, spec.listen.port}, SOCK_NONBLOCK), spec.target};
+        Listener opened{tcp::passive_open({host, spec.listen.port}), spec.target};
+        check("fcntl", set_nonblocking(opened.fd));
+        return opened;
     };
     try {
         return open(spec.listen.host);
     } catch (const std::system_error& error) {
-        const bool no_ipv6 = spec.listen.host == "::" && error.code() == std::errc::address_family_not_supported;
+        const bool no_ipv6 =
+            spec.listen.host == "::" && error.code() == std::errc::address_family_not_supported;
         if (!no_ipv6) throw;
         return open("0.0.0.0");
     }
 }
 
-/// Takes everybody who waits in a listener's backlog: until EAGAIN, or as many as it can hold, as echo/poll does.
+/// Takes everybody who waits in a listener's backlog: until EAGAIN, or as many as it can hold, as
+/// echo/poll does.
 void accept_all(const Listener& listener, std::vector<Relay>& relays, tcp::Rest& rest) {
     for (int i = 0; i < SOMAXCONN; ++i) {
-        // A relay needs two descriptors: while there is no second one, the client is better off in the backlog.
+        // A relay needs two descriptors: while there is no second one, the client is better off in
+        // the backlog.
         Fd second{fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, 0)};
         Fd client{second ? accept4(listener.fd.get(), nullptr, nullptr, SOCK_NONBLOCK) : -1};
         if (!client) return rest.accept_failed(errno);
@@ -63,7 +70,8 @@ void serve(const std::vector<Listener>& listeners, const Fd& stop) {
         polled.assign(1, {stop.get(), POLLIN, 0});
         for (const Listener& listener : listeners)  // poll skips a negative descriptor
             polled.push_back({timeout == -1 ? listener.fd.get() : -1, POLLIN, 0});
-        const std::size_t first = polled.size();  // relays[i] has polled[first + 2 * i], its client, and the next one
+        const std::size_t first =
+            polled.size();  // relays[i] has polled[first + 2 * i], its client, and the next one
         for (const Relay& relay : relays)
             for (const pollfd& end : relay.wanted()) polled.push_back(end);
 
@@ -89,7 +97,8 @@ std::vector<Spec> read_arguments(int argc, char* argv[]) {
     const std::string program = "tcp/forward";
     const std::string usage =
         "usage: tcp/forward [-L] [bind_address:]port:host:hostport ...\n"
-        "  bind_address, port  where to listen: 127.0.0.1 by default, * for every interface; port 0 takes a free one\n"
+        "  bind_address, port  where to listen: 127.0.0.1 by default, * for every interface; port "
+        "0 takes a free one\n"
         "  host, hostport      where to connect to for each client\n"
         "  -h, --help          this text\n"
         "IPv6 addresses go in brackets: [::1]:4000:[fd00::4]:22";
@@ -97,8 +106,10 @@ std::vector<Spec> read_arguments(int argc, char* argv[]) {
     const option long_options[] = {{"help", no_argument, nullptr, 'h'}, {}};
     std::vector<std::string> texts;
     opterr = 0;  // the messages are ours
-    // "-": a word that is no option is given to us like an option's value, in its place among the others.
-    for (int letter = 0; (letter = getopt_long(argc, argv, "-:L:h", long_options, nullptr)) != -1;) {
+    // "-": a word that is no option is given to us like an option's value, in its place among the
+    // others.
+    for (int letter = 0;
+         (letter = getopt_long(argc, argv, "-:L:h", long_options, nullptr)) != -1;) {
         tcp::common_option(letter, argv, program, usage);
         texts.emplace_back(optarg);
     }
@@ -117,11 +128,14 @@ std::vector<Spec> read_arguments(int argc, char* argv[]) {
 
 int main(int argc, char* argv[]) try {
     const std::vector<Spec> specs = read_arguments(argc, argv);
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
+    std::signal(SIGPIPE,
+                SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
     std::vector<Listener> listeners(specs.size());
     std::transform(specs.begin(), specs.end(), listeners.begin(), listen_for);
-    const Fd stop = tcp::stop_pipe();  // not before: to look up a name may take long, and a signal is to end that too
-    for (const Listener& listener : listeners) tcp::log("listening on " + tcp::local_address(listener.fd));
+    const Fd stop = tcp::stop_pipe();  // not before: to look up a name may take long, and a signal
+                                       // is to end that too
+    for (const Listener& listener : listeners)
+        tcp::log("listening on " + tcp::local_address(listener.fd));
     serve(listeners, stop);
 } catch (const std::exception& error) {
     tcp::log(std::string{"tcp/forward: "} + error.what());

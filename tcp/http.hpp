@@ -1,11 +1,12 @@
 // tcp/http.hpp: what an HTTP/1.1 request is (RFC 9110, RFC 9112), without a socket in sight.
 //
-//     GET /api/calcul?a=2&b=0.5 HTTP/1.1\r\n      request line: method, target, version, one blank between them
-//     Host: 127.0.0.1:8080\r\n                    fields: name, colon, value
-//     \r\n                                        the end of the head
+//     GET /api/calcul?a=2&b=0.5 HTTP/1.1\r\n      request line: method, target, version, one blank
+//     between them Host: 127.0.0.1:8080\r\n                    fields: name, colon, value \r\n the
+//     end of the head
 //
-// Where the RFC lets us choose between guessing what was meant and refusing it, we refuse: two programs on the way that
-// guess differently do not see the same requests, and an attack called request smuggling lives on that.
+// Where the RFC lets us choose between guessing what was meant and refusing it, we refuse: two
+// programs on the way that guess differently do not see the same requests, and an attack called
+// request smuggling lives on that.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +22,8 @@ struct Refused {
     int status;
 };
 
-// ---- Characters ---------------------------------------------------------------------------------------
+// ---- Characters
+// ---------------------------------------------------------------------------------------
 
 constexpr bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -41,13 +43,15 @@ inline bool is_made_of(std::string_view text, std::string_view others) {
 inline bool is_token(std::string_view text) {  // RFC 9110, 5.6.2
     return is_made_of(text, "!#$%&'*+-.^_`|~");
 }
-inline bool is_authority(std::string_view text) {  // HOST or HOST:PORT, and no user (RFC 3986, 3.2; RFC 9110, 4.2.4)
+inline bool is_authority(
+    std::string_view text) {  // HOST or HOST:PORT, and no user (RFC 3986, 3.2; RFC 9110, 4.2.4)
     return is_made_of(text, "-._~%!$&'()*+,;=:[]");
 }
 
 /// Equal but for capitals. Names of fields are (RFC 9110, 5.1).
 inline bool same(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](char x, char y) { return lower(x) == lower(y); });
 }
 
 /// Takes off `list`, and returns, what comes before its first `mark`; all of it when there is none.
@@ -64,30 +68,34 @@ inline std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(" \t") + 1 - first);
 }
 
-// ---- The head of a request ------------------------------------------------------------------------------
+// ---- The head of a request
+// ------------------------------------------------------------------------------
 
 struct Request {
     std::string method{};
-    std::string target{};             ///< visible ASCII only, as it came: read_target() takes it apart
-    int minor = 1;                    ///< of the version: HTTP/1.minor
-    bool keep_alive = true;           ///< the client may send another on the same connection
-    bool body = false;                ///< bytes that we have no use for follow the head
+    std::string target{};    ///< visible ASCII only, as it came: read_target() takes it apart
+    int minor = 1;           ///< of the version: HTTP/1.minor
+    bool keep_alive = true;  ///< the client may send another on the same connection
+    bool body = false;       ///< bytes that we have no use for follow the head
     std::string if_modified_since{};  ///< empty: no condition
 };
 
-/// Reads one head, as it comes. Give it all that has been received of it, each time, from the head's first byte on.
+/// Reads one head, as it comes. Give it all that has been received of it, each time, from the
+/// head's first byte on.
 class Parser {
   public:
     static constexpr std::size_t longest = 8192;  ///< bytes of a head
 
-    /// True when the head is whole: its request() is complete, and its length() bytes have been used.
-    /// False: more is wanted. Throws Refused (400, 431, 501, 505) as soon as it cannot be right; then this is over.
+    /// True when the head is whole: its request() is complete, and its length() bytes have been
+    /// used. False: more is wanted. Throws Refused (400, 431, 501, 505) as soon as it cannot be
+    /// right; then this is over.
     bool read(std::string_view received) {
         for (; at_ < received.size(); ++at_) {
             if (at_ == longest) throw Refused{431};
             const char byte = received[at_];
             const bool after_cr = at_ > line_ && received[at_ - 1] == '\r';
-            if (after_cr != (byte == '\n')) throw Refused{400};  // a CR alone, or a LF alone (RFC 9112, 2.2)
+            if (after_cr != (byte == '\n'))
+                throw Refused{400};  // a CR alone, or a LF alone (RFC 9112, 2.2)
             const bool control = (byte >= '\0' && byte < ' ') || byte == '\x7f';
             if (control && byte != '\t' && byte != '\r' && byte != '\n') throw Refused{400};
             if (byte != '\n') continue;
@@ -95,7 +103,8 @@ class Parser {
             line_ = at_ + 1;
             if (!line.empty()) {
                 request_.method.empty() ? request_line(line) : field(line);
-            } else if (!request_.method.empty()) {  // an empty line before the request line is passed over (2.2)
+            } else if (!request_.method.empty()) {  // an empty line before the request line is
+                                                    // passed over (2.2)
                 ++at_;
                 end();
                 return true;
@@ -114,29 +123,34 @@ class Parser {
         const std::string_view method = take_until(' ', line);
         const std::string_view target = take_until(' ', line);
         const std::string_view version = line;
-        const bool is_version = version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) &&
-                                version[6] == '.' && is_digit(version[7]);
+        const bool is_version = version.size() == 8 && version.starts_with("HTTP/") &&
+                                is_digit(version[5]) && version[6] == '.' && is_digit(version[7]);
         const auto visible = [](char c) { return c > ' ' && c < '\x7f'; };
-        if (!is_token(method) || target.empty() || !std::all_of(target.begin(), target.end(), visible) || !is_version)
+        if (!is_token(method) || target.empty() ||
+            !std::all_of(target.begin(), target.end(), visible) || !is_version)
             throw Refused{400};
         request_.method = method;
         request_.target = target;
-        request_.minor = version[7] - '0';  // a minor version that we do not know is served as the one we do (2.5)
+        request_.minor =
+            version[7] -
+            '0';  // a minor version that we do not know is served as the one we do (2.5)
         if (version[5] != '1') throw Refused{505};
     }
 
-    /// RFC 9112, 5. A name is a token: there is no blank before the colon, and none before the name, as there was
-    /// when a field went on over several lines (obs-fold).
+    /// RFC 9112, 5. A name is a token: there is no blank before the colon, and none before the
+    /// name, as there was when a field went on over several lines (obs-fold).
     void field(std::string_view line) {
         const auto colon = line.find(':');
         const std::string_view name = line.substr(0, colon);
         if (colon == line.npos || !is_token(name)) throw Refused{400};
         const std::string_view value = trimmed(line.substr(colon + 1));
         if (same(name, "Host")) {
-            if (std::exchange(host_, true) || !(value.empty() || is_authority(value))) throw Refused{400};
+            if (std::exchange(host_, true) || !(value.empty() || is_authority(value)))
+                throw Refused{400};
         } else if (same(name, "Content-Length")) {
             if (std::exchange(content_length_, true)) throw Refused{400};
-            if (value.empty() || !std::all_of(value.begin(), value.end(), is_digit)) throw Refused{400};
+            if (value.empty() || !std::all_of(value.begin(), value.end(), is_digit))
+                throw Refused{400};
             if (value.find_first_not_of('0') != value.npos) request_.body = true;
         } else if (same(name, "Transfer-Encoding")) {
             std::string_view list = value;
@@ -162,13 +176,16 @@ class Parser {
         const bool old = request_.minor == 0;
         if (!old && !host_) throw Refused{400};  // RFC 9112, 3.2
         if (codings_ > 0) {
-            // Who says in two ways where a body ends, or in none, wants two programs to disagree on it (6.1, 6.3).
+            // Who says in two ways where a body ends, or in none, wants two programs to disagree on
+            // it (6.1, 6.3).
             if (!chunked_ || content_length_ || old) throw Refused{400};
             if (codings_ > 1) throw Refused{501};
             request_.body = true;
         }
         request_.keep_alive = !close_ && (!old || keep_alive_);  // 9.3
-        if (if_none_match_) request_.if_modified_since.clear();  // RFC 9110, 13.1.3; we give no tags that could match
+        if (if_none_match_)
+            request_.if_modified_since
+                .clear();  // RFC 9110, 13.1.3; we give no tags that could match
     }
 
     std::size_t at_ = 0;    // the next byte to look at
@@ -183,17 +200,21 @@ class Parser {
     bool chunked_ = false;  // the last of them is
 };
 
-/// Whether RFC 9110, 9 or RFC 5789 knows the method: then it is not allowed here (405), else not implemented (501).
+/// Whether RFC 9110, 9 or RFC 5789 knows the method: then it is not allowed here (405), else not
+/// implemented (501).
 inline bool is_known_method(std::string_view method) {
-    for (const auto* known : {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}) {
+    for (const auto* known :
+         {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}) {
         if (method == known) return true;
     }
     return false;
 }
 
-// ---- Its target -----------------------------------------------------------------------------------------
+// ---- Its target
+// -----------------------------------------------------------------------------------------
 
-/// `text` with each %XX as the byte that it stands for (RFC 3986, 2.1); nothing when a % is no such thing.
+/// `text` with each %XX as the byte that it stands for (RFC 3986, 2.1); nothing when a % is no such
+/// thing.
 inline std::optional<std::string> percent_decoded(std::string_view text) {
     constexpr std::string_view hex = "0123456789abcdef";
     std::string decoded;
@@ -218,8 +239,8 @@ struct Target {
     std::string query;  ///< as it came, without its '?'
 };
 
-/// The target of a GET: "/path?query", or "http://host/path?query" as proxies are asked (RFC 9112, 3.2.1 and 3.2.2).
-/// Throws Refused{400}.
+/// The target of a GET: "/path?query", or "http://host/path?query" as proxies are asked (RFC
+/// 9112, 3.2.1 and 3.2.2). Throws Refused{400}.
 inline Target read_target(std::string target) {
     if (same(std::string_view{target}.substr(0, 7), "http://")) {
         const auto end = std::min(target.find_first_of("/?", 7), target.size());

@@ -1,7 +1,8 @@
 // tcp/icmp.hpp: what the ICMP messages that reject a connection say, in words.
 //
-// Numbers: RFC 792 and RFC 1812 5.2.7.1 (IPv4), RFC 4443 3.1 (IPv6). Rejected by a firewall, a SYN meets one of
-// the "administratively prohibited", or "port unreachable", as if the firewall were the machine itself.
+// Numbers: RFC 792 and RFC 1812 5.2.7.1 (IPv4), RFC 4443 3.1 (IPv6). Rejected by a firewall, a SYN
+// meets one of the "administratively prohibited", or "port unreachable", as if the firewall were
+// the machine itself.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,10 @@
 // tcp/inside.hpp: opening a file by a name that a stranger sent, and nothing outside one directory.
 //
-// A look at the name ("does it contain .. ?") and then one open of the whole path is not enough: a symbolic
-// link in the middle leads anywhere. So the path is walked, each component opened from the directory before it
-// (openat), never through a link (O_NOFOLLOW). Linux 5.6 has the whole walk in one call, openat2(2) with
-// RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS; the walk is what every POSIX system has.
+// A look at the name ("does it contain .. ?") and then one open of the whole path is not enough: a
+// symbolic link in the middle leads anywhere. So the path is walked, each component opened from the
+// directory before it (openat), never through a link (O_NOFOLLOW). Linux 5.6 has the whole walk in
+// one call, openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS; the walk is what every POSIX
+// system has.
 #pragma once
 
 #include <fcntl.h>
@@ -14,20 +15,23 @@
 
 #include "../fd.hpp"
 
-#ifndef O_PATH  // Linux: a directory that we may pass through, readable or not; POSIX calls it O_SEARCH
+#ifndef O_PATH  // Linux: a directory that we may pass through, readable or not; POSIX calls it
+                // O_SEARCH
 #define O_PATH O_RDONLY
 #endif
 
-/// The directory to serve, by the name that its owner gives: links are followed. Throws std::system_error.
+/// The directory to serve, by the name that its owner gives: links are followed. Throws
+/// std::system_error.
 inline Fd open_directory(const std::string& path) {
     return Fd{check("open " + path, open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))};
 }
 
-/// Opens for reading the regular file `name`, in `directory` or in its subdirectories, and fills `status`.
-/// Empty, with errno, when there is none to be had: ENOENT for a name that would leave the directory ("..",
-/// an absolute path, a NUL), ELOOP or ENOTDIR for a symbolic link, EISDIR, ENXIO for a FIFO or a device (never
-/// opened: it could wait, or act), EACCES, ENAMETOOLONG, EMFILE ... as open(2) says.
-/// `directory`: any descriptor of it; the directory's own path may have been a link.
+/// Opens for reading the regular file `name`, in `directory` or in its subdirectories, and fills
+/// `status`. Empty, with errno, when there is none to be had: ENOENT for a name that would leave
+/// the directory ("..", an absolute path, a NUL), ELOOP or ENOTDIR for a symbolic link, EISDIR,
+/// ENXIO for a FIFO or a device (never opened: it could wait, or act), EACCES, ENAMETOOLONG, EMFILE
+/// ... as open(2) says. `directory`: any descriptor of it; the directory's own path may have been a
+/// link.
 inline Fd open_inside(const Fd& directory, std::string_view name, struct stat& status) {
     const auto fail = [](int error) {
         errno = error;
@@ -41,8 +45,8 @@ inline Fd open_inside(const Fd& directory, std::string_view name, struct stat& s
         name.remove_prefix(slash + 1);
         if (component == "..") return fail(ENOENT);
         const int at = step ? step.get() : directory.get();
-        step =
-            Fd{openat(at, component.empty() ? "." : component.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+        step = Fd{openat(at, component.empty() ? "." : component.c_str(),
+                         O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
         if (!step) return {};
     }
     if (name == "..") return fail(ENOENT);

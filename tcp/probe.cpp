@@ -4,11 +4,13 @@
 //
 //     connect, without blocking, for each port      a SYN leaves for each of them at once
 //     poll <---------------+                        what comes back?
-//       getsockopt --------+                        SYN-ACK: open     RST: closed     nothing: filtered
+//       getsockopt --------+                        SYN-ACK: open     RST: closed     nothing:
+//       filtered
 //     recvmsg, of the error queue                   an ICMP message: rejected, and why
 //
-// Before this: tcp/netcat, whose connect is one of these. After it: tcp/forward, which connects amid other work.
-// Sources: connect(2) EINPROGRESS, UNP 16.3, RFC 9293 3.10.7.3 (a SYN's answers) and 3.9.2.2 (ICMP), ip(7) IP_RECVERR.
+// Before this: tcp/netcat, whose connect is one of these. After it: tcp/forward, which connects
+// amid other work. Sources: connect(2) EINPROGRESS, UNP 16.3, RFC 9293 3.10.7.3 (a SYN's answers)
+// and 3.9.2.2 (ICMP), ip(7) IP_RECVERR.
 // clang-format off
 #include <ctime>  // for linux/errqueue.h, which uses timespec and does not say so
 #include <linux/errqueue.h>
@@ -35,9 +37,10 @@ struct Attempt {
     std::string verdict{};  ///< empty until it is known
 };
 
-/// Why the connection on `fd` was rejected, when an ICMP message did it; else empty. SO_ERROR alone says ECONNREFUSED
-/// for a RST and for "port unreachable" alike: the message itself is in the socket's error queue, where IP_RECVERR
-/// had it put (Linux since 5.10; other systems keep no such queue, and the firewall's "port unreachable" is `closed`).
+/// Why the connection on `fd` was rejected, when an ICMP message did it; else empty. SO_ERROR alone
+/// says ECONNREFUSED for a RST and for "port unreachable" alike: the message itself is in the
+/// socket's error queue, where IP_RECVERR had it put (Linux since 5.10; other systems keep no such
+/// queue, and the firewall's "port unreachable" is `closed`).
 std::string rejection(const Fd& fd) {
     alignas(cmsghdr) char control[512];
     msghdr message{};
@@ -49,8 +52,10 @@ std::string rejection(const Fd& fd) {
         const bool v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
         if (!v4 && !v6) continue;
         const auto* const error = reinterpret_cast<const sock_extended_err*>(CMSG_DATA(c));
-        if (error->ee_origin == SO_EE_ORIGIN_ICMP) return icmp_reason(Icmp::v4, error->ee_type, error->ee_code);
-        if (error->ee_origin == SO_EE_ORIGIN_ICMP6) return icmp_reason(Icmp::v6, error->ee_type, error->ee_code);
+        if (error->ee_origin == SO_EE_ORIGIN_ICMP)
+            return icmp_reason(Icmp::v4, error->ee_type, error->ee_code);
+        if (error->ee_origin == SO_EE_ORIGIN_ICMP6)
+            return icmp_reason(Icmp::v6, error->ee_type, error->ee_code);
     }
     return {};
 }
@@ -81,7 +86,8 @@ bool start(Attempt& attempt, std::chrono::milliseconds limit) {
     const int fd = attempt.fd.get();
     const int one = 1;
     if (attempt.to.ss_family == AF_INET) setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof one);
-    if (attempt.to.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &one, sizeof one);
+    if (attempt.to.ss_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &one, sizeof one);
     attempt.deadline = Clock::now() + limit;
     int result = 0;
     do result = connect(fd, reinterpret_cast<sockaddr*>(&attempt.to), attempt.length);
@@ -99,7 +105,8 @@ void look_at(Attempt& attempt, short revents) {
     }
 }
 
-/// Gives every attempt its verdict, with as many at once as there are descriptors for. Throws std::system_error.
+/// Gives every attempt its verdict, with as many at once as there are descriptors for. Throws
+/// std::system_error.
 void probe(std::vector<Attempt>& attempts, std::chrono::milliseconds limit) {
     auto next = attempts.begin();
     std::vector<Attempt*> waiting;  // the one whose deadline comes first first
@@ -111,8 +118,10 @@ void probe(std::vector<Attempt>& attempts, std::chrono::milliseconds limit) {
         if (waiting.empty()) check("socket", -1);
         polled.clear();
         for (const Attempt* attempt : waiting) polled.push_back({attempt->fd.get(), POLLOUT, 0});
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(waiting.front()->deadline - Clock::now());
-        const int ready = poll(polled.data(), polled.size(), std::max(0, static_cast<int>(left.count())));
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(waiting.front()->deadline - Clock::now());
+        const int ready =
+            poll(polled.data(), polled.size(), std::max(0, static_cast<int>(left.count())));
         if (ready == -1 && !tcp::later(errno)) check("poll", ready);
         for (std::size_t i = 0; i < waiting.size(); ++i) look_at(*waiting[i], polled[i].revents);
         std::erase_if(waiting, [](const Attempt* attempt) { return !attempt->verdict.empty(); });
@@ -138,7 +147,7 @@ Arguments read_arguments(int argc, char* argv[]) {
     opterr = 0;  // the messages are ours
     for (int letter = 0; (letter = getopt_long(argc, argv, ":w:h", long_options, nullptr)) != -1;) {
         tcp::common_option(letter, argv, program, usage);
-        arguments.limit = tcp::seconds_or_usage(optarg, program, usage);
+        arguments.limit = std::chrono::milliseconds{tcp::seconds_or_usage(optarg, program, usage)};
     }
     if (argc - optind < 2) tcp::bad_usage(program, "HOST or PORT is missing", usage);
     arguments.host = argv[optind];
@@ -148,7 +157,8 @@ Arguments read_arguments(int argc, char* argv[]) {
     return arguments;
 }
 
-/// An attempt for each port at each of the host's addresses: all of the first port, all of the second ...
+/// An attempt for each port at each of the host's addresses: all of the first port, all of the
+/// second ...
 std::vector<Attempt> plan(const std::string& host, const std::vector<std::string>& ports) {
     const tcp::Addresses addresses = tcp::resolve(host, "0");
     std::vector<Attempt> attempts;
@@ -158,8 +168,10 @@ std::vector<Attempt> plan(const std::string& host, const std::vector<std::string
             attempt.length = a->ai_addrlen;
             std::memcpy(&attempt.to, a->ai_addr, a->ai_addrlen);
             const in_port_t number = htons(static_cast<in_port_t>(std::stoi(port)));
-            if (a->ai_family == AF_INET) reinterpret_cast<sockaddr_in&>(attempt.to).sin_port = number;
-            if (a->ai_family == AF_INET6) reinterpret_cast<sockaddr_in6&>(attempt.to).sin6_port = number;
+            if (a->ai_family == AF_INET)
+                reinterpret_cast<sockaddr_in&>(attempt.to).sin_port = number;
+            if (a->ai_family == AF_INET6)
+                reinterpret_cast<sockaddr_in6&>(attempt.to).sin6_port = number;
             attempts.push_back(std::move(attempt));
         }
     }
@@ -172,18 +184,20 @@ int main(int argc, char* argv[]) try {
     const Arguments arguments = read_arguments(argc, argv);
     std::vector<Attempt> attempts = plan(arguments.host, arguments.ports);
     probe(attempts, arguments.limit);
-    // One line a port: a client tries one address after the other, so one that is open makes the port open.
+    // One line a port: a client tries one address after the other, so one that is open makes the
+    // port open.
     bool all_open = true;
     const auto addresses = static_cast<std::ptrdiff_t>(attempts.size() / arguments.ports.size());
     for (auto first = attempts.begin(); first != attempts.end(); first += addresses) {
         const auto open = [](const Attempt& attempt) { return attempt.verdict == "open"; };
         const auto found = std::find_if(first, first + addresses, open);
         const Attempt& shown = found == first + addresses ? *first : *found;
-        std::cout << tcp::text(reinterpret_cast<const sockaddr*>(&shown.to), shown.length) << ' ' << shown.verdict
-                  << '\n';
+        std::cout << tcp::text(reinterpret_cast<const sockaddr*>(&shown.to), shown.length) << ' '
+                  << shown.verdict << '\n';
         all_open = all_open && open(shown);
     }
-    if (!std::cout.flush() && errno != EBADF) check("write", -1);  // EBADF: closed, by who wants the status only
+    if (!std::cout.flush() && errno != EBADF)
+        check("write", -1);  // EBADF: closed, by who wants the status only
     return all_open ? 0 : 1;
 } catch (const std::exception& error) {
     tcp::log(std::string{"tcp/probe: "} + error.what());

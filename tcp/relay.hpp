@@ -1,4 +1,5 @@
-// tcp/relay.hpp: one connection through tcp/forward: what comes from one socket goes to another, in both directions.
+// tcp/relay.hpp: one connection through tcp/forward: what comes from one socket goes to another, in
+// both directions.
 //
 //     client ----- has connected to us -----> [ relay ] ----- connects for it -----> target
 //
@@ -7,7 +8,8 @@
 //     its reset                an error -> SO_LINGER, close: a reset
 //     its slowness             no POLLIN from the one before POLLOUT from the other (backpressure)
 //
-// Nothing here blocks: tcp/forward polls for what wanted() says, and gives a turn to the relay that is ready.
+// Nothing here blocks: tcp/forward polls for what wanted() says, and gives a turn to the relay that
+// is ready.
 #pragma once
 
 #include <poll.h>
@@ -18,7 +20,8 @@
 #include "spec.hpp"
 #include "tcp.hpp"
 
-/// While it lives, SIGINT and SIGTERM end the program at once: for a call that poll cannot wait for.
+/// While it lives, SIGINT and SIGTERM end the program at once: for a call that poll cannot wait
+/// for.
 class StopAtOnce {
   public:
     StopAtOnce() {
@@ -43,8 +46,8 @@ class Relay {
   public:
     explicit Relay(Fd client) { client_.fd = std::move(client); }
 
-    /// Resolves the target's name, and starts to connect. Digits take no time to resolve; a name keeps everybody
-    /// waiting for as long as getaddrinfo(3) takes: poll cannot wait for that.
+    /// Resolves the target's name, and starts to connect. Digits take no time to resolve; a name
+    /// keeps everybody waiting for as long as getaddrinfo(3) takes: poll cannot wait for that.
     /// False when nothing came of it: that has been said, and the client told so by a close.
     bool open_target(const Spec::End& target) {
         try {
@@ -57,25 +60,28 @@ class Relay {
         return try_addresses(start_connect());
     }
 
-    /// What poll is to look at: the client, the target. Of an end that is asked for nothing it still tells errors.
+    /// What poll is to look at: the client, the target. Of an end that is asked for nothing it
+    /// still tells errors.
     [[nodiscard]] std::array<pollfd, 2> wanted() const {
         if (trying_ != nullptr) return {{{client_.fd.get(), 0, 0}, {target_.fd.get(), POLLOUT, 0}}};
         return {wanted(client_, target_), wanted(target_, client_)};
     }
 
-    /// Does what poll has found possible (its revents, client and target): at most one recv and two sends for each.
-    /// False when the relay is over.
+    /// Does what poll has found possible (its revents, client and target): at most one recv and two
+    /// sends for each. False when the relay is over.
     bool take_turn(short client, short target) {
         if (trying_ != nullptr) {
             if (client != 0) return reset();  // it did not wait for us
             const int error = tcp::pending_error(target_.fd);
-            if (error == ECONNRESET) return reset();  // it had taken the connection, or it would be ECONNREFUSED
+            if (error == ECONNRESET)
+                return reset();  // it had taken the connection, or it would be ECONNREFUSED
             if (error != 0) return try_addresses(error);
             trying_ = nullptr;
             addresses_.reset();
             return true;
         }
-        if (!take_turn(client_, target_, client) || !take_turn(target_, client_, target)) return reset();
+        if (!take_turn(client_, target_, client) || !take_turn(target_, client_, target))
+            return reset();
         return !(client_.ended && target_.ended);
     }
 
@@ -86,11 +92,14 @@ class Relay {
         bool ended = false;    ///< it has half-closed, and the other end has been told
     };
 
-    /// Starts a connect to the address that is tried; poll tells when it has an outcome. 0, or the errno.
+    /// Starts a connect to the address that is tried; poll tells when it has an outcome. 0, or the
+    /// errno.
     int start_connect() {
-        target_.fd = Fd{socket(trying_->ai_family, trying_->ai_socktype | SOCK_NONBLOCK, trying_->ai_protocol)};
+        target_.fd = Fd{
+            socket(trying_->ai_family, trying_->ai_socktype | SOCK_NONBLOCK, trying_->ai_protocol)};
         if (!target_.fd) return errno;
-        const int one = 1;  // what comes is passed on when it comes; passive_open has set it for the client
+        const int one =
+            1;  // what comes is passed on when it comes; passive_open has set it for the client
         setsockopt(target_.fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         int result = 0;
         do result = connect(target_.fd.get(), trying_->ai_addr, trying_->ai_addrlen);
@@ -98,7 +107,8 @@ class Relay {
         return result == 0 || errno == EINPROGRESS ? 0 : errno;
     }
 
-    /// As long as the address that is tried has failed, with `error`, tries the next. False when none is left.
+    /// As long as the address that is tried has failed, with `error`, tries the next. False when
+    /// none is left.
     bool try_addresses(int error) {
         while (error != 0) {
             const addrinfo& failed = *trying_;
@@ -117,12 +127,16 @@ class Relay {
         return false;
     }
 
-    static bool may_speak(const End& end, const End& other) { return !end.ended && other.unsent.empty(); }
+    static bool may_speak(const End& end, const End& other) {
+        return !end.ended && other.unsent.empty();
+    }
 
     static pollfd wanted(const End& end, const End& other) {
-        const int events = (may_speak(end, other) ? POLLIN : 0) | (end.unsent.empty() ? 0 : POLLOUT);
-        // Once both its directions are shut, by its FIN and by ours, poll reports POLLHUP without being asked, again
-        // and again: while the other end is still to take what this one said, it is not looked at.
+        const int events =
+            (may_speak(end, other) ? POLLIN : 0) | (end.unsent.empty() ? 0 : POLLOUT);
+        // Once both its directions are shut, by its FIN and by ours, poll reports POLLHUP without
+        // being asked, again and again: while the other end is still to take what this one said, it
+        // is not looked at.
         const bool looked_at = events != 0 || !other.ended;
         return {looked_at ? end.fd.get() : -1, static_cast<short>(events), 0};
     }
@@ -131,7 +145,8 @@ class Relay {
     static bool take_turn(End& end, End& other, short revents) {
         if ((revents & POLLOUT) != 0 && !flush(end)) return false;
         if (may_speak(end, other)) return (revents & ~POLLOUT) == 0 || pass_on(end, other);
-        return (revents & POLLERR) == 0;  // a reset is passed on at once, though the other end does not read
+        return (revents & POLLERR) ==
+               0;  // a reset is passed on at once, though the other end does not read
     }
 
     /// Sends an end what waits for it, as far as it takes it. False when the connection is gone.
@@ -143,14 +158,16 @@ class Relay {
         return true;
     }
 
-    /// One recv from an end, and at once a send to the other, for whom nothing waits. False when one is gone.
+    /// One recv from an end, and at once a send to the other, for whom nothing waits. False when
+    /// one is gone.
     static bool pass_on(End& from, End& to) {
         static char scratch[1024 * 1024];  // one for all relays; 1 MiB was measured fastest
         const ssize_t received = recv(from.fd.get(), scratch, sizeof scratch, 0);
         if (received == -1) return tcp::later(errno);
         if (received == 0) {
             from.ended = true;
-            return shutdown(to.fd.get(), SHUT_WR) == 0;  // ENOTCONN: the other has been reset meanwhile
+            return shutdown(to.fd.get(), SHUT_WR) ==
+                   0;  // ENOTCONN: the other has been reset meanwhile
         }
         const ssize_t sent = send(to.fd.get(), scratch, static_cast<std::size_t>(received), 0);
         if (sent == -1 && !tcp::later(errno)) return false;
@@ -158,8 +175,9 @@ class Relay {
         return true;
     }
 
-    /// One connection has died; so does the other, with a RST in the place of a FIN: a close with a linger time of
-    /// zero (UNP 7.5). What was on its way is lost, as it was on the other side. False: the relay is over.
+    /// One connection has died; so does the other, with a RST in the place of a FIN: a close with a
+    /// linger time of zero (UNP 7.5). What was on its way is lost, as it was on the other side.
+    /// False: the relay is over.
     bool reset() {
         const linger at_once{1, 0};
         for (const End* end : {&client_, &target_})
@@ -170,5 +188,6 @@ class Relay {
     End client_{};
     End target_{};
     tcp::Addresses addresses_{nullptr, freeaddrinfo};
-    const addrinfo* trying_ = nullptr;  ///< the address that the target is being connected to; null once it is
+    const addrinfo* trying_ =
+        nullptr;  ///< the address that the target is being connected to; null once it is
 };

@@ -3,8 +3,8 @@
 //     HTTP/1.1 200 OK\r\n                             status line
 //     Date: Sun, 22 Nov 2026 10:37:12 GMT\r\n         fields
 //     Content-Type: application/json\r\n
-//     Content-Length: 27\r\n                          where the body ends, so that another response may follow
-//     \r\n
+//     Content-Length: 27\r\n                          where the body ends, so that another response
+//     may follow \r\n
 //     {"a":2,"b":0.5,"somme":2.5}                     the body
 #pragma once
 
@@ -16,7 +16,8 @@
 
 namespace http {
 
-// ---- Dates ------------------------------------------------------------------------------------------------
+// ---- Dates
+// ------------------------------------------------------------------------------------------------
 
 /// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7).
 inline std::string date(std::time_t when) {
@@ -26,10 +27,11 @@ inline std::string date(std::time_t when) {
     return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc)};
 }
 
-/// The moment that `text` names in one of the three formats that a recipient has to know; nothing when in none.
-/// `now` gives a year of two digits its century: no date is more than 50 years ahead.
+/// The moment that `text` names in one of the three formats that a recipient has to know; nothing
+/// when in none. `now` gives a year of two digits its century: no date is more than 50 years ahead.
 inline std::optional<std::time_t> read_date(const std::string& text, std::time_t now) {
-    for (const auto* format : {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
+    for (const auto* format :
+         {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
         std::tm utc{};
         const char* const end = strptime(text.c_str(), format, &utc);
         if (end != text.c_str() + text.size()) continue;
@@ -44,7 +46,8 @@ inline std::optional<std::time_t> read_date(const std::string& text, std::time_t
     return {};
 }
 
-// ---- Responses --------------------------------------------------------------------------------------------
+// ---- Responses
+// --------------------------------------------------------------------------------------------
 
 /// One with a body, or the head of one whose body is a file.
 struct Response {
@@ -82,10 +85,11 @@ inline const Meaning& meaning(int status) {
     return known.back();
 }
 
-/// The status line, the fields and the empty line. `length`: bytes of the body, which a 304 has none of, nor a type.
-/// `connection`: what to say of the connection's future ("close", "keep-alive"), or nothing where it goes without
-/// saying.
-inline std::string head(const Response& response, long long length, std::string_view connection, std::time_t now) {
+/// The status line, the fields and the empty line. `length`: bytes of the body, which a 304 has
+/// none of, nor a type. `connection`: what to say of the connection's future ("close",
+/// "keep-alive"), or nothing where it goes without saying.
+inline std::string head(const Response& response, long long length, std::string_view connection,
+                        std::time_t now) {
     std::string out{"HTTP/1.1 "};
     out += std::to_string(response.status) + ' ';
     out += meaning(response.status).reason;
@@ -108,7 +112,8 @@ inline Response page(int status, std::string fields = {}) {
     const auto& [number, reason, sentence] = meaning(status);
     std::string body{"<!doctype html>\n<html lang=\"fr\">\n<meta charset=\"utf-8\">\n"};
     body +=
-        "<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light "
+        "<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" "
+        "content=\"light "
         "dark\">\n";
     body += "<title>" + std::to_string(number) + ' ';
     body += reason;

@@ -1,8 +1,8 @@
 // tcp/site.hpp: which request gets which response, without a socket in sight.
 //
 //     /  /index.html     ->  302, /static/index.html
-//     /static/NAME       ->  the file NAME of the directory that is served, if it was modified since
-//     /api/calcul        ->  tcp/calcul.hpp
+//     /static/NAME       ->  the file NAME of the directory that is served, if it was modified
+//     since /api/calcul        ->  tcp/calcul.hpp
 #pragma once
 
 #include <algorithm>
@@ -21,10 +21,11 @@ struct Answer {
     off_t size = 0;
 };
 
-/// The file `name`. A small one is read here: then its head and body leave in one send, a disk that fails still has a
-/// status to say so, and a file that has just shrunk has the length that was read.
-inline Answer file_answer(const std::string& name, const std::string& if_modified_since, const Fd& directory,
-                          std::time_t now) {
+/// The file `name`. A small one is read here: then its head and body leave in one send, a disk that
+/// fails still has a status to say so, and a file that has just shrunk has the length that was
+/// read.
+inline Answer file_answer(const std::string& name, const std::string& if_modified_since,
+                          const Fd& directory, std::time_t now) {
     constexpr off_t small = 16384;
     struct stat status {};
     Fd file = open_inside(directory, name, status);
@@ -32,7 +33,8 @@ inline Answer file_answer(const std::string& name, const std::string& if_modifie
     if (!file) return {http::page(tcp::is_shortage(errno) ? 503 : errno == EIO ? 500 : 404)};
 
     const std::time_t modified = std::min(status.st_mtime, now);  // RFC 9110, 8.8.2.1
-    http::Response response{200, http::content_type(name), "Last-Modified: " + http::date(modified) + "\r\n"};
+    http::Response response{200, http::content_type(name),
+                            "Last-Modified: " + http::date(modified) + "\r\n"};
     if (!if_modified_since.empty() && modified <= http::read_date(if_modified_since, now)) {
         response.status = 304;
         return {std::move(response)};
@@ -52,9 +54,11 @@ inline Answer file_answer(const std::string& name, const std::string& if_modifie
 /// What `request` is answered. `directory`: see open_inside(). Throws http::Refused.
 inline Answer site(const http::Request& request, const Fd& directory, std::time_t now) {
     if (!http::is_known_method(request.method)) return {http::page(501)};
-    if (request.method != "GET" && request.method != "HEAD") return {http::page(405, "Allow: GET, HEAD\r\n")};
+    if (request.method != "GET" && request.method != "HEAD")
+        return {http::page(405, "Allow: GET, HEAD\r\n")};
     const auto [path, query] = http::read_target(request.target);
-    if (path == "/" || path == "/index.html") return {http::page(302, "Location: /static/index.html\r\n")};
+    if (path == "/" || path == "/index.html")
+        return {http::page(302, "Location: /static/index.html\r\n")};
     if (path == "/api/calcul") {
         Sum answer = sum(query);
         return {{answer.status, "application/json", {}, std::move(answer.json)}};

@@ -1,9 +1,11 @@
-// tcp/spec.hpp: a redirection of a port, written as `ssh -L` has it (ssh(1)), without a socket in sight.
+// tcp/spec.hpp: a redirection of a port, written as `ssh -L` has it (ssh(1)), without a socket in
+// sight.
 //
 //     [bind_address:]port:host:hostport
 //
 //     4000:roucas101:22            port 4000 of this machine, for itself only
-//     *:4000:roucas101:22          port 4000 of its every interface; an empty address is the same: :4000:roucas101:22
+//     *:4000:roucas101:22          port 4000 of its every interface; an empty address is the same:
+//     :4000:roucas101:22
 //     [::1]:4000:[fd00::4]:22      brackets around an IPv6 address, which has colons of its own
 #pragma once
 
@@ -51,14 +53,17 @@ inline Spec parse_spec(const std::string& text) {
     };
     const auto port = [&](const std::string& field, int least) {
         std::uint16_t number = 0;
-        const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), number);
-        require(error == std::errc{} && end == field.data() + field.size() && number >= least, "bad port: " + field);
+        const auto [end, error] =
+            std::from_chars(field.data(), field.data() + field.size(), number);
+        require(error == std::errc{} && end == field.data() + field.size() && number >= least,
+                "bad port: " + field);
         return field;
     };
 
     std::vector<std::string> fields = split_at_colons(text);
     if (fields.size() == 3) fields.insert(fields.begin(), "localhost");
-    require(fields.size() == 4, "not [bind_address:]port:host:hostport, with IPv6 addresses in brackets");
+    require(fields.size() == 4,
+            "not [bind_address:]port:host:hostport, with IPv6 addresses in brackets");
     Spec spec{{host(fields[0]), port(fields[1], 0)}, {host(fields[2]), port(fields[3], 1)}};
     require(!spec.target.host.empty(), "the host is missing");
     if (spec.listen.host == "localhost") spec.listen.host = "127.0.0.1";

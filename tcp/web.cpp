@@ -7,11 +7,13 @@
 //     poll <--------------------+      who is ready? whose time is up?
 //       stop pipe: leave        |      SIGINT, SIGTERM
 //       client: recv            |      requests: one, many, or a part of one    tcp/http.hpp
-//               answer          |      which response?                          tcp/site.hpp, tcp/response.hpp
-//               send -----------+      pread -> send for a file, piece by piece tcp/outgoing.hpp
+//               answer          |      which response?                          tcp/site.hpp,
+//               tcp/response.hpp send -----------+      pread -> send for a file, piece by piece
+//               tcp/outgoing.hpp
 //       listener: accept -------+      until nobody is left waiting
 //
-// Before this: tcp/commands. What is new is time: a client that has begun a request must come to its end.
+// Before this: tcp/commands. What is new is time: a client that has begun a request must come to
+// its end.
 #include <poll.h>
 
 #include <vector>
@@ -36,7 +38,8 @@ struct Client {
     std::string peer;        ///< its address, for the log
     std::string received{};  ///< what is not answered yet
     http::Parser parser{};   ///< of the request that it starts with
-    Outgoing owed{};         ///< While there is some we do not read: the peer must take it first (backpressure).
+    Outgoing owed{};         ///< While there is some we do not read: the peer must take it first
+                             ///< (backpressure).
     bool last = false;       ///< what is owed is the last answer
     Clock::time_point until = never;  ///< our patience, with a head that has begun or with an end
 };
@@ -45,17 +48,20 @@ struct Client {
 void respond(Client& client, Answer answer, AccessLog& log) {
     client.until = never;
     const http::Request& request = client.parser.request();
-    // A body would be of no use to us: we do not look for its end, and what follows it is not taken for a request.
+    // A body would be of no use to us: we do not look for its end, and what follows it is not taken
+    // for a request.
     if (!request.keep_alive || request.body) client.last = true;
     const auto* const connection = client.last ? "close" : request.minor == 0 ? "keep-alive" : "";
-    const off_t length = answer.file ? answer.size : static_cast<off_t>(answer.response.body.size());
+    const off_t length =
+        answer.file ? answer.size : static_cast<off_t>(answer.response.body.size());
     client.owed.add(http::head(answer.response, length, connection, tcp::now()));
     const bool with_body = request.method != "HEAD";
     if (with_body) {
         client.owed.add(answer.response.body);
         client.owed.add(std::move(answer.file), answer.size);
     }
-    const auto asked = request.method.empty() ? "- -" : request.method + ' ' + request.target.substr(0, 1000);
+    const auto asked =
+        request.method.empty() ? "- -" : request.method + ' ' + request.target.substr(0, 1000);
     log.add(client.peer + ' ' + asked + ' ' + std::to_string(answer.response.status) + ' ' +
             std::to_string(with_body ? length : 0));
 }
@@ -66,7 +72,8 @@ void refuse(Client& client, int status, AccessLog& log) {
     respond(client, {http::page(status)}, log);
 }
 
-/// Answers what has been asked, in order, as much as there is room for. False when there was nothing to answer.
+/// Answers what has been asked, in order, as much as there is room for. False when there was
+/// nothing to answer.
 bool answer(Client& client, const Fd& directory, AccessLog& log) {
     while (!client.last && client.owed.has_room()) {
         try {
@@ -83,10 +90,12 @@ bool answer(Client& client, const Fd& directory, AccessLog& log) {
 
 /// Once all is sent: what do we wait for now, and how long?
 void wait_for_the_next(Client& client) {
-    if (client.last || client.received.empty()) std::string{}.swap(client.received);  // a silent client owns no buffer
+    if (client.last || client.received.empty())
+        std::string{}.swap(client.received);  // a silent client owns no buffer
     if (client.until != never) return;
     if (client.last) {
-        // Half of the end. close(2) with unread input is a reset, which may overtake our answer (RFC 9112, 9.6).
+        // Half of the end. close(2) with unread input is a reset, which may overtake our answer
+        // (RFC 9112, 9.6).
         shutdown(client.fd.get(), SHUT_WR);
         client.until = Clock::now() + end_time;
     } else if (!client.received.empty()) {
@@ -94,7 +103,8 @@ void wait_for_the_next(Client& client) {
     }
 }
 
-/// A client's turn, when it is ready or its time is up: at most one recv. False when the conversation is over.
+/// A client's turn, when it is ready or its time is up: at most one recv. False when the
+/// conversation is over.
 bool take_turn(Client& client, const Fd& directory, AccessLog& log) {
     if (client.until <= Clock::now()) {
         if (client.last) return false;
@@ -152,7 +162,8 @@ void accept_all(const Fd& listener, Loop& loop, tcp::Rest& rest) {
 int timeout_until(Clock::time_point next, int limit) {
     if (next == never) return limit;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now()).count();
-    return static_cast<int>(std::min(static_cast<unsigned>(std::max<long>(left, 0)), static_cast<unsigned>(limit)));
+    return static_cast<int>(
+        std::min(static_cast<unsigned>(std::max<long>(left, 0)), static_cast<unsigned>(limit)));
 }
 
 void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
@@ -172,7 +183,8 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
         // Backwards: the last client is moved into a freed place, and has had its turn by then.
         for (std::size_t i = loop.clients.size(); i-- > 0;) {
             Client& client = loop.clients[i];
-            if (loop.polled[Loop::first + i].revents == 0 && !(time_is_up && client.until <= now)) continue;
+            if (loop.polled[Loop::first + i].revents == 0 && !(time_is_up && client.until <= now))
+                continue;
             if (take_turn(client, directory, log)) {
                 loop.polled[Loop::first + i].events = client.owed.empty() ? POLLIN : POLLOUT;
                 next = std::min(next, client.until);
@@ -193,11 +205,15 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
 }  // namespace
 
 int main(int argc, char* argv[]) try {
-    const tcp::Where where = tcp::server_arguments("tcp/web", argc, argv, {.port = "8080", .directory = "tcp/www"});
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
+    const tcp::Where where =
+        tcp::server_arguments("tcp/web", argc, argv, {.port = "8080", .directory = "tcp/www"});
+    std::signal(SIGPIPE,
+                SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
     const Fd directory = open_directory(where.directory);
-    const Fd listener = tcp::passive_open(where, SOCK_NONBLOCK);
-    const Fd stop = tcp::stop_pipe();  // not before: to look up a name may take long, and a signal is to end that too
+    const Fd listener = tcp::passive_open(where);
+    check("fcntl", set_nonblocking(listener));
+    const Fd stop = tcp::stop_pipe();  // not before: to look up a name may take long, and a signal
+                                       // is to end that too
     tcp::log("listening on " + tcp::local_address(listener));
     serve(listener, stop, directory);
 } catch (const std::exception& error) {

@@ -1,6 +1,8 @@
-// unix_domain/fd_client: asks for a file by its name, is handed its descriptor, and reads what it could not open.
+// unix_domain/fd_client: asks for a file by its name, is handed its descriptor, and reads what it
+// could not open.
 //
-//     build/unix_domain/fd_client /tmp/files NAME      asks build/unix_domain/fd_server /tmp/files DIR
+//     build/unix_domain/fd_client /tmp/files NAME      asks build/unix_domain/fd_server /tmp/files
+//     DIR
 //
 //     socket -> connect
 //     send                  NAME and a newline
@@ -23,13 +25,15 @@ struct Answer {
     Fd file{};
 };
 
-/// Throws std::system_error; std::runtime_error when a descriptor came and we had no number left for it.
+/// Throws std::system_error; std::runtime_error when a descriptor came and we had no number left
+/// for it.
 Answer receive(const Fd& server) {
     char bytes[PATH_MAX];
     iovec data{bytes, sizeof bytes};
-    // Room for the one descriptor that we want. A server may send more (up to 253, unix(7)): those without room are
-    // closed by the kernel, which says so by MSG_CTRUNC in msg_flags. But CMSG_SPACE rounds up, and on a 64-bit system
-    // there is room for two. What is delivered is ours to close: so all of it is taken, and the first kept.
+    // Room for the one descriptor that we want. A server may send more (up to 253, unix(7)): those
+    // without room are closed by the kernel, which says so by MSG_CTRUNC in msg_flags. But
+    // CMSG_SPACE rounds up, and on a 64-bit system there is room for two. What is delivered is ours
+    // to close: so all of it is taken, and the first kept.
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     msghdr message{};
     message.msg_iov = &data;
@@ -37,12 +41,14 @@ Answer receive(const Fd& server) {
     message.msg_control = control;
     message.msg_controllen = sizeof control;
     ssize_t received = -1;
-    do {  // CLOEXEC from the first moment, as O_CLOEXEC does for open; macOS has fcntl(F_SETFD), afterwards
+    do {  // CLOEXEC from the first moment, as O_CLOEXEC does for open; macOS has fcntl(F_SETFD),
+          // afterwards
         received = recvmsg(server.get(), &message, MSG_CMSG_CLOEXEC);
     } while (received == -1 && errno == EINTR);
     Answer answer{{bytes, static_cast<std::size_t>(check("recvmsg", received))}};
 
-    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+         part = CMSG_NXTHDR(&message, part)) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
         for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= part->cmsg_len; at += sizeof(int)) {
             int number = -1;
@@ -67,7 +73,8 @@ void print(const Fd& file) {
         for (std::string_view rest{bytes, static_cast<std::size_t>(got)}; !rest.empty();) {
             const ssize_t written = write(STDOUT_FILENO, rest.data(), rest.size());
             if (written == -1 && errno == EINTR) continue;
-            if (written == -1 && (errno == EPIPE || errno == EBADF)) return;  // nobody reads us: done, and no harm
+            if (written == -1 && (errno == EPIPE || errno == EBADF))
+                return;  // nobody reads us: done, and no harm
             rest.remove_prefix(static_cast<std::size_t>(check("write", written)));
         }
     }
@@ -84,7 +91,8 @@ int main(int argc, char* argv[]) try {
     const auto arguments = unix_domain::operands("unix_domain/fd_client", 2, usage, argc, argv);
     const std::string& path = arguments[0];
     const std::string& name = arguments[1];
-    if (name.find('\n') != name.npos) throw std::runtime_error{"a name with a newline in it cannot be asked for"};
+    if (name.find('\n') != name.npos)
+        throw std::runtime_error{"a name with a newline in it cannot be asked for"};
     const sockaddr_un address = unix_domain::address_of(path);
     std::signal(SIGPIPE, SIG_IGN);
 
@@ -97,7 +105,8 @@ int main(int argc, char* argv[]) try {
         return 0;
     }
     std::string no = answer.bytes;
-    while (!answer.bytes.empty() && no.find('\n') == no.npos && no.size() < std::size_t{3} * PATH_MAX) {
+    while (!answer.bytes.empty() && no.find('\n') == no.npos &&
+           no.size() < std::size_t{3} * PATH_MAX) {
         answer = receive(server);
         no += answer.bytes;
     }

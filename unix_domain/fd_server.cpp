@@ -1,4 +1,5 @@
-// unix_domain/fd_server: opens files for others, and hands them over open: a descriptor in the mail (SCM_RIGHTS).
+// unix_domain/fd_server: opens files for others, and hands them over open: a descriptor in the mail
+// (SCM_RIGHTS).
 //
 //     build/unix_domain/fd_server /tmp/files DIR       opens what stands in DIR
 //     build/unix_domain/fd_client /tmp/files NAME      asks for DIR/NAME, and reads it
@@ -7,13 +8,15 @@
 //     poll <-----------------------+      who is ready?
 //       stop pipe: leave           |      SIGINT, SIGTERM; the path is removed
 //       client: recv --------------+      a name, and its newline or a half-close
-//         open -> sendmsg -> close +      one byte, and beside it the descriptor; or a line that says no
+//         open -> sendmsg -> close +      one byte, and beside it the descriptor; or a line that
+//         says no
 //       listener: accept ----------+
 //
-// What crosses is not a number but the open file: the client gets a descriptor of its own for it, as if by dup(2).
-// So it is opened by the server's rights, and read by one who may have none.
+// What crosses is not a number but the open file: the client gets a descriptor of its own for it,
+// as if by dup(2). So it is opened by the server's rights, and read by one who may have none.
 //
-// Before this: unix_domain/stream_server, tcp/commands. After it: unix_domain/fd_client. See also: tcp/inside.hpp.
+// Before this: unix_domain/stream_server, tcp/commands. After it: unix_domain/fd_client. See also:
+// tcp/inside.hpp.
 #include <poll.h>
 
 #include <climits>
@@ -30,21 +33,24 @@ namespace {
 struct Client {
     Fd fd;
     std::string name{};    ///< What has come of it, under twice PATH_MAX bytes.
-    std::string unsent{};  ///< The answer, once there is one: then we read no more, and close when it is sent.
+    std::string unsent{};  ///< The answer, once there is one: then we read no more, and close when
+                           ///< it is sent.
     Fd file{};             ///< Goes with the first byte of the answer.
 };
 
-/// The answer is a line that says no. Which of "not there", "not a file" and "not yours" it was is nobody's business;
-/// that we have no descriptor left is our trouble, and may pass.
+/// The answer is a line that says no. Which of "not there", "not a file" and "not yours" it was is
+/// nobody's business; that we have no descriptor left is our trouble, and may pass.
 void refuse(Client& client, int error) {
     const bool ours = tcp::is_shortage(error) || error == ETOOMANYREFS;
-    client.unsent = "erreur : " + client.name + " : " + (ours ? "serveur complet" : "fichier introuvable") + '\n';
+    client.unsent = "erreur : " + client.name + " : " +
+                    (ours ? "serveur complet" : "fichier introuvable") + '\n';
     client.file = Fd{};
 }
 
 /// The answer to a whole name: the file, or no.
 void answer(Client& client, const Fd& directory) {
-    if (client.name.size() >= PATH_MAX) return refuse(client, ENAMETOOLONG);  // cut short, it would be another's name
+    if (client.name.size() >= PATH_MAX)
+        return refuse(client, ENAMETOOLONG);  // cut short, it would be another's name
     struct stat status {};
     client.file = open_inside(directory, client.name, status);
     if (!client.file) return refuse(client, errno);
@@ -57,7 +63,8 @@ ssize_t send_with_file(const Fd& fd, std::string_view bytes, const Fd& file) {
     msghdr message{};
     message.msg_iov = &data;
     message.msg_iovlen = 1;
-    // Beside the bytes there may be control messages, laid out by the macros of cmsg(3). Ours is an array of one int.
+    // Beside the bytes there may be control messages, laid out by the macros of cmsg(3). Ours is an
+    // array of one int.
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
     if (file) {
         message.msg_control = control;
@@ -75,7 +82,8 @@ ssize_t send_with_file(const Fd& fd, std::string_view bytes, const Fd& file) {
 /// Sends what the socket takes now. False when the conversation is over.
 bool flush(Client& client) {
     const ssize_t sent = send_with_file(client.fd, client.unsent, client.file);
-    if (sent == -1 && errno == ETOOMANYREFS) {  // too many of our descriptors sent that nobody has received yet
+    if (sent == -1 &&
+        errno == ETOOMANYREFS) {  // too many of our descriptors sent that nobody has received yet
         refuse(client, errno);
         return true;
     }
@@ -88,8 +96,9 @@ bool flush(Client& client) {
 /// A ready client's turn: at most one recv and one sendmsg. False when the conversation is over.
 bool take_turn(Client& client, const Fd& directory) try {
     if (client.unsent.empty()) {
-        // recv gives no room for control messages: a descriptor that a client sends us, and that nobody asked for,
-        // is closed by the kernel (unix(7)). With room for some, we should have to close them ourselves.
+        // recv gives no room for control messages: a descriptor that a client sends us, and that
+        // nobody asked for, is closed by the kernel (unix(7)). With room for some, we should have
+        // to close them ourselves.
         char bytes[PATH_MAX];
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == -1) return tcp::later(errno);
@@ -105,8 +114,8 @@ bool take_turn(Client& client, const Fd& directory) try {
     return false;  // no memory for its name: it goes, the others stay
 }
 
-/// Reads what a client may have sent behind its name, up to what its socket holds by default: close(2) with bytes
-/// unread is a reset, and the client would be told ECONNRESET after the answer.
+/// Reads what a client may have sent behind its name, up to what its socket holds by default:
+/// close(2) with bytes unread is a reset, and the client would be told ECONNRESET after the answer.
 void drain(const Fd& fd) {
     char unread[4096];
     for (int i = 0; i < 64 && recv(fd.get(), unread, sizeof unread, MSG_DONTWAIT) > 0; ++i) {
@@ -128,11 +137,14 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
     std::vector<Client> clients;
     for (;;) {
         const int timeout = rest.timeout();
-        std::vector<pollfd> polled{{stop.get(), POLLIN, 0}, {timeout == -1 ? listener.get() : -1, POLLIN, 0}};
+        std::vector<pollfd> polled{{stop.get(), POLLIN, 0},
+                                   {timeout == -1 ? listener.get() : -1, POLLIN, 0}};
         for (const Client& client : clients)
-            polled.push_back({client.fd.get(), client.unsent.empty() ? short{POLLIN} : short{POLLOUT}, 0});
+            polled.push_back(
+                {client.fd.get(), client.unsent.empty() ? short{POLLIN} : short{POLLOUT}, 0});
         const int ready = poll(polled.data(), polled.size(), timeout);
-        // ENOMEM, or EINVAL: the limit of descriptors is now below what we have. Trying again at once would only spin.
+        // ENOMEM, or EINVAL: the limit of descriptors is now below what we have. Trying again at
+        // once would only spin.
         if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
         if (ready <= 0) continue;  // or the rest is over
         if (polled[0].revents != 0) return;
@@ -166,7 +178,8 @@ int main(int argc, char* argv[]) try {
 
     const Fd listener{check("socket", socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0))};
     unix_domain::SocketFile file{path};
-    umask(0177);  // who may connect is who may write to the file: its owner alone, from the first moment
+    umask(0177);  // who may connect is who may write to the file: its owner alone, from the first
+                  // moment
     check("bind " + path, bind(listener.get(), unix_domain::generic(address), sizeof address));
     file.bound();
     check("listen " + path, listen(listener.get(), SOMAXCONN));

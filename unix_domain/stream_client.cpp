@@ -1,6 +1,8 @@
-// unix_domain/stream_client: to a path what tcp/netcat is to a port: standard input and output, tied to a server.
+// unix_domain/stream_client: to a path what tcp/netcat is to a port: standard input and output,
+// tied to a server.
 //
-//     build/unix_domain/stream_client /tmp/echo        talks to build/unix_domain/stream_server /tmp/echo
+//     build/unix_domain/stream_client /tmp/echo        talks to build/unix_domain/stream_server
+//     /tmp/echo
 //
 //     socket -> connect                AF_UNIX: the path, and no address of our own
 //     poll <--------------------+      both directions at once, each at its own pace
@@ -21,7 +23,8 @@ namespace {
 /// One direction of the conversation.
 struct Flow {
     bool open = true;
-    std::string bytes{};  ///< Taken and not yet passed on: while there are some, we take no more (backpressure).
+    std::string bytes{};  ///< Taken and not yet passed on: while there are some, we take no more
+                          ///< (backpressure).
 
     [[nodiscard]] bool takes() const { return open && bytes.empty(); }
 
@@ -41,20 +44,23 @@ struct Flow {
     }
 };
 
-/// Until both directions have ended. We do not make the two standard descriptors non-blocking: they are the shell's
-/// too, and would stay so after us. We only ask of them what poll has promised: to read what is there, and to write
-/// PIPE_BUF bytes. False when the server closed before it had taken all that we had for it.
+/// Until both directions have ended. We do not make the two standard descriptors non-blocking: they
+/// are the shell's too, and would stay so after us. We only ask of them what poll has promised: to
+/// read what is there, and to write PIPE_BUF bytes. False when the server closed before it had
+/// taken all that we had for it.
 bool converse(const Fd& server) {
     Flow up;
     Flow down;
     bool all_taken = true;
     char buffer[16 * 1024];
     while (up.open || down.open) {
-        const auto wanted = static_cast<short>((down.takes() ? POLLIN : 0) | (up.bytes.empty() ? 0 : POLLOUT));
+        const auto wanted =
+            static_cast<short>((down.takes() ? POLLIN : 0) | (up.bytes.empty() ? 0 : POLLOUT));
         const bool listens = up.open || wanted != 0;  // poll skips a negative descriptor
-        pollfd polled[] = {{up.takes() ? STDIN_FILENO : -1, POLLIN, 0},
-                           {listens ? server.get() : -1, wanted, 0},
-                           {down.open ? STDOUT_FILENO : -1, down.bytes.empty() ? short{0} : short{POLLOUT}, 0}};
+        pollfd polled[] = {
+            {up.takes() ? STDIN_FILENO : -1, POLLIN, 0},
+            {listens ? server.get() : -1, wanted, 0},
+            {down.open ? STDOUT_FILENO : -1, down.bytes.empty() ? short{0} : short{POLLOUT}, 0}};
         const int ready = poll(polled, 3, -1);
         if (ready == -1 && !tcp::later(errno)) check("poll", ready);
         if (ready <= 0) continue;
@@ -73,14 +79,17 @@ bool converse(const Fd& server) {
                 all_taken = false;
             }
         }
-        // The server has closed altogether: nobody is there for the line that the user may still type.
+        // The server has closed altogether: nobody is there for the line that the user may still
+        // type.
         if ((from_server & POLLHUP) != 0 && up.bytes.empty()) up.open = false;
 
         if ((from_server & ~POLLOUT) != 0 && down.takes()) {
             down.took("recv", buffer, recv(server.get(), buffer, sizeof buffer, MSG_DONTWAIT));
-            if (!down.open) close(STDOUT_FILENO);  // the server's half-close, passed on to who reads us
+            if (!down.open)
+                close(STDOUT_FILENO);  // the server's half-close, passed on to who reads us
         }
-        if ((from_stdout & ~POLLOUT) != 0) return true;  // nobody reads us any more: done, and no harm
+        if ((from_stdout & ~POLLOUT) != 0)
+            return true;  // nobody reads us any more: done, and no harm
         if ((from_stdout & POLLOUT) != 0) {
             const std::size_t size = std::min<std::size_t>(down.bytes.size(), PIPE_BUF);
             if (!down.passed("write", write(STDOUT_FILENO, down.bytes.data(), size))) return true;
@@ -94,13 +103,15 @@ bool converse(const Fd& server) {
 constexpr auto usage = "PATH\n  PATH        the server's socket";
 
 int main(int argc, char* argv[]) try {
-    const std::string path = unix_domain::operands("unix_domain/stream_client", 1, usage, argc, argv)[0];
+    const std::string path =
+        unix_domain::operands("unix_domain/stream_client", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
     std::signal(SIGPIPE, SIG_IGN);
 
     const Fd server{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     check("connect " + path, connect(server.get(), unix_domain::generic(address), sizeof address));
-    if (!converse(server)) throw std::runtime_error{path + ": closed before it had read everything"};
+    if (!converse(server))
+        throw std::runtime_error{path + ": closed before it had read everything"};
 } catch (const std::exception& error) {
     tcp::log(std::string{"unix_domain/stream_client: "} + error.what());
     return 1;

@@ -1,4 +1,5 @@
-// unix_domain/stream_server: echo/poll over a path. Only the address changed, and the kernel says who is calling.
+// unix_domain/stream_server: echo/poll over a path. Only the address changed, and the kernel says
+// who is calling.
 //
 //     build/unix_domain/stream_server /tmp/echo        serves on that path
 //     build/unix_domain/stream_client /tmp/echo        talks to it; so does nc -U /tmp/echo
@@ -7,9 +8,11 @@
 //     poll <--------------------+      who is ready?
 //       stop pipe: leave        |      SIGINT, SIGTERM; the path is removed
 //       client: recv -> send ---+      what does not fit its socket waits for POLLOUT
-//       listener: accept -------+      getsockopt(SO_PEERCRED): the caller's process, user and group
+//       listener: accept -------+      getsockopt(SO_PEERCRED): the caller's process, user and
+//       group
 //
-// Before this: echo/poll, the same loop. After it: unix_domain/datagram_server. See also: unix_domain/path.hpp.
+// Before this: echo/poll, the same loop. After it: unix_domain/datagram_server. See also:
+// unix_domain/path.hpp.
 #include <poll.h>
 
 #include <vector>
@@ -24,26 +27,29 @@ namespace {
 struct Client {
     Fd fd;
     Reply reply{};
-    std::string unsent{greeting};  ///< While there is some we do not read: the peer must take it first (backpressure).
+    std::string unsent{greeting};  ///< While there is some we do not read: the peer must take it
+                                   ///< first (backpressure).
 };
 
-/// Who called connect, as the kernel saw it then: nothing that the client says can change it. pid 0: not to be seen
-/// from our PID namespace. Linux; the BSDs and macOS have getpeereid(3) for the user and the group, and macOS
-/// getsockopt(SOL_LOCAL, LOCAL_PEERPID) for the process.
+/// Who called connect, as the kernel saw it then: nothing that the client says can change it. pid
+/// 0: not to be seen from our PID namespace. Linux; the BSDs and macOS have getpeereid(3) for the
+/// user and the group, and macOS getsockopt(SOL_LOCAL, LOCAL_PEERPID) for the process.
 std::string caller(const Fd& fd) {
     ucred who{};
     socklen_t length = sizeof who;
     if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &who, &length) == -1) return "unknown";
-    return "pid " + std::to_string(who.pid) + ", uid " + std::to_string(who.uid) + ", gid " + std::to_string(who.gid);
+    return "pid " + std::to_string(who.pid) + ", uid " + std::to_string(who.uid) + ", gid " +
+           std::to_string(who.gid);
 }
 
 /// A ready client's turn: at most one recv and one send, so that nobody waits long for anybody.
-/// `answer` is scratch: a client owns memory only for what its socket did not take. False when the conversation is
-/// over.
+/// `answer` is scratch: a client owns memory only for what its socket did not take. False when the
+/// conversation is over.
 bool take_turn(Client& client, std::string& answer) try {
     std::string_view owed = client.unsent;
     if (owed.empty()) {
-        char bytes[16 * 1024];  // the answer, 22 times as long at worst, is what one client can make us keep
+        char bytes[16 * 1024];  // the answer, 22 times as long at worst, is what one client can
+                                // make us keep
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == 0) return false;  // the peer has half-closed, and nothing is owed to it
         if (received == -1) return tcp::later(errno);
@@ -55,7 +61,8 @@ bool take_turn(Client& client, std::string& answer) try {
     const ssize_t sent = send(client.fd.get(), owed.data(), owed.size(), 0);
     if (sent == -1 && !tcp::later(errno)) return false;
     if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));
-    std::string{owed}.swap(client.unsent);  // no assignment: owed may look into unsent, and the swap frees its memory
+    std::string{owed}.swap(
+        client.unsent);  // no assignment: owed may look into unsent, and the swap frees its memory
     return true;
 } catch (const std::bad_alloc&) {
     return false;  // no memory for what it does not read: it goes, the others stay
@@ -67,7 +74,8 @@ struct Loop {
     std::vector<pollfd> polled;
     std::vector<Client> clients{};
 
-    /// What to wait for from a client: something to read or, while it is owed something, room to send.
+    /// What to wait for from a client: something to read or, while it is owed something, room to
+    /// send.
     static short wanted(const Client& client) { return client.unsent.empty() ? POLLIN : POLLOUT; }
 
     void add(Client client) {
@@ -84,14 +92,16 @@ struct Loop {
     }
 };
 
-/// Takes everybody who waits: until EAGAIN, or as many as a backlog can hold, since in a flood of connections there is
-/// always one more, and the clients we have wait for their turn. After any other error the next turn tries again.
+/// Takes everybody who waits: until EAGAIN, or as many as a backlog can hold, since in a flood of
+/// connections there is always one more, and the clients we have wait for their turn. After any
+/// other error the next turn tries again.
 void accept_all(const Fd& listener, Loop& loop, tcp::Rest& rest, std::string& answer) {
     // accept4 gives the new socket O_NONBLOCK at once; macOS has accept, then fcntl(F_SETFL).
     for (int i = 0; i < SOMAXCONN; ++i) {
         Fd fd{accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
         if (!fd) return rest.accept_failed(errno);
-        // A byte sent as urgent is a byte of the stream like any other (Linux since 5.15; not inherited, as TCP's is).
+        // A byte sent as urgent is a byte of the stream like any other (Linux since 5.15; not
+        // inherited, as TCP's is).
         const int on = 1;
         setsockopt(fd.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
         tcp::log("client " + caller(fd));
@@ -106,9 +116,11 @@ void serve(const Fd& listener, const Fd& stop) {
     Loop loop{{{stop.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}}};
     for (;;) {
         const int timeout = rest.timeout();
-        loop.polled[1].fd = timeout == -1 ? listener.get() : -1;  // poll skips a negative descriptor
+        loop.polled[1].fd =
+            timeout == -1 ? listener.get() : -1;  // poll skips a negative descriptor
         const int ready = poll(loop.polled.data(), loop.polled.size(), timeout);
-        // ENOMEM, or EINVAL: the limit of descriptors is now below what we have. Trying again at once would only spin.
+        // ENOMEM, or EINVAL: the limit of descriptors is now below what we have. Trying again at
+        // once would only spin.
         if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
         if (ready <= 0) continue;  // or the rest is over
         if (loop.polled[0].revents != 0) return;
@@ -131,14 +143,17 @@ void serve(const Fd& listener, const Fd& stop) {
 constexpr auto usage = "PATH\n  PATH        the socket, made with mode 0600";
 
 int main(int argc, char* argv[]) try {
-    const std::string path = unix_domain::operands("unix_domain/stream_server", 1, usage, argc, argv)[0];
+    const std::string path =
+        unix_domain::operands("unix_domain/stream_server", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
-    std::signal(SIGPIPE, SIG_IGN);     // a send to a peer that has gone is an errno, EPIPE, and no death
+    std::signal(SIGPIPE,
+                SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
     const Fd stop = tcp::stop_pipe();  // before bind: from then on there is a file to remove
 
     const Fd listener{check("socket", socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0))};
     unix_domain::SocketFile file{path};
-    umask(0177);  // who may connect is who may write to the file: its owner alone, from the first moment
+    umask(0177);  // who may connect is who may write to the file: its owner alone, from the first
+                  // moment
     check("bind " + path, bind(listener.get(), unix_domain::generic(address), sizeof address));
     file.bound();
     check("listen " + path, listen(listener.get(), SOMAXCONN));

@@ -2,8 +2,9 @@
 //
 //     build/tests/bench/chat_asio [PORT]                    (Debian: libasio-dev)
 //
-// It is what the Asio documentation's own chat example does, with the protocol of broadcast/talk.hpp: each client
-// has a queue of messages (shared, not copied), and each message is one write to each client.
+// It is what the Asio documentation's own chat example does, with the protocol of
+// broadcast/talk.hpp: each client has a queue of messages (shared, not copied), and each message is
+// one write to each client.
 #define ASIO_STANDALONE
 #include <asio.hpp>
 #include <deque>
@@ -45,25 +46,28 @@ class Session : public std::enable_shared_from_this<Session> {
     }
 
     void read() {
-        socket_.async_read_some(
-            asio::buffer(input_), [this, self = shared_from_this()](const asio::error_code& error, std::size_t size) {
-                if (error) return leave();
-                begun_.append(input_, size);
-                std::size_t start = 0;
-                for (auto end = begun_.find('\n'); end != begun_.npos; start = end + 1, end = begun_.find('\n', start))
-                    to_everyone("Message de " + name_ + " : " + begun_.substr(start, end + 1 - start));
-                begun_.erase(0, start);
-                read();
-            });
+        socket_.async_read_some(asio::buffer(input_), [this, self = shared_from_this()](
+                                                          const asio::error_code& error,
+                                                          std::size_t size) {
+            if (error) return leave();
+            begun_.append(input_, size);
+            std::size_t start = 0;
+            for (auto end = begun_.find('\n'); end != begun_.npos;
+                 start = end + 1, end = begun_.find('\n', start))
+                to_everyone("Message de " + name_ + " : " + begun_.substr(start, end + 1 - start));
+            begun_.erase(0, start);
+            read();
+        });
     }
 
     void write() {
-        asio::async_write(socket_, asio::buffer(*queue_.front()),
-                          [this, self = shared_from_this()](const asio::error_code& error, std::size_t) {
-                              if (error) return leave();
-                              queue_.pop_front();
-                              if (!queue_.empty()) write();
-                          });
+        asio::async_write(
+            socket_, asio::buffer(*queue_.front()),
+            [this, self = shared_from_this()](const asio::error_code& error, std::size_t) {
+                if (error) return leave();
+                queue_.pop_front();
+                if (!queue_.empty()) write();
+            });
     }
 
     void leave() {
@@ -79,12 +83,15 @@ class Session : public std::enable_shared_from_this<Session> {
 };
 
 void accept(tcp::acceptor& acceptor, Room& room, unsigned count) {
-    acceptor.async_accept([&acceptor, &room, count](const asio::error_code& error, tcp::socket socket) {
-        const std::string number = std::to_string(count % 1000);
-        if (!error)
-            std::make_shared<Session>(std::move(socket), room, std::string(3 - number.size(), '0') + number)->start();
-        accept(acceptor, room, count + 1);
-    });
+    acceptor.async_accept(
+        [&acceptor, &room, count](const asio::error_code& error, tcp::socket socket) {
+            const std::string number = std::to_string(count % 1000);
+            if (!error)
+                std::make_shared<Session>(std::move(socket), room,
+                                          std::string(3 - number.size(), '0') + number)
+                    ->start();
+            accept(acceptor, room, count + 1);
+        });
 }
 
 }  // namespace

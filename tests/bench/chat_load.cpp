@@ -1,13 +1,15 @@
-// tests/bench/chat_load: how many messages a second a chat server delivers, every byte of them checked.
+// tests/bench/chat_load: how many messages a second a chat server delivers, every byte of them
+// checked.
 //
 //     build/tests/bench/chat_load PORT CLIENTS SENDERS LINES [LENGTH]
 //
-// CLIENTS come in, one after the other; when each has seen all who came after it, the clock starts. The first
-// SENDERS send LINES lines of LENGTH (64) bytes each, as fast as the server takes them, while all receive. The clock
-// stops when everyone has everything. Who is ahead writes down what it received; all others are compared with that,
-// byte for byte, as it comes; at the end it is itself compared with what was sent. Prints one line of JSON, where a
-// delivery is one message received by one client. Status 1, and why, when a byte is missing or wrong, or when nothing
-// comes for ten seconds.
+// CLIENTS come in, one after the other; when each has seen all who came after it, the clock starts.
+// The first SENDERS send LINES lines of LENGTH (64) bytes each, as fast as the server takes them,
+// while all receive. The clock stops when everyone has everything. Who is ahead writes down what it
+// received; all others are compared with that, byte for byte, as it comes; at the end it is itself
+// compared with what was sent. Prints one line of JSON, where a delivery is one message received by
+// one client. Status 1, and why, when a byte is missing or wrong, or when nothing comes for ten
+// seconds.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -41,7 +43,9 @@ std::string line(std::size_t sender, std::size_t number, std::size_t length) {
     char numbers[32];
     const int digits = std::snprintf(numbers, sizeof numbers, "%05zu %08zu", sender, number);
     return std::string(numbers, static_cast<std::size_t>(digits)) +
-           std::string(length - static_cast<std::size_t>(digits), static_cast<char>('a' + number % 26)) + '\n';
+           std::string(length - static_cast<std::size_t>(digits),
+                       static_cast<char>('a' + number % 26)) +
+           '\n';
 }
 
 constexpr std::size_t shortest_line = 14;
@@ -72,12 +76,14 @@ std::vector<Client> come_in(std::uint16_t port, std::size_t count) {
         const int on = 1;
         check("setsockopt", setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
         const timeval patience{10, 0};
-        check("setsockopt", setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
+        check("setsockopt",
+              setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
         // Read byte by byte up to the newline: nothing after it may be taken.
         std::string greeting;
         for (char byte = 0; byte != '\n'; greeting += byte)
             if (check("recv", recv(fd.get(), &byte, 1, 0)) == 0) fail("closed by the server");
-        if (!greeting.starts_with("je suis : ") || greeting.size() != 14) fail("greeted with " + greeting);
+        if (!greeting.starts_with("je suis : ") || greeting.size() != 14)
+            fail("greeted with " + greeting);
         clients.push_back({std::move(fd), greeting.substr(10, 3)});
     }
     for (std::size_t i = 0; i < count; ++i) {
@@ -89,16 +95,19 @@ std::vector<Client> come_in(std::uint16_t port, std::size_t count) {
     return clients;
 }
 
-/// Sends as much as the socket takes of the sender's lines, from where it is. False when all is sent.
+/// Sends as much as the socket takes of the sender's lines, from where it is. False when all is
+/// sent.
 bool send_some(Client& client, std::size_t sender, std::size_t lines, std::size_t length) {
     const std::size_t total = lines * (length + 1);
     while (client.sent < total) {
         static std::string text;
         text.clear();
-        for (std::size_t number = client.sent / (length + 1); text.size() < 64 * 1024 && number < lines; ++number)
+        for (std::size_t number = client.sent / (length + 1);
+             text.size() < 64 * 1024 && number < lines; ++number)
             text += line(sender, number, length);
         const std::string_view rest = std::string_view{text}.substr(client.sent % (length + 1));
-        const ssize_t n = send(client.fd.get(), rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        const ssize_t n =
+            send(client.fd.get(), rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n == -1 && errno == EAGAIN) return true;
         client.sent += static_cast<std::size_t>(check("send", n));
     }
@@ -113,7 +122,8 @@ class Reference {
     void compare(const Client& client, const char* bytes, std::size_t count) {
         if (client.received + count > bytes_.size()) fail(client.name + " received too much");
         const std::size_t known = std::min(count, known_ - client.received);
-        if (std::memcmp(&bytes_[client.received], bytes, known) != 0) fail(client.name + " received something else");
+        if (std::memcmp(&bytes_[client.received], bytes, known) != 0)
+            fail(client.name + " received something else");
         std::memcpy(&bytes_[client.received + known], bytes + known, count - known);
         known_ = std::max(known_, client.received + count);
     }
@@ -134,14 +144,17 @@ void check_messages(std::string_view text, const std::vector<Client>& clients, s
         const std::size_t head = before_name.size() + 3 + after_name.size();
         const auto name = text.substr(before_name.size(), 3);
         if (!text.starts_with(before_name) || !sender.contains(name)) fail("not a message");
-        if (text.substr(before_name.size() + 3, after_name.size()) != after_name) fail("not a message");
+        if (text.substr(before_name.size() + 3, after_name.size()) != after_name)
+            fail("not a message");
         const std::size_t from = sender[name];
-        if (text.substr(head, length + 1) != line(from, number[from]++, length)) fail("not what was sent");
+        if (text.substr(head, length + 1) != line(from, number[from]++, length))
+            fail("not what was sent");
         text.remove_prefix(head + length + 1);
     }
 }
 
-void measure(std::uint16_t port, std::size_t count, std::size_t senders, std::size_t lines, std::size_t length) {
+void measure(std::uint16_t port, std::size_t count, std::size_t senders, std::size_t lines,
+             std::size_t length) {
     std::vector<Client> clients = come_in(port, count);
     const std::size_t message = before_name.size() + 3 + after_name.size() + length + 1;
     const std::size_t total = senders * lines * message;
@@ -151,7 +164,8 @@ void measure(std::uint16_t port, std::size_t count, std::size_t senders, std::si
         epoll_event event{events, {.u64 = i}};
         check("epoll_ctl", epoll_ctl(epoll.get(), operation, clients[i].fd.get(), &event));
     };
-    for (std::size_t i = 0; i < count; ++i) watch(EPOLL_CTL_ADD, i, EPOLLIN | (i < senders ? EPOLLOUT : 0U));
+    for (std::size_t i = 0; i < count; ++i)
+        watch(EPOLL_CTL_ADD, i, EPOLLIN | (i < senders ? EPOLLOUT : 0U));
 
     const auto start = std::chrono::steady_clock::now();
     static char bytes[256 * 1024];
@@ -162,7 +176,8 @@ void measure(std::uint16_t port, std::size_t count, std::size_t senders, std::si
         for (const epoll_event& event : std::vector<epoll_event>(events, events + ready)) {
             Client& client = clients[event.data.u64];
             if ((event.events & ~EPOLLOUT) != 0) {
-                const ssize_t n = check("recv", recv(client.fd.get(), bytes, sizeof bytes, MSG_DONTWAIT));
+                const ssize_t n =
+                    check("recv", recv(client.fd.get(), bytes, sizeof bytes, MSG_DONTWAIT));
                 if (n == 0) fail("closed by the server");
                 reference.compare(client, bytes, static_cast<std::size_t>(n));
                 client.received += static_cast<std::size_t>(n);

@@ -1,5 +1,5 @@
-// tests/bench/echo_asio: the echo protocol on Asio, as a server to measure ours against: one thread, one
-// io_context, and for each connection a read, then a write, for ever.
+// tests/bench/echo_asio: the echo protocol on Asio, as a server to measure ours against: one
+// thread, one io_context, and for each connection a read, then a write, for ever.
 //
 //     c++ -std=c++20 -O2 tests/bench/echo_asio.cpp && ./a.out PORT        (Debian: libasio-dev)
 #include <asio.hpp>
@@ -18,20 +18,21 @@ class Session : public std::enable_shared_from_this<Session> {
     explicit Session(tcp::socket socket) : socket_{std::move(socket)} {}
 
     void write() {
-        asio::async_write(socket_, asio::buffer(out_), [self = shared_from_this()](std::error_code error, std::size_t) {
-            if (!error) self->read();
-        });
+        asio::async_write(socket_, asio::buffer(out_),
+                          [self = shared_from_this()](std::error_code error, std::size_t) {
+                              if (!error) self->read();
+                          });
     }
 
   private:
     void read() {
-        socket_.async_read_some(asio::buffer(in_),
-                                [self = shared_from_this()](std::error_code error, std::size_t size) {
-                                    if (error) return;
-                                    self->out_.clear();
-                                    self->reply_.answer({self->in_, size}, self->out_);
-                                    self->write();
-                                });
+        socket_.async_read_some(asio::buffer(in_), [self = shared_from_this()](
+                                                       std::error_code error, std::size_t size) {
+            if (error) return;
+            self->out_.clear();
+            self->reply_.answer({self->in_, size}, self->out_);
+            self->write();
+        });
     }
 
     tcp::socket socket_;
@@ -54,8 +55,9 @@ void accept(tcp::acceptor& acceptor) {
 
 int main(int, char* argv[]) {
     asio::io_context context{1};  // 1: no locking
-    tcp::acceptor acceptor{context,
-                           {asio::ip::address_v4::loopback(), static_cast<unsigned short>(std::atoi(argv[1]))}};
+    tcp::acceptor acceptor{
+        context,
+        {asio::ip::address_v4::loopback(), static_cast<unsigned short>(std::atoi(argv[1]))}};
     acceptor.listen(4096);
     std::cerr << "listening on 127.0.0.1:" << acceptor.local_endpoint().port() << '\n';
     accept(acceptor);

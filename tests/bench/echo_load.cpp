@@ -2,9 +2,10 @@
 //
 //     build/tests/bench/echo_load PORT CLIENTS IN_FLIGHT SECONDS [IDLE [WARM_UP]]
 //
-// CLIENTS connections each keep IN_FLIGHT lines of 64 bytes on their way; IDLE more only connect. After WARM_UP
-// seconds (a tenth of SECONDS) it counts for SECONDS, and prints one line of JSON: lines answered a second, and
-// the percentiles of the time from a line's send to its answer, in microseconds.
+// CLIENTS connections each keep IN_FLIGHT lines of 64 bytes on their way; IDLE more only connect.
+// After WARM_UP seconds (a tenth of SECONDS) it counts for SECONDS, and prints one line of JSON:
+// lines answered a second, and the percentiles of the time from a line's send to its answer, in
+// microseconds.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -72,7 +73,8 @@ int main(int argc, char* argv[]) try {
     line += '\n';
     std::string lines;
     std::string pattern;
-    for (std::size_t i = 0; i < batch; ++i) lines += line, pattern += std::string{Reply::prefix} + line;
+    for (std::size_t i = 0; i < batch; ++i)
+        lines += line, pattern += std::string{Reply::prefix} + line;
 
     std::vector<Fd> idle;
     for (std::size_t i = 0; i < idle_wanted; ++i) idle.push_back(connect_to(port));
@@ -87,16 +89,18 @@ int main(int argc, char* argv[]) try {
     const auto send_lines = [&](Client& client, std::size_t count, Clock::time_point now) {
         client.on_their_way.insert(client.on_their_way.end(), count, now);
         for (std::string_view rest{lines.data(), count * line_size}; !rest.empty();)
-            rest.remove_prefix(
-                static_cast<std::size_t>(check("send", send(client.fd.get(), rest.data(), rest.size(), MSG_NOSIGNAL))));
+            rest.remove_prefix(static_cast<std::size_t>(
+                check("send", send(client.fd.get(), rest.data(), rest.size(), MSG_NOSIGNAL))));
     };
 
     std::vector<double> latencies;
     latencies.reserve(1 << 22);
     std::size_t answered = 0;
     const auto start = Clock::now();
-    const auto counting = start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>{warm_up});
-    const auto end = counting + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>{seconds});
+    const auto counting =
+        start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>{warm_up});
+    const auto end = counting + std::chrono::duration_cast<Clock::duration>(
+                                    std::chrono::duration<double>{seconds});
     static char buffer[batch * answer_size / 2];
     for (auto now = start; now < end;) {
         epoll_event events[512];
@@ -110,7 +114,8 @@ int main(int argc, char* argv[]) try {
             std::string_view bytes{buffer, static_cast<std::size_t>(got)};
             if (client.greeted < greeting.size()) {
                 const auto part = std::min(bytes.size(), greeting.size() - client.greeted);
-                if (bytes.substr(0, part) != greeting.substr(client.greeted, part)) fail("not the greeting");
+                if (bytes.substr(0, part) != greeting.substr(client.greeted, part))
+                    fail("not the greeting");
                 bytes.remove_prefix(part);
                 client.greeted += part;
                 if (client.greeted == greeting.size()) send_lines(client, in_flight, now);
@@ -124,10 +129,12 @@ int main(int argc, char* argv[]) try {
                 answered += done;
                 for (std::size_t i = 0; i < done; ++i)
                     latencies.push_back(
-                        std::chrono::duration<double, std::micro>(now - client.on_their_way[i]).count());
+                        std::chrono::duration<double, std::micro>(now - client.on_their_way[i])
+                            .count());
             }
-            client.on_their_way.erase(client.on_their_way.begin(),
-                                      client.on_their_way.begin() + static_cast<std::ptrdiff_t>(done));
+            client.on_their_way.erase(
+                client.on_their_way.begin(),
+                client.on_their_way.begin() + static_cast<std::ptrdiff_t>(done));
             send_lines(client, done, now);
         }
         now = Clock::now();
@@ -135,7 +142,8 @@ int main(int argc, char* argv[]) try {
     std::sort(latencies.begin(), latencies.end());
     const auto percentile = [&](double p) {
         return latencies.empty() ? 0.0
-                                 : latencies[static_cast<std::size_t>(p * static_cast<double>(latencies.size() - 1))];
+                                 : latencies[static_cast<std::size_t>(
+                                       p * static_cast<double>(latencies.size() - 1))];
     };
     std::printf("{\"lines_per_second\": %.0f, \"p50_us\": %.1f, \"p99_us\": %.1f}\n",
                 static_cast<double>(answered) / seconds, percentile(0.5), percentile(0.99));

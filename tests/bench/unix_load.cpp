@@ -1,10 +1,13 @@
-// tests/bench/unix_load: one client of the echo protocol, at a path or at a port. Checks every byte that comes back.
+// tests/bench/unix_load: one client of the echo protocol, at a path or at a port. Checks every byte
+// that comes back.
 //
-//     build/tests/bench/unix_load ping PATH|PORT SECONDS     a line, its answer, the next: lines per second
-//     build/tests/bench/unix_load bulk PATH|PORT SECONDS     lines without waiting: bytes answered per second
+//     build/tests/bench/unix_load ping PATH|PORT SECONDS     a line, its answer, the next: lines
+//     per second build/tests/bench/unix_load bulk PATH|PORT SECONDS     lines without waiting:
+//     bytes answered per second
 //
-// What has a slash in it is a path, what has none a port of 127.0.0.1. The lines are of 64 bytes, numbered: an answer
-// that is lost, doubled or out of order is a wrong one. Prints one line of JSON.
+// What has a slash in it is a path, what has none a port of 127.0.0.1. The lines are of 64 bytes,
+// numbered: an answer that is lost, doubled or out of order is a wrong one. Prints one line of
+// JSON.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -63,12 +66,14 @@ struct Conversation {
         for (std::string first; first != greeting;) {
             const auto got = receive(greeting.size() - first.size(), 0);
             first += got;
-            if (first != greeting.substr(0, first.size())) throw std::runtime_error{"not the greeting"};
+            if (first != greeting.substr(0, first.size()))
+                throw std::runtime_error{"not the greeting"};
         }
     }
 
     std::string_view receive(std::size_t most, int flags) {
-        const ssize_t n = check("recv", recv(fd.get(), buffer.data(), std::min(most, buffer.size()), flags));
+        const ssize_t n =
+            check("recv", recv(fd.get(), buffer.data(), std::min(most, buffer.size()), flags));
         if (n == 0) throw std::runtime_error{"the server closed"};
         return {buffer.data(), static_cast<std::size_t>(n)};
     }
@@ -96,8 +101,10 @@ struct Conversation {
 void ping(Conversation& with, Clock::time_point end, double seconds) {
     std::size_t lines = 0;
     for (; Clock::now() < end; ++lines) {
-        check("send", send(with.fd.get(), with.sent.data() + lines % lines_in_block * line_size, line_size, 0));
-        for (std::size_t left = Reply::prefix.size() + line_size; left > 0;) left -= with.receive_answers(left);
+        check("send", send(with.fd.get(), with.sent.data() + lines % lines_in_block * line_size,
+                           line_size, 0));
+        for (std::size_t left = Reply::prefix.size() + line_size; left > 0;)
+            left -= with.receive_answers(left);
     }
     std::printf("{\"lines_per_second\": %.0f}\n", static_cast<double>(lines) / seconds);
 }
@@ -108,9 +115,11 @@ void bulk(Conversation& with, Clock::time_point end, double seconds) {
     while (Clock::now() < end) {
         pollfd polled{with.fd.get(), POLLIN | POLLOUT, 0};
         check("poll", poll(&polled, 1, -1));
-        if ((polled.revents & POLLIN) != 0) received += with.receive_answers(with.buffer.size(), MSG_DONTWAIT);
+        if ((polled.revents & POLLIN) != 0)
+            received += with.receive_answers(with.buffer.size(), MSG_DONTWAIT);
         if ((polled.revents & POLLOUT) == 0) continue;
-        const ssize_t n = send(with.fd.get(), with.sent.data() + from, with.sent.size() - from, MSG_DONTWAIT);
+        const ssize_t n =
+            send(with.fd.get(), with.sent.data() + from, with.sent.size() - from, MSG_DONTWAIT);
         if (n == -1 && errno != EAGAIN) check("send", n);
         if (n > 0) from = (from + static_cast<std::size_t>(n)) % with.sent.size();
     }
@@ -124,7 +133,8 @@ int main(int argc, char* argv[]) try {
     const double seconds = std::atof(argv[3]);
     const Fd fd = connect_to(argv[2]);
     Conversation conversation{fd};
-    const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>{seconds});
+    const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                        std::chrono::duration<double>{seconds});
     (argv[1] == std::string_view{"ping"} ? ping : bulk)(conversation, end, seconds);
 } catch (const std::exception& error) {
     std::fprintf(stderr, "unix_load: %s\n", error.what());

@@ -1,5 +1,6 @@
-// What a hostile client may send, for libFuzzer: `make fuzz`. The unit tests replay the corpus, each input of which
-// begins its name with its verdict: the status, 200 for a request, 0 for a head that has not ended.
+// What a hostile client may send, for libFuzzer: `make fuzz`. The unit tests replay the corpus,
+// each input of which begins its name with its verdict: the status, 200 for a request, 0 for a head
+// that has not ended.
 //
 // An input is how many bytes come at a time, in one byte, and then what a connection sends.
 #include "../../tcp/http.hpp"
@@ -51,12 +52,14 @@ int try_input(std::string_view input) {
     require(status == parse(bytes, bytes.size() + 1, at_once));
     const http::Request& request = parser.request();
     require(request.target == at_once.request().target);
-    require(status == 0 || status == 200 || status == 400 || status == 431 || status == 501 || status == 505);
+    require(status == 0 || status == 200 || status == 400 || status == 431 || status == 501 ||
+            status == 505);
     require(parser.length() <= http::Parser::longest);
     if (status == 0) require(bytes.size() <= http::Parser::longest);
     if (status != 200) return status;
 
-    // A head ends with the first empty line after its request line, and each of its lines with CR LF.
+    // A head ends with the first empty line after its request line, and each of its lines with CR
+    // LF.
     const std::string_view head = bytes.substr(0, parser.length());
     require(head.ends_with("\r\n\r\n"));
     require(head.substr(head.find_first_not_of("\r\n")).find("\r\n\r\n") ==

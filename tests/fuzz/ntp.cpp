@@ -1,5 +1,5 @@
-// What a hostile server may send, for libFuzzer: `make fuzz`. The unit tests replay the corpus, each input of which
-// begins its name with its verdict.
+// What a hostile server may send, for libFuzzer: `make fuzz`. The unit tests replay the corpus,
+// each input of which begins its name with its verdict.
 //
 // An input is T1 and T4, 8 bytes each, and then the datagram.
 #include <cstdlib>
@@ -22,7 +22,8 @@ ntp::Verdict try_input(std::string_view input) {
     constexpr ntp::Timestamp cookie = 0x0123456789abcdef;  // one that a fuzzer can learn
     const auto timestamp = [&](std::size_t at) {
         ntp::Timestamp value = 0;
-        for (const char byte : input.substr(at, 8)) value = value << 8 | static_cast<unsigned char>(byte);
+        for (const char byte : input.substr(at, 8))
+            value = value << 8 | static_cast<unsigned char>(byte);
         return value;
     };
     if (input.size() < 16) return ntp::Verdict::too_short;
@@ -39,10 +40,12 @@ ntp::Verdict try_input(std::string_view input) {
     require(datagram.substr(0, again.size()) == std::string_view(again.data(), again.size()));
 
     // 2 * offset is (T2 - T1) + (T3 - T4) but for the last bit, modulo 2^64.
-    const ntp::Timestamp sum = (sample.answer.receive - sample.sent) + (sample.answer.transmit - sample.received);
+    const ntp::Timestamp sum =
+        (sample.answer.receive - sample.sent) + (sample.answer.transmit - sample.received);
     require(2 * static_cast<ntp::Timestamp>(sample.offset()) - sum + 1 <= 2);
 
-    // A date lies within 68 years of its pivot, and is its timestamp's to the nanosecond, 4.3 times 2^-32 s.
+    // A date lies within 68 years of its pivot, and is its timestamp's to the nanosecond, 4.3 times
+    // 2^-32 s.
     const ntp::Time pivot{std::chrono::seconds{1'795'000'000}};
     const ntp::Time date = ntp::date(sample.answer.transmit, pivot);
     require(std::chrono::abs(date - pivot) <= std::chrono::seconds{1LL << 31});
@@ -51,7 +54,8 @@ ntp::Verdict try_input(std::string_view input) {
     require_printable(ntp::refid(sample.answer));
     require(ntp::utc(date).size() == std::string_view{"2036-02-07T06:28:16.000000Z"}.size());
     require(ntp::seconds(sample.offset()).size() >= std::string_view{"+0.000000000 s"}.size());
-    require(ntp::seconds(sample.delay()).size() <= std::string_view{"-2147483648.000000000 s"}.size());
+    require(ntp::seconds(sample.delay()).size() <=
+            std::string_view{"-2147483648.000000000 s"}.size());
     return verdict;
 }
 

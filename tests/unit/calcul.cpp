@@ -41,9 +41,10 @@ TEST_CASE("numbers are read as Number() reads decimal ones") {
 
 TEST_CASE("anything else is no number") {
     for (const char* text :
-         {"",      " ",     "a",        "+",         "-",   ".",   "e",   "e5",  ".e5", "1e",    "1e+",  "1e5.",
-          "1.2.3", "--1",   "+-1",      "1-",        " 1",  "1 ",  "\t1", "1\n", "1,5", "1_000", "0x10", "0b1",
-          "0o7",   "1e0x1", "Infinity", "-Infinity", "inf", "nan", "NaN", "1f",  "1L",  "١",     "½",    "1e5e5"}) {
+         {"",          " ",   "a",    "+",     "-",    ".",   "e",   "e5",    ".e5",
+          "1e",        "1e+", "1e5.", "1.2.3", "--1",  "+-1", "1-",  " 1",    "1 ",
+          "\t1",       "1\n", "1,5",  "1_000", "0x10", "0b1", "0o7", "1e0x1", "Infinity",
+          "-Infinity", "inf", "nan",  "NaN",   "1f",   "1L",  "١",   "½",     "1e5e5"}) {
         INFO(text);
         CHECK_FALSE(read_number(text));
     }
@@ -52,7 +53,9 @@ TEST_CASE("anything else is no number") {
 }
 
 TEST_CASE("numbers are written as JavaScript writes them") {
-    const auto writes = [](double number, const char* text) { CHECK(write_number(number) == text); };
+    const auto writes = [](double number, const char* text) {
+        CHECK(write_number(number) == text);
+    };
     writes(0, "0");
     writes(-0.0, "0");
     writes(2, "2");

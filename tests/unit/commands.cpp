@@ -10,7 +10,8 @@ using namespace std::string_literals;
 
 namespace {
 
-/// The wishes of `bytes`, received `piece` at a time: the answers one after the other, the rest between < and >.
+/// The wishes of `bytes`, received `piece` at a time: the answers one after the other, the rest
+/// between < and >.
 std::string wishes(std::string_view bytes, std::size_t piece, bool half_close = true) {
     Commands commands;
     std::string all;
@@ -45,8 +46,8 @@ TEST_CASE("each command has its wish") {
 }
 
 TEST_CASE("anything else is an unknown command, named as it came") {
-    for (const auto& line : {""s, "Hello"s, "hello "s, " hello"s, "hello\r"s, "fichier"s, "fichier\ta"s, "heure\0"s,
-                             "\xff\xfe é"s, "quitter maintenant"s}) {
+    for (const auto& line : {""s, "Hello"s, "hello "s, " hello"s, "hello\r"s, "fichier"s,
+                             "fichier\ta"s, "heure\0"s, "\xff\xfe é"s, "quitter maintenant"s}) {
         INFO(line);
         CHECK(wishes(line + '\n') == "erreur : commande inconnue : " + line + '\n');
     }
@@ -75,8 +76,10 @@ TEST_CASE("the answer to a line longer than we keep starts before its end, and i
     const std::string more(Commands::longest + 1, 'x');
     CHECK(wishes(more, more.size(), false) == "erreur : commande inconnue : " + more);
     CHECK(wishes("fichier " + more, 8 + more.size(), false) == "erreur : " + more);
-    CHECK(wishes(more + more + "\nhello\n", 100) == "erreur : commande inconnue : " + more + more + "\nhello\n");
-    CHECK(wishes("fichier " + more + more + '\n', 100) == "erreur : " + more + more + " : fichier introuvable\n");
+    CHECK(wishes(more + more + "\nhello\n", 100) ==
+          "erreur : commande inconnue : " + more + more + "\nhello\n");
+    CHECK(wishes("fichier " + more + more + '\n', 100) ==
+          "erreur : " + more + more + " : fichier introuvable\n");
     CHECK(wishes(more) == "erreur : commande inconnue : " + more + '\n');
 }
 
@@ -87,7 +90,8 @@ TEST_CASE("the longest line that we keep is a command") {
 
 TEST_CASE("where commands are cut changes nothing") {
     const auto bytes = "hello\n\nheure\nfichier a\nxyz\r\nfichier b\nhello\nquitter\nhello"s;
-    for (std::size_t piece = 1; piece <= bytes.size(); ++piece) CHECK(wishes(bytes, piece) == wishes(bytes));
+    for (std::size_t piece = 1; piece <= bytes.size(); ++piece)
+        CHECK(wishes(bytes, piece) == wishes(bytes));
 }
 
 TEST_CASE("the words around a file") {

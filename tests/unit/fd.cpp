@@ -78,7 +78,8 @@ TEST_CASE("check passes a result on as it is") {
 
 TEST_CASE("check turns -1 into an exception that names the call and the errno") {
     errno = EADDRINUSE;
-    REQUIRE_THROWS_WITH(check("bind 127.0.0.1:9090", -1), "bind 127.0.0.1:9090: Address already in use");
+    REQUIRE_THROWS_WITH(check("bind 127.0.0.1:9090", -1),
+                        "bind 127.0.0.1:9090: Address already in use");
     errno = EADDRINUSE;
     try {
         check("bind", -1);

@@ -17,9 +17,10 @@ using http::Request;
 
 namespace {
 
-/// What the parser makes of `bytes`, received `piece` at a time: 200 for a request, the status that refuses it, or
-/// 0 when more is wanted.
-int verdict(std::string_view bytes, std::size_t piece = 1, Request* request = nullptr, std::size_t* length = nullptr) {
+/// What the parser makes of `bytes`, received `piece` at a time: 200 for a request, the status that
+/// refuses it, or 0 when more is wanted.
+int verdict(std::string_view bytes, std::size_t piece = 1, Request* request = nullptr,
+            std::size_t* length = nullptr) {
     Parser parser;
     try {
         for (std::size_t at = 0; at < bytes.size(); at += piece) {
@@ -80,9 +81,10 @@ TEST_CASE("empty lines before the request are passed over") {
 }
 
 TEST_CASE("where a head is cut changes nothing") {
-    for (const auto& head :
-         {get + "Connection: close\r\n\r\n", get + "A : b\r\n\r\n", "GET / HTTP/2.0\r\n\r\n"s, "\r\r\n"s}) {
-        for (std::size_t piece = 1; piece <= head.size(); ++piece) CHECK(verdict(head, piece) == verdict(head));
+    for (const auto& head : {get + "Connection: close\r\n\r\n", get + "A : b\r\n\r\n",
+                             "GET / HTTP/2.0\r\n\r\n"s, "\r\r\n"s}) {
+        for (std::size_t piece = 1; piece <= head.size(); ++piece)
+            CHECK(verdict(head, piece) == verdict(head));
     }
 }
 
@@ -108,9 +110,10 @@ TEST_CASE("what is wrong is refused at once, whatever would have followed") {
 
 TEST_CASE("a request line is three words with one blank between them") {
     for (const auto* line :
-         {"GET  / HTTP/1.1", "GET /  HTTP/1.1", " GET / HTTP/1.1", "GET / HTTP/1.1 ", "GET\t/ HTTP/1.1",
-          "GET /\tHTTP/1.1", "GET / a HTTP/1.1", "GET /", "GET", "GET / ", "/ HTTP/1.1", " / HTTP/1.1", "GET  HTTP/1.1",
-          "GET HTTP/1.1", "G(T / HTTP/1.1", "GET /\x80 HTTP/1.1", "GET /\x7f HTTP/1.1", "GET /\x01 HTTP/1.1",
+         {"GET  / HTTP/1.1", "GET /  HTTP/1.1", " GET / HTTP/1.1", "GET / HTTP/1.1 ",
+          "GET\t/ HTTP/1.1", "GET /\tHTTP/1.1", "GET / a HTTP/1.1", "GET /", "GET", "GET / ",
+          "/ HTTP/1.1", " / HTTP/1.1", "GET  HTTP/1.1", "GET HTTP/1.1", "G(T / HTTP/1.1",
+          "GET /\x80 HTTP/1.1", "GET /\x7f HTTP/1.1", "GET /\x01 HTTP/1.1",
           "G\xc3\xa9T / HTTP/1.1"}) {
         INFO(line);
         CHECK(verdict(line + "\r\nHost: a\r\n\r\n"s) == 400);
@@ -119,14 +122,17 @@ TEST_CASE("a request line is three words with one blank between them") {
 }
 
 TEST_CASE("versions: 1.0, 1.1 and those that will come after them") {
-    const auto of = [](const std::string& version) { return verdict("GET / " + version + "\r\nHost: a\r\n\r\n"); };
+    const auto of = [](const std::string& version) {
+        return verdict("GET / " + version + "\r\nHost: a\r\n\r\n");
+    };
     CHECK(of("HTTP/1.0") == 200);
     CHECK(of("HTTP/1.1") == 200);
     CHECK(of("HTTP/1.9") == 200);
-    for (const auto* version : {"HTTP/2.0", "HTTP/0.9", "HTTP/3.1", "HTTP/9.9"}) CHECK(of(version) == 505);
+    for (const auto* version : {"HTTP/2.0", "HTTP/0.9", "HTTP/3.1", "HTTP/9.9"})
+        CHECK(of(version) == 505);
     for (const auto* version :
-         {"http/1.1", "HTTP/1", "HTTP/2", "HTTP/1.", "HTTP/1.10", "HTTP/11.1", "HTTP/.1", "HTTP/1,1", "HTTP/a.1",
-          "HTTP /1.1", "HTTPS/1.1", "HTTP/1.1x", "HTTP/+1.1", "XTTP/1.1"}) {
+         {"http/1.1", "HTTP/1", "HTTP/2", "HTTP/1.", "HTTP/1.10", "HTTP/11.1", "HTTP/.1",
+          "HTTP/1,1", "HTTP/a.1", "HTTP /1.1", "HTTPS/1.1", "HTTP/1.1x", "HTTP/+1.1", "XTTP/1.1"}) {
         INFO(version);
         CHECK(of(version) == 400);
     }
@@ -137,15 +143,19 @@ TEST_CASE("HTTP/2's preface is another version") {
 }
 
 TEST_CASE("HTTP/1.1 has one Host, well formed; HTTP/1.0 at most one") {
-    const auto of = [](const std::string& rest) { return verdict("GET / HTTP/1.1\r\n" + rest + "\r\n"); };
+    const auto of = [](const std::string& rest) {
+        return verdict("GET / HTTP/1.1\r\n" + rest + "\r\n");
+    };
     CHECK(of("") == 400);
     CHECK(of("Host: a\r\nHost: a\r\n") == 400);
     CHECK(of("Host: a\r\nhOST: b\r\n") == 400);
-    for (const auto* host : {"", " ", " a", " a:80", " [::1]:80", "a", "\ta\t", " a.b-c_d", " %41"}) {
+    for (const auto* host :
+         {"", " ", " a", " a:80", " [::1]:80", "a", "\ta\t", " a.b-c_d", " %41"}) {
         INFO(host);
         CHECK(of("Host:"s + host + "\r\n") == 200);
     }
-    for (const auto* host : {" a b", " a/b", " a,b c", " u@a", " a?", " a#", " \"a\"", " \xc3\xa9", " <a>", " a\\b"}) {
+    for (const auto* host :
+         {" a b", " a/b", " a,b c", " u@a", " a?", " a#", " \"a\"", " \xc3\xa9", " <a>", " a\\b"}) {
         INFO(host);
         CHECK(of("Host:"s + host + "\r\n") == 400);
     }
@@ -154,13 +164,14 @@ TEST_CASE("HTTP/1.1 has one Host, well formed; HTTP/1.0 at most one") {
 }
 
 TEST_CASE("a field is a token, a colon and a value") {
-    for (const auto* field :
-         {"A:", "A: ", "A:b", "A:\tb \t", "!#$%&'*+-.^_`|~09: b", "A: b:c", "A: \xc3\xa9", "A: \"b\""}) {
+    for (const auto* field : {"A:", "A: ", "A:b", "A:\tb \t", "!#$%&'*+-.^_`|~09: b", "A: b:c",
+                              "A: \xc3\xa9", "A: \"b\""}) {
         INFO(field);
         CHECK(with(field + "\r\n"s) == 200);
     }
-    for (const auto* field : {"A", ":", ": b", "A : b", "A\t: b", " A: b", "\tA: b", "A b: c", "A\x01: b", "A: \x01",
-                              "A: \x7f", "(A): b", "A\xc3\xa9: b", "A: b\x1b[0m", " ", "\t"}) {
+    for (const auto* field :
+         {"A", ":", ": b", "A : b", "A\t: b", " A: b", "\tA: b", "A b: c", "A\x01: b", "A: \x01",
+          "A: \x7f", "(A): b", "A\xc3\xa9: b", "A: b\x1b[0m", " ", "\t"}) {
         INFO(field);
         CHECK(with(field + "\r\n"s) == 400);
     }
@@ -226,8 +237,8 @@ TEST_CASE("the end of a body is said in one way that we understand") {
     CHECK(with("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") == 400);
     CHECK(with("Transfer-Encoding: chunked\r\nContent-Length: 0\r\n") == 400);
     CHECK(verdict("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n") == 400);
-    for (const auto* coding :
-         {"", "identity", "gzip", "chunked, gzip", "xchunked", "chunked;a=b", "\"chunked\"", "chun ked"}) {
+    for (const auto* coding : {"", "identity", "gzip", "chunked, gzip", "xchunked", "chunked;a=b",
+                               "\"chunked\"", "chun ked"}) {
         INFO(coding);
         CHECK(with("Transfer-Encoding: "s + coding + "\r\n") == 400);
     }
@@ -239,11 +250,13 @@ TEST_CASE("the end of a body is said in one way that we understand") {
 
 TEST_CASE("If-None-Match puts If-Modified-Since out of force") {
     CHECK(request(get + "If-Modified-Since:  x y \r\n\r\n").if_modified_since == "x y");
-    CHECK(request(get + "If-Modified-Since: x\r\nIf-None-Match: \"a\"\r\n\r\n").if_modified_since.empty());
+    CHECK(request(get + "If-Modified-Since: x\r\nIf-None-Match: \"a\"\r\n\r\n")
+              .if_modified_since.empty());
 }
 
 TEST_CASE("known methods are known as they are spelt") {
-    for (const auto* method : {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+    for (const auto* method :
+         {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
         CHECK(http::is_known_method(method));
     for (const auto* method : {"get", "Get", "GETT", "FOO", "PRI", "PROPFIND", "G"})
         CHECK_FALSE(http::is_known_method(method));
@@ -255,7 +268,8 @@ TEST_CASE("percent-decoding gives bytes, once") {
     CHECK(http::percent_decoded("%252e") == "%2e");
     CHECK(http::percent_decoded("%c0%ae%FF") == "\xc0\xae\xff");
     CHECK(http::percent_decoded("+") == "+");
-    for (const auto* text : {"%", "%2", "a%", "%g0", "%0g", "%%41", "% 1", "%u0041", "%-1", "%+1"}) {
+    for (const auto* text :
+         {"%", "%2", "a%", "%g0", "%0g", "%%41", "% 1", "%u0041", "%-1", "%+1"}) {
         INFO(text);
         CHECK_FALSE(http::percent_decoded(text));
     }
@@ -282,16 +296,18 @@ TEST_CASE("a target may be absolute, as a proxy is asked") {
 
 TEST_CASE("any other target is refused") {
     for (const auto* target :
-         {"*",         "a",           "a:80",        "static/a",    "../a",       "http:/a", "http://",
-          "http:///a", "http://u@a/", "http://a b/", "https://a/",  "ftp://a/",   "http//a", "%2fa",
-          "/%",        "/%2",         "/a%zz?b",     "/%00",        "/a%00.html", "/a#b",    "/a?b#c",
-          "?a",        "#",           "http://a#b",  "http://a\\b/"}) {
+         {"*",          "a",        "a:80",      "static/a",    "../a",
+          "http:/a",    "http://",  "http:///a", "http://u@a/", "http://a b/",
+          "https://a/", "ftp://a/", "http//a",   "%2fa",        "/%",
+          "/%2",        "/a%zz?b",  "/%00",      "/a%00.html",  "/a#b",
+          "/a?b#c",     "?a",       "#",         "http://a#b",  "http://a\\b/"}) {
         INFO(target);
         CHECK_THROWS_AS(path(target), Refused);
     }
 }
 
-// ---- The fuzzer's corpus ----------------------------------------------------------------------------------
+// ---- The fuzzer's corpus
+// ----------------------------------------------------------------------------------
 
 TEST_CASE("each input of the fuzzer's corpus gets the status that its name says") {
     int count = 0;

@@ -1,4 +1,5 @@
-// tcp/icmp.hpp: the words for the messages that a firewall may send, and for numbers that have none.
+// tcp/icmp.hpp: the words for the messages that a firewall may send, and for numbers that have
+// none.
 #include "../../tcp/icmp.hpp"
 
 #include "catch.hpp"

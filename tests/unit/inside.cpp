@@ -26,7 +26,8 @@ struct Planted {
         fs::create_symlink("..", root / "sub" / "up");
         fs::create_symlink("root", outside / "root_link");
         mkfifo((root / "fifo").c_str(), 0600);
-        directory = Fd{check("open", open((outside / "root_link").c_str(), O_RDONLY | O_DIRECTORY))};
+        directory =
+            Fd{check("open", open((outside / "root_link").c_str(), O_RDONLY | O_DIRECTORY))};
     }
     ~Planted() { fs::remove_all(outside); }
 
@@ -63,8 +64,8 @@ TEST_CASE("no name leaves the directory") {
     const std::string absolute = planted.outside / "secret";
     using namespace std::string_view_literals;
     for (const std::string_view name :
-         {""sv, ".."sv, "../secret"sv, "sub/../a"sv, "sub/../../secret"sv, "/etc/passwd"sv, std::string_view{absolute},
-          "a\0b"sv, "./../secret"sv, "sub/.."sv}) {
+         {""sv, ".."sv, "../secret"sv, "sub/../a"sv, "sub/../../secret"sv, "/etc/passwd"sv,
+          std::string_view{absolute}, "a\0b"sv, "./../secret"sv, "sub/.."sv}) {
         INFO(name);
         CHECK(planted.error_of(name) == ENOENT);
     }

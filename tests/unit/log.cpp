@@ -55,7 +55,8 @@ TEST_CASE("what everyone has read is as good as forgotten: a log that is read go
         log.append(std::string(100, 'x'));
         if (i >= 10) log.forget(log.end() - 1000);
         const auto first = log.between(log.end() - log.size(), log.end()).data();
-        // Both ends are in one string; the slowest is 1,000 bytes behind, and as much may be waiting to be erased.
+        // Both ends are in one string; the slowest is 1,000 bytes behind, and as much may be
+        // waiting to be erased.
         REQUIRE(log.between(log.end(), log.end()).data() - first <= 2100);
     }
     REQUIRE(log.end() == 10'000'000);

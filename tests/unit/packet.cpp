@@ -26,7 +26,8 @@ constexpr Timestamp second = Timestamp{1} << 32;
 constexpr Timestamp half = second / 2;
 
 Time day(int year, unsigned month, unsigned of_month) {
-    return std::chrono::sys_days{std::chrono::year{year} / static_cast<int>(month) / static_cast<int>(of_month)};
+    return std::chrono::sys_days{std::chrono::year{year} / static_cast<int>(month) /
+                                 static_cast<int>(of_month)};
 }
 
 const Time new_era = day(2036, 2, 7) + 6h + 28min + 16s;
@@ -34,7 +35,8 @@ const Time long_ago = day(2026, 11, 22);
 
 }  // namespace
 
-// ---- Timestamps: the dates are those of RFC 5905, figure 4 ------------------------------------------------
+// ---- Timestamps: the dates are those of RFC 5905, figure 4
+// ------------------------------------------------
 
 TEST_CASE("a date becomes its seconds since 1900, and a new era starts in 2036") {
     CHECK(ntp::timestamp(day(1900, 1, 1)) == 0);
@@ -69,32 +71,41 @@ TEST_CASE("a difference across the change of era is as small as it is") {
 }
 
 TEST_CASE("a nanosecond there and back is the same nanosecond") {
-    for (const Time time : {long_ago, long_ago + 1ns, long_ago + 999'999'999ns, new_era - 1ns, new_era, new_era + 1ns})
+    for (const Time time : {long_ago, long_ago + 1ns, long_ago + 999'999'999ns, new_era - 1ns,
+                            new_era, new_era + 1ns})
         CHECK(ntp::date(ntp::timestamp(time), long_ago) == time);
 }
 
-// ---- Eras -------------------------------------------------------------------------------------------------
+// ---- Eras
+// -------------------------------------------------------------------------------------------------
 
 TEST_CASE("a timestamp is the date nearest to the pivot") {
-    for (const Time pivot : {day(1990, 1, 1), long_ago, new_era - 1s, new_era, day(2037, 1, 1), day(2085, 1, 1)})
-        for (const Time time : {day(2022, 1, 1), long_ago, new_era - 1s, new_era, new_era + 1s, day(2037, 6, 1)})
+    for (const Time pivot :
+         {day(1990, 1, 1), long_ago, new_era - 1s, new_era, day(2037, 1, 1), day(2085, 1, 1)})
+        for (const Time time :
+             {day(2022, 1, 1), long_ago, new_era - 1s, new_era, new_era + 1s, day(2037, 6, 1)})
             CHECK(ntp::date(ntp::timestamp(time), pivot) == time);
 }
 
-TEST_CASE("68 years from the pivot is near enough, in both directions; one second more is another era") {
+TEST_CASE(
+    "68 years from the pivot is near enough, in both directions; one second more is another era") {
     constexpr auto years = 2'147'483'648s;  // 2^31 s
     constexpr auto era = 4'294'967'296s;
     CHECK(ntp::date(ntp::timestamp(long_ago + years - 1s), long_ago) == long_ago + years - 1s);
     CHECK(ntp::date(ntp::timestamp(long_ago - years + 1s), long_ago) == long_ago - years + 1s);
-    CHECK(ntp::date(ntp::timestamp(long_ago + years + 1s), long_ago) == long_ago + years + 1s - era);
+    CHECK(ntp::date(ntp::timestamp(long_ago + years + 1s), long_ago) ==
+          long_ago + years + 1s - era);
 }
 
-// ---- Offset and delay -------------------------------------------------------------------------------------
+// ---- Offset and delay
+// -------------------------------------------------------------------------------------
 
 namespace {
 
-/// The sample that two clocks, the server's ahead by `ahead`, make of an exchange that takes `there`, `hold`, `back`.
-Sample exchange(Time start, Time::duration ahead, Time::duration there, Time::duration hold, Time::duration back) {
+/// The sample that two clocks, the server's ahead by `ahead`, make of an exchange that takes
+/// `there`, `hold`, `back`.
+Sample exchange(Time start, Time::duration ahead, Time::duration there, Time::duration hold,
+                Time::duration back) {
     Sample sample{ntp::timestamp(start), ntp::timestamp(start + there + hold + back), {}};
     sample.answer.receive = ntp::timestamp(start + ahead + there);
     sample.answer.transmit = ntp::timestamp(start + ahead + there + hold);
@@ -109,7 +120,8 @@ bool near(Difference d, std::chrono::nanoseconds expected) {
 }  // namespace
 
 TEST_CASE("four timestamps give offset and delay") {
-    // By hand: T1 10.0, T2 15.1, T3 15.2, T4 10.3: offset ((5.1) + (4.9)) / 2 = 5.0, delay 0.3 - 0.1 = 0.2.
+    // By hand: T1 10.0, T2 15.1, T3 15.2, T4 10.3: offset ((5.1) + (4.9)) / 2 = 5.0, delay 0.3 -
+    // 0.1 = 0.2.
     const auto at = [](int tenths) { return static_cast<Timestamp>(tenths) * second / 10; };
     Sample sample{at(100), at(103), {}};
     sample.answer.receive = at(151);
@@ -118,18 +130,24 @@ TEST_CASE("four timestamps give offset and delay") {
     CHECK(near(sample.delay(), 200ms));
 }
 
-TEST_CASE("when both ways take the same time the offset is exact, wherever in the eras the two clocks are") {
-    for (const Time start : {long_ago, new_era - 2s, new_era - 1s, new_era, day(2037, 1, 1), day(2085, 1, 1)})
-        for (const auto ahead : {Time::duration{0}, Time::duration{1s}, Time::duration{-1s}, Time::duration{1ms},
-                                 Time::duration{day(2085, 1, 1) - long_ago}, Time::duration{long_ago - new_era},
-                                 Time::duration{2'147'483'000s}, Time::duration{-2'147'483'000s}}) {
+TEST_CASE(
+    "when both ways take the same time the offset is exact, wherever in the eras the two clocks "
+    "are") {
+    for (const Time start :
+         {long_ago, new_era - 2s, new_era - 1s, new_era, day(2037, 1, 1), day(2085, 1, 1)})
+        for (const auto ahead :
+             {Time::duration{0}, Time::duration{1s}, Time::duration{-1s}, Time::duration{1ms},
+              Time::duration{day(2085, 1, 1) - long_ago}, Time::duration{long_ago - new_era},
+              Time::duration{2'147'483'000s}, Time::duration{-2'147'483'000s}}) {
             const Sample sample = exchange(start, ahead, 300ms, 900ms, 300ms);
             CHECK(near(sample.offset(), ahead));
             CHECK(near(sample.delay(), 600ms));
         }
 }
 
-TEST_CASE("when all of the delay is on one way the offset is wrong by half of it, and no more is possible") {
+TEST_CASE(
+    "when all of the delay is on one way the offset is wrong by half of it, and no more is "
+    "possible") {
     CHECK(near(exchange(long_ago, 5s, 200ms, 1ms, 0ms).offset(), 5s + 100ms));
     CHECK(near(exchange(long_ago, 5s, 0ms, 1ms, 200ms).offset(), 5s - 100ms));
 }
@@ -137,12 +155,15 @@ TEST_CASE("when all of the delay is on one way the offset is wrong by half of it
 TEST_CASE("the error is half the delay, and a delay below zero is no small one") {
     CHECK(exchange(long_ago, 5s, 200ms, 1ms, 100ms).error() == 150ms);
     CHECK(exchange(long_ago, 5s, -500ms, 1ms, 300ms).error() == 100ms);
-    CHECK(Sample{1, 0, {.receive = 5, .transmit = (Timestamp{1} << 63) + 4}}.error() == 1'073'741'824s);
+    CHECK(Sample{1, 0, {.receive = 5, .transmit = (Timestamp{1} << 63) + 4}}.error() ==
+          1'073'741'824s);
 }
 
 TEST_CASE("no timestamps, however absurd, overflow") {
-    for (const Timestamp a : {Timestamp{0}, ~Timestamp{0}, Timestamp{1} << 63, (Timestamp{1} << 63) - 1})
-        for (const Timestamp b : {Timestamp{0}, ~Timestamp{0}, Timestamp{1} << 63, (Timestamp{1} << 63) - 1}) {
+    for (const Timestamp a :
+         {Timestamp{0}, ~Timestamp{0}, Timestamp{1} << 63, (Timestamp{1} << 63) - 1})
+        for (const Timestamp b :
+             {Timestamp{0}, ~Timestamp{0}, Timestamp{1} << 63, (Timestamp{1} << 63) - 1}) {
             Sample sample{a, b, {}};
             sample.answer.receive = b;
             sample.answer.transmit = a;
@@ -151,7 +172,8 @@ TEST_CASE("no timestamps, however absurd, overflow") {
         }
 }
 
-// ---- The packet -------------------------------------------------------------------------------------------
+// ---- The packet
+// -------------------------------------------------------------------------------------------
 
 TEST_CASE("a request is 48 bytes: version 4, mode 3, the transmit timestamp, and zeros") {
     std::string expected(48, '\0');
@@ -184,7 +206,8 @@ TEST_CASE("each field is read from its place, and what follows the 48 bytes is n
     CHECK(std::string(again.data(), again.size()) == bytes.substr(0, 48));
 }
 
-// ---- The verdict ------------------------------------------------------------------------------------------
+// ---- The verdict
+// ------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -227,8 +250,8 @@ TEST_CASE("a good answer is accepted, with extension fields and a MAC after it t
     Sample sample;
     const auto bytes = ntp::encode(good());
     CHECK(verdict_on(good()) == Verdict::accepted);
-    CHECK(ntp::judge(std::string(bytes.data(), bytes.size()) + std::string(28 + 20, 'x'), cookie, sample) ==
-          Verdict::accepted);
+    CHECK(ntp::judge(std::string(bytes.data(), bytes.size()) + std::string(28 + 20, 'x'), cookie,
+                     sample) == Verdict::accepted);
     CHECK(sample.answer.stratum == 2);
 }
 
@@ -241,7 +264,8 @@ TEST_CASE("less than 48 bytes are no answer") {
 
 TEST_CASE("every mode but a server's is refused") {
     for (int mode = 0; mode < 8; ++mode)
-        CHECK(verdict_with(&Packet::mode, mode) == (mode == 4 ? Verdict::accepted : Verdict::not_a_server));
+        CHECK(verdict_with(&Packet::mode, mode) ==
+              (mode == 4 ? Verdict::accepted : Verdict::not_a_server));
 }
 
 TEST_CASE("versions 1 to 4 are read") {
@@ -256,7 +280,8 @@ TEST_CASE("an answer to another request is refused, and so is one to none") {
 }
 
 TEST_CASE("stratum 0 is a kiss of death, whatever else the packet says, but for whom it answers") {
-    Packet kiss{.leap = 3, .version = 4, .mode = 4, .stratum = 0, .refid = code("RATE"), .origin = cookie};
+    Packet kiss{
+        .leap = 3, .version = 4, .mode = 4, .stratum = 0, .refid = code("RATE"), .origin = cookie};
     CHECK(verdict_on(kiss) == Verdict::kiss_of_death);
     kiss.origin = 0;
     CHECK(verdict_on(kiss) == Verdict::not_our_request);
@@ -268,7 +293,8 @@ TEST_CASE("a server that is not synchronised says so by its leap or its stratum"
     CHECK(verdict_with(&Packet::stratum, 15) == Verdict::accepted);
     CHECK(verdict_with(&Packet::stratum, 16) == Verdict::not_synchronised);
     CHECK(verdict_with(&Packet::stratum, 255) == Verdict::not_synchronised);
-    CHECK(verdict_on({.leap = 3, .version = 4, .mode = 4, .origin = cookie}) == Verdict::not_synchronised);
+    CHECK(verdict_on({.leap = 3, .version = 4, .mode = 4, .origin = cookie}) ==
+          Verdict::not_synchronised);
 }
 
 TEST_CASE("a transmit timestamp of zero is no time") {
@@ -309,11 +335,13 @@ TEST_CASE("each refusal has its name") {
     CHECK(ntp::reason(Verdict::kiss_of_death, answer) == "kiss of death: DENY");
     CHECK(ntp::reason(Verdict::not_synchronised, answer) == "server not synchronised");
     CHECK(ntp::reason(Verdict::zero_transmit, answer) == "zero transmit timestamp");
-    CHECK(ntp::reason(Verdict::receive_after_transmit, answer) == "receive timestamp after transmit timestamp");
+    CHECK(ntp::reason(Verdict::receive_after_transmit, answer) ==
+          "receive timestamp after transmit timestamp");
     CHECK(ntp::reason(Verdict::too_far, answer) == "root distance over 1 s");
 }
 
-// ---- As text ----------------------------------------------------------------------------------------------
+// ---- As text
+// ----------------------------------------------------------------------------------------------
 
 TEST_CASE("a refid is letters in stratum 1, and an address below it") {
     CHECK(ntp::refid({.stratum = 1, .refid = 0x47505300}) == ".GPS.");
@@ -344,19 +372,21 @@ TEST_CASE("a date is RFC 3339, with microseconds that are never rounded into the
     CHECK(ntp::utc(day(1969, 12, 31) + 1us) == "1969-12-31T00:00:00.000001Z");
 }
 
-// ---- The fuzzer's corpus ----------------------------------------------------------------------------------
+// ---- The fuzzer's corpus
+// ----------------------------------------------------------------------------------
 
 TEST_CASE("each input of the fuzzer's corpus gets the verdict that its name says") {
-    const std::map<std::string, Verdict> verdicts{{"accepted", Verdict::accepted},
-                                                  {"too_short", Verdict::too_short},
-                                                  {"not_a_server", Verdict::not_a_server},
-                                                  {"unknown_version", Verdict::unknown_version},
-                                                  {"not_our_request", Verdict::not_our_request},
-                                                  {"kiss_of_death", Verdict::kiss_of_death},
-                                                  {"not_synchronised", Verdict::not_synchronised},
-                                                  {"zero_transmit", Verdict::zero_transmit},
-                                                  {"receive_after_transmit", Verdict::receive_after_transmit},
-                                                  {"too_far", Verdict::too_far}};
+    const std::map<std::string, Verdict> verdicts{
+        {"accepted", Verdict::accepted},
+        {"too_short", Verdict::too_short},
+        {"not_a_server", Verdict::not_a_server},
+        {"unknown_version", Verdict::unknown_version},
+        {"not_our_request", Verdict::not_our_request},
+        {"kiss_of_death", Verdict::kiss_of_death},
+        {"not_synchronised", Verdict::not_synchronised},
+        {"zero_transmit", Verdict::zero_transmit},
+        {"receive_after_transmit", Verdict::receive_after_transmit},
+        {"too_far", Verdict::too_far}};
     int count = 0;
     for (const auto& file : std::filesystem::directory_iterator{"tests/fuzz/corpus/ntp"}) {
         const std::string name = file.path().filename();

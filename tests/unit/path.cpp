@@ -55,8 +55,9 @@ TEST_CASE("the longest path fits, the next is an error that says how long it is"
     const std::size_t most = sizeof(sockaddr_un::sun_path) - 1;
     REQUIRE(std::string{address_of(std::string(most, 'x')).sun_path} == std::string(most, 'x'));
     const std::string longer(most + 1, 'x');
-    REQUIRE_THROWS_WITH(address_of(longer), longer + ": too long for a socket: " + std::to_string(most + 1) +
-                                                " bytes, at most " + std::to_string(most));
+    REQUIRE_THROWS_WITH(address_of(longer),
+                        longer + ": too long for a socket: " + std::to_string(most + 1) +
+                            " bytes, at most " + std::to_string(most));
 }
 
 TEST_CASE("an empty path is an error, and no autobind") {

@@ -10,7 +10,8 @@ namespace {
 std::string answer_in_pieces(std::string_view bytes, std::size_t piece) {
     Reply reply;
     std::string out;
-    for (std::size_t at = 0; at < bytes.size(); at += piece) reply.answer(bytes.substr(at, piece), out);
+    for (std::size_t at = 0; at < bytes.size(); at += piece)
+        reply.answer(bytes.substr(at, piece), out);
     return out;
 }
 

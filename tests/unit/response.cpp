@@ -23,17 +23,22 @@ TEST_CASE("a date is read in each of the three formats") {
 }
 
 TEST_CASE("a year of two digits is at most fifty years ahead") {
-    CHECK(http::date(*http::read_date("Sunday, 22-Nov-26 10:37:12 GMT", today)) == "Sun, 22 Nov 2026 10:37:12 GMT");
-    CHECK(http::date(*http::read_date("Sunday, 01-Jan-70 00:00:00 GMT", today)) == "Wed, 01 Jan 2070 00:00:00 GMT");
-    CHECK(http::date(*http::read_date("Sunday, 01-Jan-76 00:00:00 GMT", today)) == "Wed, 01 Jan 2076 00:00:00 GMT");
-    CHECK(http::date(*http::read_date("Sunday, 01-Jan-77 00:00:00 GMT", today)) == "Sat, 01 Jan 1977 00:00:00 GMT");
+    CHECK(http::date(*http::read_date("Sunday, 22-Nov-26 10:37:12 GMT", today)) ==
+          "Sun, 22 Nov 2026 10:37:12 GMT");
+    CHECK(http::date(*http::read_date("Sunday, 01-Jan-70 00:00:00 GMT", today)) ==
+          "Wed, 01 Jan 2070 00:00:00 GMT");
+    CHECK(http::date(*http::read_date("Sunday, 01-Jan-76 00:00:00 GMT", today)) ==
+          "Wed, 01 Jan 2076 00:00:00 GMT");
+    CHECK(http::date(*http::read_date("Sunday, 01-Jan-77 00:00:00 GMT", today)) ==
+          "Sat, 01 Jan 1977 00:00:00 GMT");
 }
 
 TEST_CASE("anything else is no date") {
     for (const auto* text :
          {"", "0", "784111777", "1994-11-06T08:49:37Z", "Sun, 06 Nov 1994 08:49:37 +0000",
           "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994",
-          "Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT", "Dim, 06 Nov 1994 08:49:37 GMT"}) {
+          "Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT",
+          "Dim, 06 Nov 1994 08:49:37 GMT"}) {
         INFO(text);
         CHECK_FALSE(http::read_date(text, today));
     }
@@ -46,8 +51,10 @@ TEST_CASE("the head of a response, byte by byte") {
           "Content-Type: application/json\r\nContent-Length: 27\r\n\r\n");
     const http::Response refusal = http::page(405, "Allow: GET, HEAD\r\n");
     CHECK(http::head(refusal, 5'000'000'000, "close", birthday) ==
-          "HTTP/1.1 405 Method Not Allowed\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nAllow: GET, HEAD\r\n"
-          "Content-Type: text/html; charset=utf-8\r\nContent-Length: 5000000000\r\nConnection: close\r\n\r\n");
+          "HTTP/1.1 405 Method Not Allowed\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nAllow: GET, "
+          "HEAD\r\n"
+          "Content-Type: text/html; charset=utf-8\r\nContent-Length: 5000000000\r\nConnection: "
+          "close\r\n\r\n");
     CHECK(http::head({304, {}, {}, {}}, 0, "", birthday) ==
           "HTTP/1.1 304 Not Modified\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n");
 }

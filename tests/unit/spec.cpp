@@ -8,7 +8,8 @@ namespace {
 /// "listen host, port -> target host, port"
 std::string parsed(const std::string& text) {
     const Spec spec = parse_spec(text);
-    return spec.listen.host + ", " + spec.listen.port + " -> " + spec.target.host + ", " + spec.target.port;
+    return spec.listen.host + ", " + spec.listen.port + " -> " + spec.target.host + ", " +
+           spec.target.port;
 }
 
 }  // namespace
@@ -50,19 +51,22 @@ TEST_CASE("the ports at the edges") {
 }
 
 TEST_CASE("too few or too many fields are not a redirection") {
-    for (const std::string text :
-         {"", "9090", "9090:sas1", "a:9090:sas1:9091:b", "::1:9090:sas1:9091", "9090:::1:9091", "::::"}) {
+    for (const std::string text : {"", "9090", "9090:sas1", "a:9090:sas1:9091:b",
+                                   "::1:9090:sas1:9091", "9090:::1:9091", "::::"}) {
         INFO(text);
-        CHECK_THROWS_WITH(parse_spec(text),
-                          text + ": not [bind_address:]port:host:hostport, with IPv6 addresses in brackets");
+        CHECK_THROWS_WITH(
+            parse_spec(text),
+            text + ": not [bind_address:]port:host:hostport, with IPv6 addresses in brackets");
     }
 }
 
 TEST_CASE("a port that is none is named") {
-    for (const std::string port : {"", "http", "65536", "99999999999", "-1", "+1", "1 ", " 1", "0x50", "80a", "[80]"}) {
+    for (const std::string port :
+         {"", "http", "65536", "99999999999", "-1", "+1", "1 ", " 1", "0x50", "80a", "[80]"}) {
         INFO(port);
         CHECK_THROWS_WITH(parse_spec(port + ":sas1:22"), port + ":sas1:22: bad port: " + port);
-        CHECK_THROWS_WITH(parse_spec("a:" + port + ":sas1:22"), "a:" + port + ":sas1:22: bad port: " + port);
+        CHECK_THROWS_WITH(parse_spec("a:" + port + ":sas1:22"),
+                          "a:" + port + ":sas1:22: bad port: " + port);
         CHECK_THROWS_WITH(parse_spec("22:sas1:" + port), "22:sas1:" + port + ": bad port: " + port);
     }
 }
@@ -83,6 +87,8 @@ TEST_CASE("brackets that do not go around a whole address are refused") {
         INFO(text);
         CHECK_THROWS_AS(parse_spec(text), std::invalid_argument);
     }
-    CHECK_THROWS_WITH(parse_spec("9090:[]:9091"), "9090:[]:9091: brackets go around a whole address");
-    CHECK_THROWS_WITH(parse_spec("[::1]x:9090:a:1"), "[::1]x:9090:a:1: brackets go around a whole address");
+    CHECK_THROWS_WITH(parse_spec("9090:[]:9091"),
+                      "9090:[]:9091: brackets go around a whole address");
+    CHECK_THROWS_WITH(parse_spec("[::1]x:9090:a:1"),
+                      "[::1]x:9090:a:1: brackets go around a whole address");
 }

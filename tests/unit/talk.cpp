@@ -17,7 +17,8 @@ std::string text(const Log& log) {
 std::string said(std::string_view bytes, std::size_t piece) {
     Log log;
     Talker talker{"K3x"};
-    for (std::size_t at = 0; at < bytes.size(); at += piece) REQUIRE(talker.say(bytes.substr(at, piece), log));
+    for (std::size_t at = 0; at < bytes.size(); at += piece)
+        REQUIRE(talker.say(bytes.substr(at, piece), log));
     return text(log);
 }
 
@@ -69,9 +70,10 @@ TEST_CASE("nothing is no message") {
 
 TEST_CASE("where a message's bytes are cut changes nothing") {
     const auto bytes = "un\n\n\ndeux\r\ntrois\0quatre\n \xff\xfe é\\n\t\n"s;
-    const auto messages = prefix + "un\n" + prefix + '\n' + prefix + '\n' + prefix + "deux\r\n" + prefix +
-                          "trois\0quatre\n"s + prefix + " \xff\xfe é\\n\t\n";
-    for (std::size_t piece = 1; piece <= bytes.size(); ++piece) REQUIRE(said(bytes, piece) == messages);
+    const auto messages = prefix + "un\n" + prefix + '\n' + prefix + '\n' + prefix + "deux\r\n" +
+                          prefix + "trois\0quatre\n"s + prefix + " \xff\xfe é\\n\t\n";
+    for (std::size_t piece = 1; piece <= bytes.size(); ++piece)
+        REQUIRE(said(bytes, piece) == messages);
 }
 
 TEST_CASE("two who speak at once do not mix") {
@@ -99,7 +101,8 @@ TEST_CASE("a line of 64 KiB that the end of the stream ends is a message") {
     REQUIRE(text(log) == prefix + std::string(65'536, 'x') + '\n');
 }
 
-TEST_CASE("a line of 64 KiB and 1 is none, with its newline or before it comes, however it is cut") {
+TEST_CASE(
+    "a line of 64 KiB and 1 is none, with its newline or before it comes, however it is cut") {
     for (const std::string& line : {std::string(65'537, 'x'), std::string(65'537, 'x') + '\n'}) {
         for (const std::size_t first : {1, 65'535, 65'536}) {
             Log log;
@@ -122,10 +125,11 @@ TEST_CASE("a name is three letters or digits, and never one that is taken") {
     std::mt19937 random{2026};
     std::set<std::string> taken;
     for (int i = 0; i < 10'000; ++i) {
-        const std::string name =
-            new_name(random, [&](const std::string& candidate) { return taken.contains(candidate); });
+        const std::string name = new_name(
+            random, [&](const std::string& candidate) { return taken.contains(candidate); });
         REQUIRE(name.size() == 3);
-        REQUIRE(name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") == name.npos);
+        REQUIRE(name.find_first_not_of(
+                    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") == name.npos);
         REQUIRE(taken.insert(name).second);
     }
 }

@@ -1,0 +1,51 @@
+// echo/turn.hpp: one client's turn, for a server that waits for many at once and never for one.
+//
+// echo/select.cpp writes it out. echo/poll, echo/generations and unix_domain/stream_server share it
+// from here.
+#pragma once
+
+#include "../fd.hpp"
+
+#include <sys/socket.h>
+
+#include <new>
+#include <string>
+#include <string_view>
+
+#include "../server.hpp"
+#include "reply.hpp"
+
+struct Client {
+    Fd fd;
+    Reply reply{};
+    std::string unsent{greeting};  ///< the peer has to take it before we read more (backpressure)
+};
+
+/// Leaves `rest` for the client's next turn. A client that has taken everything owns no memory.
+inline void keep_unsent(Client& client, std::string_view rest) {
+    std::string kept{rest};    // a copy first: `rest` may lie in `unsent`
+    client.unsent.swap(kept);  // what `unsent` was is freed with `kept`
+}
+
+/// A ready client's turn: at most one recv and one send, so that nobody waits long for anybody.
+/// `answer` is scratch that all clients share. False when the conversation is over.
+inline bool take_turn(Client& client, std::string& answer) try {
+    std::string_view owed = client.unsent;
+    if (owed.empty()) {
+        char bytes[most_a_turn / Reply::growth];
+        const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
+        if (received == 0) return false;  // the peer has half-closed, and nothing is owed to it
+        if (received == -1) return later(errno);
+        answer.clear();
+        client.reply.answer({bytes, static_cast<std::size_t>(received)}, answer);
+        owed = answer;
+    }
+    // At once: it nearly always fits, and saves a look by poll.
+    const ssize_t sent = send(client.fd.get(), owed.data(), owed.size(), 0);
+    if (sent == -1 && !later(errno)) return false;
+    if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));
+    keep_unsent(client, owed);
+    return true;
+} catch (const std::bad_alloc&) {
+    return false;  // no memory for what it does not take: it goes, the others stay
+}

@@ -1,0 +1,274 @@
+// server.hpp: what every server needs beside its lesson, whether it has a port or a path.
+//
+//     log_line, StderrLog stderr, without ever waiting for whoever reads it
+//     stop_pipe           SIGINT, SIGTERM and their like, as something that poll can see
+//     Rest, rest_or_stop  when the system is short of something: wait a little, do not spin
+//     send_all, refuse    all of it to one client; or a word, and the end
+//     PollList            what poll looks at, and what is known of each
+//
+// accept, recv, select and poll are not here: they stand in the programs, where the lesson is.
+// Sources: the man pages named below; Kerrisk, TLPI; Stevens, UNP; RFC 2525.
+#pragma once
+
+#include "fd.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <climits>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <ctime>
+#include <initializer_list>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// ---- Errors that pass --------------------------------------------
+
+/// Whether a call that does not block failed with `error` only because its time has not come: then
+/// poll says when. EAGAIN and EWOULDBLOCK are one number on Linux, the BSDs and macOS.
+inline bool later(int error) {
+    return error == EAGAIN || error == EINTR;
+}
+
+/// Whether the system is short of descriptors or of memory. It may pass, and poll cannot say when.
+inline bool is_shortage(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+// ---- The log -----------------------------------------------------
+
+/// Standard error. A server must not wait for whoever reads it: a pipe may be full, the other end
+/// of a terminal may hang. What finds no room is lost, in whole lines.
+class StderrLog {
+  public:
+    /// Keeps a line, made of pieces, for write_some(). Or loses it: a mebibyte waits already, or
+    /// memory is short.
+    void add(std::initializer_list<std::string_view> pieces) try {
+        if (waiting_.size() > 1024 * 1024) return;
+        std::string line;
+        for (const std::string_view piece : pieces) line += piece;
+        waiting_ += line += '\n';
+    } catch (const std::bad_alloc&) {
+    }
+
+    [[nodiscard]] bool empty() const { return waiting_.empty(); }
+
+    /// Writes as many lines as stderr takes now.
+    void write_some() {
+        pollfd room{own_ ? own_.get() : STDERR_FILENO, POLLOUT, 0};
+        while (written_ < waiting_.size() && poll(&room, 1, 0) == 1) {
+            // poll promises room for PIPE_BUF bytes of a pipe, and for one byte of a terminal.
+            const std::string_view rest = std::string_view{waiting_}.substr(written_);
+            const std::size_t whole_lines = rest.rfind('\n', PIPE_BUF - 1) + 1;  // 0: not even one
+            const std::size_t size = whole_lines > 0 ? whole_lines : std::size_t{PIPE_BUF};
+            const ssize_t written = write(room.fd, rest.data(), std::min(size, rest.size()));
+            if (written == -1 && later(errno)) return;
+            // After any other error nobody can ever read it.
+            written_ =
+                written == -1 ? waiting_.size() : written_ + static_cast<std::size_t>(written);
+        }
+        if (written_ < waiting_.size()) return;
+        waiting_.clear();
+        written_ = 0;
+    }
+
+  private:
+    /// The terminal or the pipe behind stderr, opened once more. O_NONBLOCK belongs to the open
+    /// file, and the shell shares the one of descriptor 2: only an open file of our own may have
+    /// it. Empty where there can be none (a socket, somebody else's terminal): then poll must do.
+    static Fd open_again() {
+        struct stat status {};
+        if (fstat(STDERR_FILENO, &status) == -1) return {};
+        const char* name = isatty(STDERR_FILENO) == 1 ? ttyname(STDERR_FILENO) : nullptr;
+        if (name == nullptr && S_ISFIFO(status.st_mode)) name = "/dev/fd/2";
+        return Fd{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
+    }
+
+    Fd own_ = open_again();
+    std::string waiting_{};
+    std::size_t written_ = 0;  ///< bytes of it
+};
+
+/// The one log of a program.
+inline StderrLog& standard_log() {
+    static StderrLog log;
+    return log;
+}
+
+/// Writes one line, made of pieces, to stderr. One of at most PIPE_BUF bytes is one write(2): lines
+/// of several processes stay whole.
+template <typename... Piece>
+void log_line(const Piece&... pieces) {
+    standard_log().add({pieces...});
+    standard_log().write_some();
+}
+
+/// Says what is wrong and the usage on stderr, and ends the program with status 2.
+[[noreturn]] inline void bad_usage(const std::string& program, const std::string& wrong,
+                                   const std::string& usage) {
+    log_line(program, ": ", wrong, "\n", usage);
+    std::exit(2);
+}
+
+// ---- The end -----------------------------------------------------
+
+/// A descriptor that turns readable at SIGINT, SIGTERM, SIGHUP or SIGQUIT: the self-pipe trick
+/// (TLPI 63.5.2). A flag alone is not enough: a signal between the look at it and poll leaves poll
+/// asleep. Nor does ppoll help while descriptors stay ready: it then returns without letting the
+/// blocked signal in. A signal that our parent had us ignore (nohup) stays ignored. Call it once.
+/// Throws std::system_error.
+inline Fd stop_pipe() {
+    static volatile std::sig_atomic_t write_end = -1;
+    int ends[2];
+    check("pipe", pipe(ends));
+    Fd read_end{ends[0]};
+    check("fcntl", set_nonblocking(read_end));  // for rest_or_stop, which looks without waiting
+    write_end = ends[1];
+    struct sigaction action {};
+    action.sa_handler = [](int) {
+        const int saved = errno;
+        [[maybe_unused]] const ssize_t n = write(write_end, "", 1);
+        errno = saved;
+    };
+    action.sa_flags = SA_RESTART;
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
+        struct sigaction before {};
+        check("sigaction", sigaction(signal, nullptr, &before));
+        if (before.sa_handler != SIG_IGN) check("sigaction", sigaction(signal, &action, nullptr));
+    }
+    return read_end;
+}
+
+// ---- Rests -------------------------------------------------------
+
+/// Milliseconds by a clock that nobody sets: good for measuring, and for deadlines.
+inline std::int64_t clock_ms() {
+    timespec time{};
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
+}
+
+/// Sleeps for a tenth of a second, or until a signal.
+inline void sleep_a_little() {
+    const timespec tenth{0, 100'000'000};
+    nanosleep(&tenth, nullptr);
+}
+
+/// After poll or select failed, and not by EINTR: there was no memory for it (ENOMEM), or the limit
+/// of descriptors is now below what it was given (EINVAL). It may pass; to ask again at once would
+/// spin. True when `stop`, the stop pipe, has a signal: a poll that goes on failing cannot tell.
+inline bool rest_or_stop(const Fd& stop) {
+    sleep_a_little();
+    char byte = 0;
+    return read(stop.get(), &byte, 1) == 1;
+}
+
+/// When a listener takes a rest from accepting, and how long. For want of a descriptor the
+/// connection stays in the backlog, and the listener readable: to try again at once would spin.
+class Rest {
+  public:
+    /// What accept(2) returned, as a socket that does not block; or nothing, and perhaps a rest.
+    /// On the BSDs an accepted socket inherits O_NONBLOCK from its listener, on Linux it does not.
+    Fd accepted(int fd) {
+        Fd client{fd};
+        if (!client) accept_failed(errno);
+        return client && set_nonblocking(client) != -1 ? std::move(client) : Fd{};
+    }
+
+    /// After accept failed with `error`. A shortage starts a rest, and is said once until the
+    /// backlog is empty (EAGAIN, which a blocking accept never says: there it is said once for
+    /// all). Any other error cost at most that one connection (ECONNABORTED; accept(2), NOTES).
+    void accept_failed(int error) {
+        if (error == EAGAIN) said_ = false;
+        if (!is_shortage(error)) return;
+        until_ = clock_ms() + 100;
+        if (!std::exchange(said_, true))
+            log_line("accept: ", std::generic_category().message(error), ", resting");
+    }
+
+    /// One of our own connections was closed: there is room again.
+    void connection_closed() { until_ = 0; }
+
+    /// What is left of the rest, in milliseconds, for poll; -1 when there is none, and poll may
+    /// wait for ever.
+    [[nodiscard]] int timeout() {
+        const std::int64_t left = until_ - clock_ms();
+        if (left <= 0) until_ = 0;
+        return left <= 0 ? -1 : static_cast<int>(left);
+    }
+
+    /// Sleeps until the rest is over: for a server that blocks.
+    void sleep() {
+        if (timeout() != -1) sleep_a_little();
+    }
+
+  private:
+    std::int64_t until_ = 0;
+    bool said_ = false;
+};
+
+// ---- One client --------------------------------------------------
+
+/// The most that one client is sent in one turn, in bytes. Then the others have theirs.
+inline constexpr std::size_t most_a_turn = std::size_t{256} * 1024;
+
+/// Sends all of `bytes` on a blocking socket: send(2) may take a part of them only, or be
+/// interrupted. False, with errno, when the connection is gone; the program ignores SIGPIPE, to be
+/// told so by EPIPE.
+inline bool send_all(const Fd& fd, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t sent = send(fd.get(), bytes.data(), bytes.size(), 0);
+        if (sent == -1 && errno == EINTR) continue;
+        if (sent == -1) return false;
+        bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return true;
+}
+
+/// Tells a client that there is no room for it, and closes. What it has already sent is read first
+/// (64 KiB at most): close(2) with unread data is a reset, and a reset may overtake the message
+/// (RFC 2525, 2.17).
+inline void refuse(const Fd client, std::string_view message) {
+    send(client.get(), message.data(), message.size(), MSG_DONTWAIT);
+    shutdown(client.get(), SHUT_WR);
+    char unread[4096];
+    for (int i = 0; i < 16 && recv(client.get(), unread, sizeof unread, MSG_DONTWAIT) > 0; ++i) {
+    }
+}
+
+/// What poll looks at, and what is known of each. First come entries that have a name in the
+/// program (the stop pipe, the listener), then one for each client, which has its descriptor in
+/// `fd`. The loop itself is the program's. It gives the clients their turns from the last to the
+/// first: the client that remove() moves into a freed place has then had its turn already.
+template <typename Client>
+struct PollList {
+    std::vector<pollfd> polled;  ///< the named entries; then polled[first + i] is clients[i]
+    std::vector<Client> clients{};
+    std::size_t first = polled.size();
+
+    pollfd& entry(std::size_t i) { return polled[first + i]; }
+
+    /// False, and the client is closed, when there is no memory for one more.
+    bool add(Client client, short events) try {
+        polled.push_back({client.fd.get(), events, 0});
+        clients.push_back(std::move(client));
+        return true;
+    } catch (const std::bad_alloc&) {
+        polled.resize(first + clients.size());  // no entry without its client
+        return false;
+    }
+
+    /// The last client takes the place of the one who goes: nobody else has to move.
+    void remove(std::size_t i) {
+        std::swap(entry(i), polled.back());
+        std::swap(clients[i], clients.back());
+        polled.pop_back();
+        clients.pop_back();
+    }
+};

@@ -1,0 +1,70 @@
+// tcp/client: the plainest TCP client. What is typed goes out, what comes is shown.
+//
+//     build/tcp/client 127.0.0.1 9090  talks to build/tcp/server
+//
+//     socket, connect                  the kernel makes the connection, or says why there is none
+//     read -> write                    in a thread: what is typed; its end is a half-close,
+//     shutdown read -> write                    here: what the server says, until read returns 0:
+//     its close
+//
+// A call that waits holds up its thread, so each direction has one. A socket is a descriptor like
+// any other: read and write do what recv and send do. Beside this: tcp/server.
+#include "../fd.hpp"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <charconv>
+#include <csignal>
+#include <iostream>
+#include <thread>
+
+/// Passes on what comes from `from` until there is no more. Throws std::system_error.
+void pass_on(int from, int to) {
+    char bytes[16 * 1024];
+    while (const ssize_t came = read(from, bytes, sizeof bytes)) {
+        if (came == -1 && errno == EINTR) continue;  // a signal came, and nothing else
+        check("read", came);
+        for (ssize_t done = 0; done < came;) {  // write may take only a part
+            const ssize_t taken = write(to, bytes + done, size_t(came - done));
+            if (taken == -1 && errno == EINTR) continue;
+            done += check("write", taken);
+        }
+    }
+}
+
+int main(int argc, char* argv[]) try {
+    const std::string usage = "usage: tcp/client ADDRESS PORT\n", first = argc > 1 ? argv[1] : "";
+    if (first == "-h" || first == "--help") return std::cout << usage, 0;
+    const std::string second = argc == 3 ? argv[2] : "";
+    in_port_t port = 0;
+    const auto [end, error] = std::from_chars(&second[0], &second[second.size()], port);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;    // IPv4
+    address.sin_port = htons(port);  // two bytes, the high one first
+    const bool known = inet_pton(AF_INET, first.c_str(), &address.sin_addr) == 1;  // four bytes
+    if (!known || error != std::errc{} || *end != '\0')
+        return std::cerr << "tcp/client: ADDRESS in digits, and PORT\n" << usage, 2;
+    open_standard_descriptors();
+    std::signal(SIGPIPE,
+                SIG_IGN);  // a write to a server that has gone is an errno, EPIPE, no death
+    const Fd server{check("socket", socket(AF_INET, SOCK_STREAM, 0))};
+    const auto* const generic = reinterpret_cast<sockaddr*>(&address);  // what the call wants
+    check("connect " + first + ':' + second, connect(server.get(), generic, sizeof address));
+    static std::atomic<int> failure{0};  // of the other thread: an errno
+    std::thread{[to = server.get()] {
+        try {
+            pass_on(STDIN_FILENO, to);
+        } catch (const std::system_error& why) {  // what the server still says is to be shown
+            if (why.code() != std::errc::broken_pipe) failure = why.code().value();
+        }
+        shutdown(to, SHUT_WR);
+    }}.detach();  // it may wait for a key when the server closes
+    pass_on(server.get(), STDOUT_FILENO);
+    errno = failure;
+    check("standard input", errno == 0 ? 0 : -1);
+} catch (const std::exception& error) {
+    std::cerr << std::string{"tcp/client: "} + error.what() + '\n';
+    return 1;
+}

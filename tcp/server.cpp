@@ -1,0 +1,70 @@
+// tcp/server: the plainest TCP server. What a client sends comes back, byte for byte (RFC 862).
+//
+//     build/tcp/server                 serves on 127.0.0.1:9090
+//     build/tcp/client 127.0.0.1 9090  talks to it from another terminal; so does nc 127.0.0.1 9090
+//
+//     socket, bind, listen             from here on the kernel takes connections for us
+//     accept <-------------+           the next of them, a second descriptor
+//     recv, send, recv ... |           until recv returns 0: the client has nothing more to say
+//     close ---------------+           ~Fd does that. After this: tcp/client, echo/iterative.
+#include "../fd.hpp"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <charconv>
+#include <csignal>
+#include <iostream>
+
+/// An address as people write it: "127.0.0.1:9090".
+std::string text(const sockaddr_in& address) {
+    char digits[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, &address.sin_addr, digits, sizeof digits);
+    return std::string{digits} + ':' + std::to_string(ntohs(address.sin_port));
+}
+
+/// Sends back all that the client says, until it has no more to say, or is gone.
+void converse(const Fd& client) {
+    char bytes[16 * 1024];
+    while (const ssize_t received = recv(client.get(), bytes, sizeof bytes, 0)) {
+        if (received == -1 && errno != EINTR) return;  // EINTR: a signal came, and nothing else
+        for (ssize_t done = 0; done < received;) {     // send may take only a part
+            const ssize_t sent = send(client.get(), bytes + done, size_t(received - done), 0);
+            if (sent == -1 && errno != EINTR) return;
+            if (sent > 0) done += sent;
+        }
+    }
+}
+
+int main(int argc, char* argv[]) try {
+    const std::string word = argc == 1 ? "9090" : argv[1];
+    in_port_t port = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), port);
+    if (word == "-h" || word == "--help") return std::cout << "usage: tcp/server [PORT]\n", 0;
+    if (argc > 2 || error != std::errc{} || *end != '\0')
+        return std::cerr << "tcp/server: bad port: " + word + "\nusage: tcp/server [PORT]\n", 2;
+    open_standard_descriptors();
+    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, no death
+    sockaddr_in address{};
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);  // what the calls want
+    socklen_t length = sizeof address;
+    address.sin_family = AF_INET;                        // IPv4
+    address.sin_port = htons(port);                      // two bytes, the high one first
+    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);  // four bytes
+    const Fd listener{check("socket", socket(AF_INET, SOCK_STREAM, 0))};
+    const int on = 1;  // the port is ours again at once after a restart: SO_REUSEADDR, socket(7)
+    check("setsockopt", setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
+    check("bind " + text(address), bind(listener.get(), generic, length));
+    check("listen", listen(listener.get(), SOMAXCONN));
+    check("getsockname", getsockname(listener.get(), generic, &length));  // for a PORT of 0
+    std::cerr << "listening on " + text(address) + '\n';
+    for (pollfd log{STDERR_FILENO, POLLOUT, 0};;) {
+        const Fd client{accept(listener.get(), generic, &length)};  // the address is the client's
+        if (!client) sleep(1);  // it has gone already, or no descriptor is free
+        if (client && poll(&log, 1, 0) == 1) std::cerr << "client " + text(address) + '\n';
+        if (client) converse(client);
+    }
+} catch (const std::exception& error) {
+    std::cerr << std::string{"tcp/server: "} + error.what() + '\n';
+    return 1;
+}
