@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""make exercise [NAME=...]: tests your solution of an exercise of the notes; without a name, lists them.
+"""make exercise [NAME=...]: tests your solution of an exercise of the notes; without a name, lists
+them.
 
-An exercise is a test of its own, tests/exercises/NAME.py: the first line of its docstring says what it is about, and
-PROGRAMS names the programs that it runs, each with the one that it starts from (itself, if it is to be changed). What
-is wanted is said in the note that has `make exercise NAME=...`.
+An exercise is a test of its own, tests/exercises/NAME.py: the first line of its docstring says what
+it is about, and PROGRAMS names the programs that it runs, each with the one that it starts from
+(itself, if it is to be changed). What is wanted is said in the note that has `make exercise
+NAME=...`.
 """
 
 import ast
@@ -15,6 +17,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+PYTEST += ["-v", "-x", "--no-header", "--tb=short", "--show-capture=no", "-rN"]
 
 
 def places():
@@ -66,19 +70,23 @@ def main(name):
     wanted = "exercise {1} of {0} says what is wanted.".format(*places().get(name, ("no note", 0)))
     for program, start in programs(name).items():
         if not (ROOT / f"{program}.cpp").exists():
-            print(f"{program}.cpp does not exist yet: {wanted} A start:  cp {start}.cpp {program}.cpp")
+            print(
+                f"{program}.cpp does not exist yet: {wanted} A start:  cp {start}.cpp {program}.cpp"
+            )
             return 1
     if importlib.util.find_spec("pytest") is None:
         print("pytest is missing: install the package python3-pytest")
         return 1
-    if subprocess.run(["make", "-s", *(f"build/{program}" for program in programs(name))], cwd=ROOT).returncode != 0:
+    built = subprocess.run(
+        ["make", "-s", *(f"build/{program}" for program in programs(name))], cwd=ROOT
+    )
+    if built.returncode != 0:
         print(f"\n{name}: it does not build yet")
         return 1
-    options = ["-v", "-x", "--no-header", "--tb=short", "--show-capture=no", "-rN", "-p", "no:cacheprovider"]
     status = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, f"tests/exercises/{name}.py"],
+        [*PYTEST, f"tests/exercises/{name}.py"],
         cwd=ROOT,
-        env={"PATIENCE": "5", **os.environ},  # seconds: an answer that never comes is not awaited for long
+        env={"PATIENCE": "5", **os.environ},  # seconds: what never comes is not awaited for long
     ).returncode
     print(f"\n{name}: " + ("done" if status == 0 else f"not yet; {wanted}"))
     return status

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""make answers [NAME=...]: proves, in copies of the tree under build/answers, that the test of each exercise fails
-before its answer, tests/answers/NAME.patch, and passes after it.
+"""make answers [NAME=...]: proves, in copies of the tree under build/answers, that the test of each
+exercise fails before its answer, tests/answers/NAME.patch, and passes after it.
 
-Where a program is to be written, "before" is also a mere copy of the one that the exercise starts from.
+Where a program is to be written, "before" is also a mere copy of the one that the exercise starts
+from.
 """
 
 import os
@@ -22,15 +23,31 @@ import exercise  # noqa: E402
 
 def make(tree, *words, **environment):
     """make in a tree, quickly and strictly: (status, what it says)."""
-    environment |= {name: value for name, value in os.environ.items() if not re.fullmatch("MAKE.*|MFLAGS|NAME", name)}
+    environment |= {
+        name: value
+        for name, value in os.environ.items()
+        if not re.fullmatch("MAKE.*|MFLAGS|NAME", name)
+    }
     words = ["make", "-s", "CXXFLAGS=-O0", "CPPFLAGS=-Werror", f"PYTHON={sys.executable}", *words]
-    run = subprocess.run(words, cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    run = subprocess.run(
+        words,
+        cwd=tree,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     return run.returncode, run.stdout
 
 
 def copy(tree, to):
     """A copy of a tree without what it has built; times are kept, so that make sees what is new."""
-    shutil.copytree(tree, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns("build", ".git", "pictures", "fuzz"))
+    shutil.copytree(
+        tree,
+        to,
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("build", ".git", "pictures", "fuzz"),
+    )
 
 
 def prove(name):
@@ -54,7 +71,8 @@ def prove(name):
         if start == program:  # what it depends on, for when the answer changes a header
             shutil.copy2(WORK / f"base/build/{start}.d", tree / f"build/{program}.d")
     shutil.copy2(WORK / "base/build/flags", tree / "build/flags")
-    status, said = make(tree, "exercise", f"NAME={name}", PATIENCE="2")  # seconds, spent by what never comes
+    # Seconds, spent by what never comes.
+    status, said = make(tree, "exercise", f"NAME={name}", PATIENCE="2")
     if status == 0 or not re.search(r"=+ .*\b1 failed", said):
         return f"its test does not fail before the answer\n{said}"
 
@@ -62,17 +80,26 @@ def prove(name):
         if not (ROOT / f"{program}.cpp").exists():
             (tree / f"{program}.cpp").unlink()
     patch = ["patch", "-p1", "--fuzz=0", "--batch", "-i", str(answer)]
-    patched = subprocess.run(patch, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    patched = subprocess.run(
+        patch, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     if patched.returncode != 0:
         return f"its answer does not fit the tree any more\n{patched.stdout}"
-    touched = [file for file in re.findall(r"^\+\+\+ b/(\S+)", answer.read_text(), re.M) if file.endswith("pp")]
+    touched = [
+        file
+        for file in re.findall(r"^\+\+\+ b/(\S+)", answer.read_text(), re.M)
+        if file.endswith("pp")
+    ]
     for file in touched:
         (tree / file).touch()  # newer than what was built before
     if shutil.which("clang-format"):
         format = ["clang-format", "--dry-run", "-Werror", *touched]
-        if (run := subprocess.run(format, cwd=tree, stderr=subprocess.PIPE, text=True)).returncode != 0:
+        if (
+            run := subprocess.run(format, cwd=tree, stderr=subprocess.PIPE, text=True)
+        ).returncode != 0:
             return f"its answer is not laid out as the sources are\n{run.stderr}"
-    status, said = make(tree, "exercise", f"NAME={name}", PATIENCE="20")  # a right answer does not spend it
+    # A right answer does not spend it.
+    status, said = make(tree, "exercise", f"NAME={name}", PATIENCE="20")
     return f"its test fails after the answer\n{said}" if status != 0 else None
 
 
@@ -80,7 +107,10 @@ def main(only):
     began = time.monotonic()
     names = [name for name in exercise.names() if not only or name == only]
     answered = {file.stem for file in ROOT.glob("tests/answers/*.patch")}
-    wrong = {name: "it has no test" for name in (answered | exercise.places().keys()) - set(exercise.names())}
+    wrong = {
+        name: "it has no test"
+        for name in (answered | exercise.places().keys()) - set(exercise.names())
+    }
     # What the exercises start from is built once, and only what has changed since the last time.
     copy(ROOT, WORK / "base")
     starts = {start for name in names for start in exercise.programs(name).values()}

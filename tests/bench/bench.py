@@ -1,14 +1,15 @@
 """make bench: every claim of speed, measured against its peer in the same run.
 
-Ours and the peer's are measured in turn, A B A B ..., so that a machine that drifts drifts for both; the ratio is that of
-the medians, and beside it stand the lowest and the highest ratio of a pair. The load generators check every byte that
-comes back, and stop if one is wrong.
+Ours and the peer's are measured in turn, A B A B ..., so that a machine that drifts drifts for
+both; the ratio is that of the medians, and beside it stand the lowest and the highest ratio of a
+pair. The load generators check every byte that comes back, and stop if one is wrong.
 
     python3 tests/bench/bench.py            every row, into the READMEs too, and the charts
     python3 tests/bench/bench.py echo       the rows whose name starts with echo
-    python3 tests/bench/bench.py charts     the charts alone: notes/pictures/echo-clients.svg, echo-idle.svg
+    python3 tests/bench/bench.py charts     the charts alone, notes/pictures/echo-*.svg
 
-The table goes to the standard output; every figure of every run, latencies too, to build/bench/*.json.
+The table goes to the standard output; every figure of every run, latencies too, to
+build/bench/*.json.
 """
 
 import json
@@ -60,7 +61,8 @@ def line(r):
         return f"| {r['name']} | {number(r['ours'])} | | | | under {r['goal']:g}{missed} |"
     pairs = f"{number(r['pairs'][0])}-{number(r['pairs'][1])}"
     goal = "" if r["goal"] is None else f"{r['goal']:g}"
-    return f"| {r['name']} | {number(r['ours'])} | {number(r['peer'])} | {number(r['ratio'])} | {pairs} | {goal}{missed} |"
+    figures = " | ".join(number(r[key]) for key in ("ours", "peer", "ratio"))
+    return f"| {r['name']} | {figures} | {pairs} | {goal}{missed} |"
 
 
 def into_the_readmes(lines):
@@ -68,7 +70,9 @@ def into_the_readmes(lines):
     for file in ROOT.glob("README*.md"):
         text = file.read_text()
         rows = "".join(row + "\n" for row in lines)
-        file.write_text(re.sub(r"(<!-- make bench -->\n\|.*\n\|.*\n)(?:\|.*\n)*", lambda m: m[1] + rows, text))
+        file.write_text(
+            re.sub(r"(<!-- make bench -->\n\|.*\n\|.*\n)(?:\|.*\n)*", lambda m: m[1] + rows, text)
+        )
 
 
 def main(wanted):
@@ -79,9 +83,14 @@ def main(wanted):
     if not chosen:
         sys.exit(f"no row starts with {wanted!r}")
     results = [result(row, measure(row)) for row in chosen]
-    (BENCH / f"{re.sub('[^a-z]+', '-', wanted) or 'all'}.json").write_text(json.dumps(results, indent=1))
+    (BENCH / f"{re.sub('[^a-z]+', '-', wanted) or 'all'}.json").write_text(
+        json.dumps(results, indent=1)
+    )
     lines = [line(r) for r in results]
-    print("| work | ours | peer | times as good | pairs | goal |\n| --- | ---: | ---: | ---: | --- | --- |")
+    print(
+        "| work | ours | peer | times as good | pairs | goal |\n"
+        "| --- | ---: | ---: | ---: | --- | --- |"
+    )
     print(*lines, sep="\n")
     if not wanted:
         into_the_readmes(lines)

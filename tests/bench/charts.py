@@ -1,4 +1,5 @@
-"""The two charts of the notes: the echo servers as the number of clients grows, and as the silent ones do."""
+"""The two charts of the notes: the echo servers as the number of clients grows, and as the silent
+ones do."""
 
 import json
 import sys
@@ -7,7 +8,8 @@ from rows import ASIO, BENCH, ROOT, echo_load, ours
 
 SERVERS = ["iterative", "fork", "thread", "select", "poll", "generations", "Asio (epoll)"]
 COLOURS = ["#999999", "#c05fb0", "#d9772b", "#3f9e4d", "#2f83d6", "#d64545", "#9a8a1f"]
-MOST = {"iterative": 1, "select": 1000}  # connections at once: `iterative` takes one, `select` stops at FD_SETSIZE
+# Connections at once: `iterative` takes one, `select` stops at FD_SETSIZE.
+MOST = {"iterative": 1, "select": 1000}
 RUNS = 3
 
 
@@ -20,10 +22,19 @@ def measured(points, load):
         runs = {name: [] for name in reachable}
         for i in range(RUNS):
             for name in reachable:
-                print(f"\r\33[Kcharts: {x}, run {i + 1} of {RUNS}, {name}", end="", file=sys.stderr, flush=True)
-                runs[name].append(echo_load(ASIO if name.startswith("Asio") else ours(f"echo/{name}"), *load(x))())
+                print(
+                    f"\r\33[Kcharts: {x}, run {i + 1} of {RUNS}, {name}",
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                runs[name].append(
+                    echo_load(ASIO if name.startswith("Asio") else ours(f"echo/{name}"), *load(x))()
+                )
         for name in reachable:
-            figures[name].append((x, sorted(runs[name], key=lambda run: run["lines_per_second"])[RUNS // 2]))
+            figures[name].append(
+                (x, sorted(runs[name], key=lambda run: run["lines_per_second"])[RUNS // 2])
+            )
     print(file=sys.stderr)
     return figures
 
@@ -35,10 +46,17 @@ def draw(file, alternative, axis, figures):
     from matplotlib import pyplot
 
     grey = "#7a7a7a"  # legible on white and on black
-    pyplot.rcParams.update(dict.fromkeys(["text.color", "axes.labelcolor", "xtick.color", "ytick.color"], grey))
-    pyplot.rcParams.update({"axes.edgecolor": grey, "svg.fonttype": "none", "svg.hashsalt": "socklab", "font.size": 11})
+    pyplot.rcParams.update(
+        dict.fromkeys(["text.color", "axes.labelcolor", "xtick.color", "ytick.color"], grey)
+    )
+    pyplot.rcParams.update(
+        {"axes.edgecolor": grey, "svg.fonttype": "none", "svg.hashsalt": "socklab", "font.size": 11}
+    )
     figure, panels = pyplot.subplots(1, 2, figsize=(10, 4.4))
-    titles = {"lines_per_second": "lines answered a second", "p99_us": "99 % are answered within, µs"}
+    titles = {
+        "lines_per_second": "lines answered a second",
+        "p99_us": "99 % are answered within, µs",
+    }
     for (key, title), panel in zip(titles.items(), panels):
         for (name, points), colour in zip(figures.items(), COLOURS):
             style = "--" if name.startswith("Asio") else "-"
@@ -66,7 +84,8 @@ def draw_all():
         ),
         (
             "echo-idle.svg",
-            "Throughput and latency of the echo servers for 50 busy clients, beside 0 to 9,000 idle ones",
+            "Throughput and latency of the echo servers for 50 busy clients, "
+            "beside 0 to 9,000 idle ones",
             "idle clients beside 50 busy ones (0 is drawn at 1)",
             [0, 100, 900, 3000, 9000],
             lambda x: (50, 1, 1, x, 3),

@@ -32,7 +32,8 @@ class Row:
     """Each side is measured by a call that gives a dict; `key` is the figure in it that counts."""
 
     name: str
-    goal: float | None  # how many times as good as the peer ours is to be; without a peer, the most that ours may take
+    # How many times as good as the peer ours is to be; without a peer, the most that ours may take.
+    goal: float | None
     key: str
     ours: Callable[[], dict]
     peer: Callable[[], dict] | None = None
@@ -83,7 +84,8 @@ def free_port():
 
 
 def wait_for(port, process):
-    """Until somebody listens; without a connection, of which a server for one client would make a client."""
+    """Until somebody listens; without a connection, of which a server for one client would make a
+    client."""
     deadline = time.monotonic() + 10
     while not any(f":{port:04X} 00000000:0000 0A" in line for line in Path("/proc/net/tcp").open()):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -99,7 +101,9 @@ def ours(program, *arguments):
 
 ASIO = [TOOLS / "echo_asio", "0"]
 NODE = ["node", ROOT / "tests/peers/echo.mjs", "0"]
-PAGE = 'system:echo "Le serveur écoute."; while read LINE; do echo "le serveur répond : $LINE"; done'
+PAGE = (
+    'system:echo "Le serveur écoute."; while read LINE; do echo "le serveur répond : $LINE"; done'
+)
 SOCAT = ["socat", "-dd", "tcp-listen:0,bind=127.0.0.1,fork,reuseaddr,backlog=128", PAGE]
 
 
@@ -113,7 +117,9 @@ def echo_load(command, clients, in_flight=1, seconds=1, idle=0, warm_up=0.1):
 
 def echo_rows():
     def row(name, goal, mine, peer, *load):
-        return Row(name, goal, "lines_per_second", echo_load(ours(mine), *load), echo_load(peer, *load))
+        return Row(
+            name, goal, "lines_per_second", echo_load(ours(mine), *load), echo_load(peer, *load)
+        )
 
     for in_flight in (1, 16):
         for clients in (1, 50, 500, 5000):
@@ -137,16 +143,23 @@ def broadcast_rows():
     def rate(command, clients, senders, deliveries):
         def measure():
             with serving(*command) as port:
-                return tool("chat_load", port, clients, senders, max(deliveries // clients // senders, 1))
+                return tool(
+                    "chat_load", port, clients, senders, max(deliveries // clients // senders, 1)
+                )
 
         return measure
 
     # A second or so for each side: what is measured is a rate.
     for clients, senders, peer, who in (
-        *((clients, senders, CHAT_ASIO, "Asio") for clients in (10, 100, 900) for senders in (1, clients)),
+        *(
+            (clients, senders, CHAT_ASIO, "Asio")
+            for clients in (10, 100, 900)
+            for senders in (1, clients)
+        ),
         (100, 1, CHAT_NODE, "Node"),
     ):
-        name = f"broadcast/server: {clients} clients, {'one sender' if senders == 1 else 'all send'}, against {who}"
+        who_sends = "one sender" if senders == 1 else "all send"
+        name = f"broadcast/server: {clients} clients, {who_sends}, against {who}"
         mine = rate(ours("broadcast/server"), clients, senders, 30_000_000)
         yield Row(name, 20.0, "deliveries_per_second", mine, rate(peer, clients, senders, 300_000))
 
@@ -182,8 +195,9 @@ def ssh(target):
         for name in ("host_key", "key"):
             output("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{place}/{name}")
         Path(f"{place}/config").write_text(
-            f"HostKey {place}/host_key\nAuthorizedKeysFile {place}/key.pub\nStrictModes no\nUsePAM no\n"
-            f"PidFile none\nPermitRootLogin yes\nListenAddress 127.0.0.1\nPort {sshd_port}\n"
+            f"HostKey {place}/host_key\nAuthorizedKeysFile {place}/key.pub\nStrictModes no\n"
+            f"UsePAM no\nPidFile none\nPermitRootLogin yes\n"
+            f"ListenAddress 127.0.0.1\nPort {sshd_port}\n"
         )
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
@@ -191,7 +205,9 @@ def ssh(target):
         options += ["-o", "UserKnownHostsFile=/dev/null", "-p", sshd_port, "-l", getpass.getuser()]
         with running(shutil.which("sshd"), "-D", "-f", f"{place}/config") as sshd:
             wait_for(sshd_port, sshd)
-            with running("ssh", *options, "-N", "-L", f"{port}:127.0.0.1:{target}", "127.0.0.1") as client:
+            with running(
+                "ssh", *options, "-N", "-L", f"{port}:127.0.0.1:{target}", "127.0.0.1"
+            ) as client:
                 wait_for(port, client)
                 yield port
 
@@ -220,7 +236,9 @@ def idle_relays(count=1000):
                 time.sleep(0.01)
             pairs = []
             for _ in range(count):
-                pairs.append((socket.create_connection(("127.0.0.1", int(found[1]))), target.accept()[0]))
+                pairs.append(
+                    (socket.create_connection(("127.0.0.1", int(found[1]))), target.accept()[0])
+                )
                 pairs[-1][0].sendall(b"x" * 1000)
             for _, far in pairs:
                 far.recv(1000, socket.MSG_WAITALL)
@@ -231,17 +249,36 @@ def idle_relays(count=1000):
 
 
 def forward_rows():
-    for name, goal, way in (("socat -b65536", 1.2, socat), ("ssh -L", 3.0, ssh), ("no relay", 0.8, no_relay)):
-        yield Row(f"tcp/forward: one stream, against {name}", goal, "bits_per_second", stream(forward), stream(way))
-    yield Row("tcp/forward: 1,000 idle relays, MiB resident", 20.0, "mebibytes", idle_relays, less_is_better=True)
+    for name, goal, way in (
+        ("socat -b65536", 1.2, socat),
+        ("ssh -L", 3.0, ssh),
+        ("no relay", 0.8, no_relay),
+    ):
+        yield Row(
+            f"tcp/forward: one stream, against {name}",
+            goal,
+            "bits_per_second",
+            stream(forward),
+            stream(way),
+        )
+    yield Row(
+        "tcp/forward: 1,000 idle relays, MiB resident",
+        20.0,
+        "mebibytes",
+        idle_relays,
+        less_is_better=True,
+    )
 
 
 # ---- tcp/web
 
 
 def wrk(port):
-    """50 connections kept alive, 2 seconds. Everything must be 200, and of the length of the file and its head."""
-    text = output("wrk", "-t1", "-c50", "-d2s", "--latency", f"http://127.0.0.1:{port}/static/2k.html")
+    """50 connections kept alive, 2 seconds. Everything must be 200, and of the length of the file
+    and its head."""
+    text = output(
+        "wrk", "-t1", "-c50", "-d2s", "--latency", f"http://127.0.0.1:{port}/static/2k.html"
+    )
     requests = int(re.search(r"(\d+) requests in", text)[1])
     size, unit = re.search(r"([\d.]+)([KMG])B read", text).groups()
     each = float(size) * 1024 ** (1 + "KMG".index(unit)) / requests
@@ -249,7 +286,10 @@ def wrk(port):
         sys.exit(text)
     number, scale = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
     p99 = float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[scale]
-    return {"requests_per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]), "p99_us": p99}
+    return {
+        "requests_per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
+        "p99_us": p99,
+    }
 
 
 def web_rows():
@@ -269,13 +309,16 @@ def web_rows():
             f"worker_processes 1; daemon off; pid {BENCH}/nginx.pid; error_log stderr;\n"
             "events { worker_connections 1024; }\n"
             "http { include /etc/nginx/mime.types; access_log off; sendfile on; tcp_nopush on;\n"
-            f"  keepalive_requests 1000000000; server {{ listen 127.0.0.1:{port}; root {site}; }} }}\n"
+            f"  keepalive_requests 1000000000;\n"
+            f"  server {{ listen 127.0.0.1:{port}; root {site}; }} }}\n"
         )
         with running("nginx", "-e", "stderr", "-c", conf) as process:
             wait_for(port, process)
             return wrk(port)
 
-    yield Row("tcp/web: 2 KB file, 50 connections, against nginx", 1.0, "requests_per_second", mine, nginx)
+    yield Row(
+        "tcp/web: 2 KB file, 50 connections, against nginx", 1.0, "requests_per_second", mine, nginx
+    )
 
 
 # ---- unix_domain
@@ -302,20 +345,25 @@ def unix_rows():
 
 
 def ntp_rows():
-    """Server and clients have one clock: the true offset is 0, and what is reported is the error."""
+    """Server and clients have one clock: the true offset is 0, and what is reported is the
+    error."""
 
     @contextlib.contextmanager
     def chronyd():
         port = free_port()
         with tempfile.TemporaryDirectory() as place:
             Path(f"{place}/conf").write_text(
-                f"local stratum 3\nallow\nport {port}\ncmdport 0\nbindaddress 127.0.0.1\nbindaddress ::1\n"
-                f"pidfile {place}/pid\nbindcmdaddress /\n"
+                f"local stratum 3\nallow\nport {port}\ncmdport 0\n"
+                f"bindaddress 127.0.0.1\nbindaddress ::1\npidfile {place}/pid\nbindcmdaddress /\n"
             )
-            words = ["chronyd", "-x", "-U", "-d", "-u", getpass.getuser(), "-f", f"{place}/conf"]  # -x: sets no clock
+            # -x: sets no clock.
+            words = ["chronyd", "-x", "-U", "-d", "-u", getpass.getuser(), "-f", f"{place}/conf"]
             with running(*words):
                 ask = ours("ntp/client", "-n", 1, "-w", 0.1, "-p", port)
-                while any(subprocess.run([*map(str, ask), h], capture_output=True).returncode for h in HOSTS):
+                while any(
+                    subprocess.run([*map(str, ask), h], capture_output=True).returncode
+                    for h in HOSTS
+                ):
                     time.sleep(0.01)
                 yield place, port
 
@@ -329,8 +377,19 @@ def ntp_rows():
                     words = ours("ntp/client", "-n", 8, "-i", 0, "-p", port, host)
                     errors = [error(r"offset (\S+) s", output(*words)) for _ in range(5)]
                 else:
-                    source = f"server {host} port {port} iburst minpoll -6 maxpoll -6 minsamples 8 maxsamples 8"
-                    words = ["chronyd", "-Q", "-U", "-t", 10, "-u", getpass.getuser(), "-f", "/dev/null"]
+                    source = f"server {host} port {port} iburst "
+                    source += "minpoll -6 maxpoll -6 minsamples 8 maxsamples 8"
+                    words = [
+                        "chronyd",
+                        "-Q",
+                        "-U",
+                        "-t",
+                        10,
+                        "-u",
+                        getpass.getuser(),
+                        "-f",
+                        "/dev/null",
+                    ]
                     words += [source, f"pidfile {place}/Q"]
                     errors = [error(r"wrong by (\S+) seconds", quiet(words)) for _ in range(5)]
                 return {"error_us": statistics.median(errors)}
@@ -338,13 +397,17 @@ def ntp_rows():
         return measure
 
     def quiet(words):
-        result = subprocess.run(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        result = subprocess.run(
+            list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         return result.stdout
 
     HOSTS = ("127.0.0.1", "::1")
     for host in HOSTS:
         name = f"ntp/client: error of the offset in us, chronyd at {host}, against chronyd -Q"
-        yield Row(name, 1.0, "error_us", both(host, "ours"), both(host, "chronyd"), less_is_better=True)
+        yield Row(
+            name, 1.0, "error_us", both(host, "ours"), both(host, "chronyd"), less_is_better=True
+        )
 
 
 ROWS = [echo_rows, broadcast_rows, forward_rows, web_rows, unix_rows, ntp_rows]

@@ -1,18 +1,15 @@
-import resource
 import socket
 
 import pytest
 from harness import Program
 
-# Thousands of clients are thousands of descriptors in this process too.
-_, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (HARD, HARD))
-
 
 @pytest.fixture
 def start():
-    """start("echo/poll", ...) runs a server on a free port, ready; at the end of the test it is stopped, and how
-    it ended asserted. Arguments that follow replace the port: start("echo/poll", "-b", "::1", 0)."""
+    """start("echo/poll", ...) runs a server on a free port, ready; at the end of the test it is
+    stopped, and how it ended asserted. Arguments that follow replace the port: start("echo/poll",
+    "-b", "::1", 0).
+    """
     running = []
 
     def start(program, *args, ready="listening on ", **options):

@@ -94,7 +94,11 @@ def in_lines(lines):
 
 def messages(guest, *lines):
     """What everyone hears when `guest` says these."""
-    return [f"Message de {guest.name} : ".encode() + (line if isinstance(line, bytes) else line.encode()) for line in lines]
+    return [
+        f"Message de {guest.name} : ".encode()
+        + (line if isinstance(line, bytes) else line.encode())
+        for line in lines
+    ]
 
 
 def room(server, count, **options):
@@ -116,7 +120,7 @@ def converse(*guests):
             guest.hears(*messages(speaker, f"ici {number}"))
 
 
-# ---- The conversation -----------------------------------------------------------------------------------
+# ---- The conversation ----------------------------------------------------------------------------
 
 
 def test_the_conversation_of_the_course_page(start):
@@ -149,17 +153,25 @@ def test_a_newcomer_hears_nothing_of_what_was_said_before(start):
 
 @pytest.mark.parametrize(
     "client",
-    [["nc", "-N", "127.0.0.1", "PORT"], ["ncat", "127.0.0.1", "PORT"], ["socat", "-", "TCP4:localhost:PORT"]],
+    [
+        ["nc", "-N", "127.0.0.1", "PORT"],
+        ["ncat", "127.0.0.1", "PORT"],
+        ["socat", "-", "TCP4:localhost:PORT"],
+    ],
     ids=lambda words: words[0],
 )
 def test_a_real_client_hears_its_own_message_before_the_close(start, client):
     server = start(SERVER)
     alice = Guest(server)
     command = [peer(client[0])] + [word.replace("PORT", str(server.port)) for word in client[1:]]
-    shown = subprocess.run(command, input="salut\n".encode(), capture_output=True, timeout=PATIENCE).stdout.decode()
+    shown = subprocess.run(
+        command, input="salut\n".encode(), capture_output=True, timeout=PATIENCE
+    ).stdout.decode()
     match = re.fullmatch(r"je suis : (...)\nMessage de \1 : salut\n", shown)
     assert match, shown
-    alice.hears(f"{match[1]} est connecté", f"Message de {match[1]} : salut", f"{match[1]} est déconnecté")
+    alice.hears(
+        f"{match[1]} est connecté", f"Message de {match[1]} : salut", f"{match[1]} est déconnecté"
+    )
 
 
 @pytest.mark.parametrize("address, client", [("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
@@ -169,7 +181,9 @@ def test_it_listens_where_it_is_told_to(start, address, client):
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"  blanks ", b"CRLF\r", b"a\0b", b"\\n \\ %s", b"\xff\xfe\xc3", "é€𝄞".encode()], ids=repr
+    "line",
+    [b"", b"  blanks ", b"CRLF\r", b"a\0b", b"\\n \\ %s", b"\xff\xfe\xc3", "é€𝄞".encode()],
+    ids=repr,
 )
 def test_every_byte_but_the_newline_passes_through(start, line):
     server = start(SERVER)
@@ -201,7 +215,7 @@ def test_many_lines_in_one_segment_are_many_messages(start):
         guest.hears(*messages(guests[0], *lines))
 
 
-# ---- Long lines -----------------------------------------------------------------------------------------
+# ---- Long lines ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", ["newline", "half-close"])
@@ -215,7 +229,9 @@ def test_a_line_of_64_kib_is_a_message(start, end):
 
 
 @pytest.mark.parametrize(
-    "rest", ["x", "x\n", "x" * LONGEST, "x\nUn message de plus\n"], ids=["+1", "+1 and newline", "twice", "+1 and a line"]
+    "rest",
+    ["x", "x\n", "x" * LONGEST, "x\nUn message de plus\n"],
+    ids=["+1", "+1 and newline", "twice", "+1 and a line"],
 )
 def test_a_line_over_64_kib_is_refused_and_its_sender_with_it(start, rest):
     server = start(SERVER)
@@ -229,7 +245,8 @@ def test_a_line_over_64_kib_is_refused_and_its_sender_with_it(start, rest):
 
 
 def test_a_sender_that_has_not_ended_its_endless_line_is_told_all_the_same(start):
-    """A close with unread data is a reset, and may destroy the message on its way: the server must read on."""
+    """A close with unread data is a reset, and may destroy the message on its way: the server must
+    read on."""
     server = start(SERVER)
     alice, bob = room(server, 2)
     bob.sends(b"x" * 20_000_000)  # blocks until it is taken
@@ -250,7 +267,7 @@ def test_who_was_refused_and_does_not_close_is_closed(start):
     converse(alice)
 
 
-# ---- Leaving --------------------------------------------------------------------------------------------
+# ---- Leaving -------------------------------------------------------------------------------------
 
 
 def test_a_last_line_without_its_newline_is_a_message(start):
@@ -269,7 +286,9 @@ def test_after_a_half_close_comes_all_that_is_owed_and_nothing_that_is_said_late
     bob = Guest(server, receive_buffer=4096)
     alice.hears(f"{bob.name} est connecté")
     lines = ["x" * 1000] * 200
-    reader = threading.Thread(target=alice.hears, args=[*messages(bob, *lines), f"{bob.name} est déconnecté"])
+    reader = threading.Thread(
+        target=alice.hears, args=[*messages(bob, *lines), f"{bob.name} est déconnecté"]
+    )
     reader.start()
     bob.says(*lines)
     bob.leaves()
@@ -292,8 +311,8 @@ def test_a_reset_in_mid_line_is_no_message(start):
 
 
 def test_the_last_words_of_those_who_close_without_reading_are_heard(start):
-    """What they have not read makes of their close a reset, and our next send to them fails. Their last messages
-    are in the socket then, and must still be read from it."""
+    """What they have not read makes of their close a reset, and our next send to them fails. Their
+    last messages are in the socket then, and must still be read from it."""
     server = start(SERVER)
     alice, bob = room(server, 2)
     for i in range(200):
@@ -303,13 +322,22 @@ def test_the_last_words_of_those_who_close_without_reading_are_heard(start):
         guest.closes()
         alice.says(*["bla"] * 10)
         bob.hears_up_to(f"{guest.name} est connecté")
-        assert bob.hears_up_to(f"{guest.name} est déconnecté").count(f"Message de {guest.name} : adieu {i}\n") == 100
+        assert (
+            bob.hears_up_to(f"{guest.name} est déconnecté").count(
+                f"Message de {guest.name} : adieu {i}\n"
+            )
+            == 100
+        )
         alice.hears_up_to(f"{guest.name} est déconnecté")
 
 
-def test_a_last_line_is_a_message_even_if_a_send_to_who_closed_has_failed_before_it_was_heard(start):
-    """It closes, and its end has come. While the room is too full to hear it, two sends to it fail: the first brings a
-    reset from its kernel, the second is told of it. It has still ended its line by closing, and not by a reset."""
+def test_a_last_line_is_a_message_even_if_a_send_to_who_closed_has_failed_before_it_was_heard(
+    start,
+):
+    """It closes, and its end has come. While the room is too full to hear it, two sends to it fail:
+    the first brings a reset from its kernel, the second is told of it. It has still ended its line
+    by closing, and not by a reset.
+    """
     server = start(SERVER)
     alice, bob = room(server, 2)
     guest = Guest(server)
@@ -341,16 +369,22 @@ def test_a_line_cut_by_a_reset_that_a_send_is_told_of_is_no_message(start):
     assert "coupé" not in alice.hears_up_to(f"{bob.name} est déconnecté")
 
 
-# ---- Many -------------------------------------------------------------------------------------------------
+# ---- Many ----------------------------------------------------------------------------------------
 
 
 def test_100_clients_with_1000_lines_each_hear_all_of_them_in_one_order(start):
     server = start(SERVER)
     guests = room(server, 100)
-    speeches = [b"".join(b"%s dit %d\n" % (guest.name.encode(), i) for i in range(1000)) for guest in guests]
+    speeches = [
+        b"".join(b"%s dit %d\n" % (guest.name.encode(), i) for i in range(1000)) for guest in guests
+    ]
     total = sum(len(speech) for speech in speeches) + 100 * 1000 * len("Message de ABC : ")
     unsent = {guest: memoryview(speech) for guest, speech in zip(guests, speeches)}
-    received, digest, first = dict.fromkeys(guests, 0), {guest: hashlib.sha1() for guest in guests}, []
+    received, digest, first = (
+        dict.fromkeys(guests, 0),
+        {guest: hashlib.sha1() for guest in guests},
+        [],
+    )
     with selectors.DefaultSelector() as selector:
         for guest in guests:
             guest.socket.setblocking(False)
@@ -381,7 +415,8 @@ def test_100_clients_with_1000_lines_each_hear_all_of_them_in_one_order(start):
 
 
 def assert_full(server):
-    """Three who come in vain are told so, though they have spoken already: a close with that unread is a reset."""
+    """Three who come in vain are told so, though they have spoken already: a close with that unread
+    is a reset."""
     server.process.send_signal(signal.SIGSTOP)
     late = [connect(server.address) for _ in range(3)]
     for client in late:
@@ -409,7 +444,9 @@ def test_the_clients_past_fd_setsize_are_told_and_when_one_leaves_the_next_gets_
         guest.hears_up_to(f"Message de {newcomer.name} : enfin")
 
 
-def test_the_client_past_our_limit_of_descriptors_is_told_and_when_one_leaves_the_next_gets_in(start):
+def test_the_client_past_our_limit_of_descriptors_is_told_and_when_one_leaves_the_next_gets_in(
+    start,
+):
     server = start(SERVER, nofile=16)
     guests = room(server, 16 - server.descriptors())
     assert_full(server)
@@ -465,7 +502,9 @@ def test_a_storm_of_2000_short_lived_clients_leaves_nothing_behind(start):
         the_end = threading.Event()
         talker = threading.Thread(target=talk, args=[the_end])
         talker.start()
-        visitors = [threading.Thread(target=come_and_go, args=[first]) for first in range(0, 1000, 500)]
+        visitors = [
+            threading.Thread(target=come_and_go, args=[first]) for first in range(0, 1000, 500)
+        ]
         for visitor in visitors:
             visitor.start()
         for visitor in visitors:
@@ -482,7 +521,12 @@ def test_a_storm_of_2000_short_lived_clients_leaves_nothing_behind(start):
 
     alice.says("fin")
     text = "".join(heard) + alice.hears_up_to(f"Message de {alice.name} : fin")
-    assert bob.hears_up_to(f"Message de {alice.name} : fin").replace(f"Message de {alice.name} : bla\n", "") == text
+    assert (
+        bob.hears_up_to(f"Message de {alice.name} : fin").replace(
+            f"Message de {alice.name} : bla\n", ""
+        )
+        == text
+    )
     assert len(names) == 2000
     present = set()
     messages_heard = 0
@@ -500,7 +544,7 @@ def test_a_storm_of_2000_short_lived_clients_leaves_nothing_behind(start):
     assert messages_heard == 1500  # all but those whose line was cut by a reset
 
 
-# ---- Those who do not keep up -----------------------------------------------------------------------------
+# ---- Those who do not keep up --------------------------------------------------------------------
 
 
 class Flood:
@@ -524,8 +568,8 @@ class Flood:
         self.thread.start()
 
     def is_heard_by(self, guests, blocks, news=()):
-        """Reads until each of `guests` has heard all of it, every byte checked as it comes, and somewhere between
-        two messages the `news`: one line, or none."""
+        """Reads until each of `guests` has heard all of it, every byte checked as it comes, and
+        somewhere between two messages the `news`: one line, or none."""
         news = in_lines(news)
         heard = self.heard * 11  # any megabyte of it
         left = dict.fromkeys(guests, blocks * len(self.heard) + len(news))
@@ -555,7 +599,9 @@ class Flood:
 
 def peak_memory(server):
     """The most resident memory it ever had, in bytes."""
-    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.pid}/status").read_text())[1])
+    return 1024 * int(
+        re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.pid}/status").read_text())[1]
+    )
 
 
 def test_one_that_never_reads_is_dropped_and_the_others_lose_nothing_of_a_flood(start):
@@ -614,7 +660,8 @@ def test_one_that_says_a_word_does_not_wait_for_those_who_said_a_thousand(start)
     for guest in speakers:
         guest.socket.setblocking(False)
     progress = True
-    while progress:  # until the server stops reading, for nobody else does, and the sockets are full
+    # Until the server stops reading, for nobody else does, and the sockets are full.
+    while progress:
         progress = False
         for guest in speakers:
             unsent[guest] = unsent[guest] or b"x" * 9999 + b"\n"
@@ -632,7 +679,8 @@ def test_one_that_says_a_word_does_not_wait_for_those_who_said_a_thousand(start)
             for guest in [key.data for key, _ in selector.select(PATIENCE)]:
                 piece = guest.socket.recv(1 << 20)
                 heard += piece if guest is alice else b""
-    assert len(heard) < 20_000_000  # what was underway, and a turn for each: 5 MB; what the others sent: 80 MB
+    # What was underway, and a turn for each: 5 MB; what the others sent: 80 MB.
+    assert len(heard) < 20_000_000
 
 
 def test_a_silent_server_uses_no_processor_time(start):
@@ -642,11 +690,12 @@ def test_a_silent_server_uses_no_processor_time(start):
     flood = Flood(alice)
     flood.starts(50)
     before = server.cpu()
-    flood.is_heard_by([alice], 50, [f"{dead.name} est déconnecté"])  # five seconds, in which the room waits
+    # Five seconds, in which the room waits.
+    flood.is_heard_by([alice], 50, [f"{dead.name} est déconnecté"])
     assert server.cpu() - before < 0.25
 
 
-# ---- Faults -------------------------------------------------------------------------------------------------
+# ---- Faults --------------------------------------------------------------------------------------
 
 PASSING = [
     (call, error)
@@ -673,7 +722,9 @@ def test_a_fault_that_passes_changes_nothing(start, call, error, when):
 
 
 @pytest.mark.parametrize("number", range(1, 6))
-@pytest.mark.parametrize("call, error", [("sendto", "EPIPE"), ("sendto", "ECONNRESET"), ("recvfrom", "ECONNRESET")])
+@pytest.mark.parametrize(
+    "call, error", [("sendto", "EPIPE"), ("sendto", "ECONNRESET"), ("recvfrom", "ECONNRESET")]
+)
 def test_a_connection_that_fails_ends_alone(start, call, error, number):
     server = start(SERVER, under=strace(call, f"{call}:error={error}:when={number}"))
     for _ in range(number):  # each makes the server call send and recv at least once
@@ -709,7 +760,7 @@ def test_a_shortage_of_descriptors_in_the_whole_system_is_said_once_and_waited_f
     converse(alice)
 
 
-# ---- The command line, and the end ---------------------------------------------------------------------------
+# ---- The command line, and the end ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -728,7 +779,9 @@ def test_help():
     assert result.stdout.startswith("usage: broadcast/server [-b ADDR] [PORT]\n")
 
 
-@pytest.mark.parametrize("arguments", [["-x"], ["70000"], ["9090", "9091"], ["-b"], ["neuf"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["-x"], ["70000"], ["9090", "9091"], ["-b"], ["neuf"]], ids=" ".join
+)
 def test_bad_usage(arguments):
     result = run(SERVER, *arguments)
     assert (result.returncode, result.stdout) == (2, "")
@@ -739,4 +792,6 @@ def test_a_port_that_is_taken_is_one_line_and_status_1(start):
     server = start(SERVER)
     result = run(SERVER, server.port)
     assert result.returncode == 1
-    assert result.stderr == f"broadcast/server: bind 127.0.0.1:{server.port}: Address already in use\n"
+    assert (
+        result.stderr == f"broadcast/server: bind 127.0.0.1:{server.port}: Address already in use\n"
+    )

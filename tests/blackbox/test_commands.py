@@ -28,9 +28,11 @@ from harness import (
 )
 
 PROGRAM = "tcp/commands"
-BASE = 7  # descriptors with no client: the standard three, the stop pipe, the directory, the listener
+# Descriptors with no client: the standard three, the stop pipe, the directory, the listener.
+BASE = 7
 MIB = 1 << 20
-BIG = 251 * 64 * 1024  # bytes of a file that does not fit the buffers on the way, with no period that 64 KiB has
+# Bytes of a file that does not fit the buffers on the way, with no period that 64 KiB has.
+BIG = 251 * 64 * 1024
 
 
 def unknown(line):
@@ -86,11 +88,14 @@ def test_nobody_is_greeted(server):
     assert ask(server, b"") == b""
 
 
-@pytest.mark.parametrize("zone, offset", [("UTC0", "+00:00"), ("CET-1", "+01:00"), ("NST3:30", "-03:30")])
+@pytest.mark.parametrize(
+    "zone, offset", [("UTC0", "+00:00"), ("CET-1", "+01:00"), ("NST3:30", "-03:30")]
+)
 def test_the_time_is_now_with_the_offset_of_the_zone(start, zone, offset):
     server = start(PROGRAM, env={"TZ": zone})
     before = int(time.time()) + 1
-    time.sleep(before - time.time())  # a second has just begun: a clock that lags by some ms is in the one before
+    # A second has just begun: a clock that lags by some ms is in the one before.
+    time.sleep(before - time.time())
     got = ask(server, b"heure\n").decode()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d" + re.escape(offset) + "\n", got)
     assert before <= datetime.datetime.fromisoformat(got.strip()).timestamp() <= time.time()
@@ -113,16 +118,21 @@ def test_a_file(server, name, content):
 def test_a_large_file_arrives_whole(server, directory):
     got = ask(server, b"fichier grand\nhello\n")
     content = (directory / "grand").read_bytes()
-    assert hashlib.sha256(got).digest() == hashlib.sha256(b"grand %d\n%shello\n" % (BIG, content)).digest()
+    assert (
+        hashlib.sha256(got).digest()
+        == hashlib.sha256(b"grand %d\n%shello\n" % (BIG, content)).digest()
+    )
 
 
 # fmt: off
 NO_FILES = [
-    b"absent", b"", b" salut", b"salut ", b"salut\r", b"salut/", b".", b"/", b"..", b"../secret", b"./../secret",
-    b"sous dossier/../salut", b"sous dossier/../../secret", b"sous dossier/..", b"SECRET/../../secret",
-    b"/etc/passwd", b"//etc/passwd", b"/salut", b"lien", b"dehors/secret", b"dehors", b"sous dossier/haut/salut",
-    b"sous dossier", b"tube", b"interdit/x", b"salut\0", b"salut\0.txt", b"\0", b"x" * 300, b"a/" * 3000 + b"b",
-    b"..\\secret", b"..%2fsecret", b"\xff\xfe", b"\xc0\xae\xc0\xae/secret",
+    b"absent", b"", b" salut", b"salut ", b"salut\r", b"salut/", b".", b"/", b"..", b"../secret",
+    b"./../secret", b"sous dossier/../salut", b"sous dossier/../../secret", b"sous dossier/..",
+    b"SECRET/../../secret", b"/etc/passwd", b"//etc/passwd", b"/salut", b"lien", b"dehors/secret",
+    b"dehors", b"sous dossier/haut/salut", b"sous dossier", b"tube", b"interdit/x", b"salut\0",
+    b"salut\0.txt", b"\0", b"x" * 300, b"a/" * 3000 + b"b", b"..\\secret", b"..%2fsecret",
+    b"\xff\xfe", b"\xc0\xae\xc0\xae/secret",
+
 ]
 # fmt: on
 
@@ -154,8 +164,9 @@ def test_a_device_is_no_file(start):
 
 def test_anything_else_is_unknown_and_comes_back_as_it_went(server):
     # fmt: off
-    lines = [b"", b"Hello", b"hello ", b" hello", b"hello\r", b"bonjour", b"fichier", b"fichier\tsalut", b"FICHIER salut",
-             b"heure\0", b"\0", b"\xff\xfe \xc3", b"quitter tout", b"helloheure", b"\x1b[31m\\n"]
+    lines = [b"", b"Hello", b"hello ", b" hello", b"hello\r", b"bonjour", b"fichier",
+             b"fichier\tsalut", b"FICHIER salut", b"heure\0", b"\0", b"\xff\xfe \xc3",
+             b"quitter tout", b"helloheure", b"\x1b[31m\\n"]
     # fmt: on
     assert ask(server, b"".join(line + b"\n" for line in lines)) == b"".join(map(unknown, lines))
 
@@ -163,12 +174,24 @@ def test_anything_else_is_unknown_and_comes_back_as_it_went(server):
 def test_pipelined_commands_are_answered_in_order(server):
     sent = b"hello\nfichier salut\nx\nfichier absent\n\nfichier vide\nfichier salut\nhello\n"
     file = b"salut 8\nbonjour\n"
-    expected = b"hello\n" + file + unknown(b"x") + missing(b"absent") + unknown(b"") + b"vide 0\n" + file + b"hello\n"
+    expected = (
+        b"hello\n"
+        + file
+        + unknown(b"x")
+        + missing(b"absent")
+        + unknown(b"")
+        + b"vide 0\n"
+        + file
+        + b"hello\n"
+    )
     assert ask(server, sent) == expected
 
 
 def test_many_pipelined_commands(server):
-    assert ask(server, b"hello\n\nfichier salut\n" * 20_000) == (b"hello\n" + unknown(b"") + b"salut 8\nbonjour\n") * 20_000
+    assert (
+        ask(server, b"hello\n\nfichier salut\n" * 20_000)
+        == (b"hello\n" + unknown(b"") + b"salut 8\nbonjour\n") * 20_000
+    )
 
 
 def test_a_byte_at_a_time(server):
@@ -189,7 +212,9 @@ def test_after_a_half_close_all_that_is_owed_is_delivered(server, directory):
     client.sendall(b"fichier grand\nhello")
     client.shutdown(socket.SHUT_WR)
     select.select([client], [], [], PATIENCE)
-    assert receive_all(client) == b"grand %d\n" % BIG + (directory / "grand").read_bytes() + b"hello\n"
+    assert (
+        receive_all(client) == b"grand %d\n" % BIG + (directory / "grand").read_bytes() + b"hello\n"
+    )
 
 
 def test_quitter_ends_after_what_is_owed(server):
@@ -214,7 +239,11 @@ def test_a_client_that_quit_and_left_leaves_nothing_behind(server):
 
 
 @pytest.mark.parametrize(
-    "before, around", [(b"", (b"erreur : commande inconnue : ", b"\n")), (b"fichier ", (b"erreur : ", missing(b"")[9:]))],
+    "before, around",
+    [
+        (b"", (b"erreur : commande inconnue : ", b"\n")),
+        (b"fichier ", (b"erreur : ", missing(b"")[9:])),
+    ],
     ids=["inconnue", "fichier"],
 )
 def test_a_line_of_50_megabytes_in_little_memory(server, before, around):
@@ -251,7 +280,9 @@ def test_bad_usage(arguments, wrong):
     assert result.stderr.startswith(f"{PROGRAM}: {wrong}\nusage: {PROGRAM} ")
 
 
-@pytest.mark.parametrize("name, why", [("absent", "No such file or directory"), ("salut", "Not a directory")])
+@pytest.mark.parametrize(
+    "name, why", [("absent", "No such file or directory"), ("salut", "Not a directory")]
+)
 def test_a_directory_that_is_none(directory, name, why):
     result = run(PROGRAM, "-d", directory / name, 0)
     assert (result.returncode, result.stdout) == (1, "")
@@ -327,10 +358,16 @@ def test_one_that_never_reads_may_change_its_mind(server):
     client.settimeout(PATIENCE)
     client.shutdown(socket.SHUT_WR)
     last = went % 8
-    assert receive_all(client) == unknown(b"0123456") * (went // 8) + (unknown(b"0123456"[:last]) if last else b"")
+    assert receive_all(client) == unknown(b"0123456") * (went // 8) + (
+        unknown(b"0123456"[:last]) if last else b""
+    )
 
 
-@pytest.mark.parametrize("sent", [b"hello\nhel", b"fichier grand\n", b"quitter\n", b"\n" * 100_000], ids=lambda sent: repr(sent)[:20])
+@pytest.mark.parametrize(
+    "sent",
+    [b"hello\nhel", b"fichier grand\n", b"quitter\n", b"\n" * 100_000],
+    ids=lambda sent: repr(sent)[:20],
+)
 def test_a_reset(server, sent):
     for _ in range(5):
         client = server.connect(receive_buffer=4096)
@@ -384,7 +421,9 @@ def test_out_of_descriptors_it_says_so_once_and_rests_and_serves_again(start):
         client.sendall(b"hello\n")
     server.logged("accept: Too many open files")
     room = 40 - BASE
-    served = eventually(lambda: (ready := select.select(clients, [], [], 0)[0]) and len(ready) == room and ready)
+    served = eventually(
+        lambda: (ready := select.select(clients, [], [], 0)[0]) and len(ready) == room and ready
+    )
     if not sanitized(PROGRAM):
         before, start_time = server.cpu(), time.monotonic()
         select.select([], [], [], 1)
@@ -424,7 +463,17 @@ def test_five_thousand_clients_at_once(server):
 # ---- Faults of the system calls
 
 FAULTS = {
-    "accept,accept4": ["EAGAIN", "EINTR", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPROTO", "EPERM"],
+    "accept,accept4": [
+        "EAGAIN",
+        "EINTR",
+        "ECONNABORTED",
+        "EMFILE",
+        "ENFILE",
+        "ENOBUFS",
+        "ENOMEM",
+        "EPROTO",
+        "EPERM",
+    ],
     "?poll,?ppoll": ["EINTR", "ENOMEM", "EAGAIN"],
     "recvfrom": ["EINTR", "EAGAIN", "ENOMEM", "ECONNRESET", "ETIMEDOUT"],
     "sendto": ["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "ECONNRESET", "EPIPE"],
@@ -443,7 +492,9 @@ def faulty(start, directory):
 
 
 @pytest.mark.parametrize("when", ["1", "2+3"])
-@pytest.mark.parametrize("calls, error", [(calls, error) for calls, errors in FAULTS.items() for error in errors])
+@pytest.mark.parametrize(
+    "calls, error", [(calls, error) for calls, errors in FAULTS.items() for error in errors]
+)
 def test_a_fault_ends_at_most_one_connection(faulty, calls, error, when):
     faulty.inject(calls, f"{calls}:error={error}:when={when}")
     expected = b"hello\nsalut 8\nbonjour\nhello\n"
@@ -473,10 +524,17 @@ def test_a_disk_that_fails_in_mid_file_ends_that_connection(faulty):
 
 
 @pytest.mark.parametrize(
-    "command", [["nc", "-N", "127.0.0.1", "PORT"], ["ncat", "127.0.0.1", "PORT"], ["socat", "-", "TCP4:localhost:PORT"]]
+    "command",
+    [
+        ["nc", "-N", "127.0.0.1", "PORT"],
+        ["ncat", "127.0.0.1", "PORT"],
+        ["socat", "-", "TCP4:localhost:PORT"],
+    ],
 )
 def test_a_real_client_holds_the_conversation(server, command):
     peer(command[0])
     words = [word.replace("PORT", str(server.port)) for word in command]
-    result = subprocess.run(words, input=b"hello\nfichier salut\nquitter\n", capture_output=True, timeout=PATIENCE)
+    result = subprocess.run(
+        words, input=b"hello\nfichier salut\nquitter\n", capture_output=True, timeout=PATIENCE
+    )
     assert result.stdout == b"hello\nsalut 8\nbonjour\n"

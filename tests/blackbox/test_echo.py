@@ -34,7 +34,8 @@ LOOPS = ["echo/select", "echo/poll", "echo/generations"]
 ALL = BLOCKING + LOOPS
 CONCURRENT = ALL[1:]
 
-# Descriptors with no client: the standard three and the listener; a stop pipe; the pipe of the parked.
+# Descriptors with no client: the standard three and the listener; a stop pipe; the pipe of the
+# parked.
 BASE = dict.fromkeys(BLOCKING, 4) | dict.fromkeys(LOOPS, 6) | {"echo/generations": 8}
 
 GREETING = "Le serveur écoute.\n".encode()
@@ -126,7 +127,8 @@ def test_a_line_of_50_megabytes_in_little_memory(start, program):
 def test_after_a_half_close_all_that_is_owed_is_delivered(start, program):
     server = start(program)
     client = server.connect(receive_buffer=4096)
-    sent = b"".join(b"ligne %d\n" % i for i in range(20_000))  # the answer does not fit the buffers on the way
+    # The answer does not fit the buffers on the way.
+    sent = b"".join(b"ligne %d\n" % i for i in range(20_000))
     threading.Thread(target=lambda: (client.sendall(sent), client.shutdown(socket.SHUT_WR))).start()
     select.select([client], [], [], PATIENCE)
     got = b"".join(iter(lambda: client.recv(5000), b""))
@@ -136,7 +138,9 @@ def test_after_a_half_close_all_that_is_owed_is_delivered(start, program):
 # ---- Addresses and the command line
 
 
-@pytest.mark.parametrize("bind, host", [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
+@pytest.mark.parametrize(
+    "bind, host", [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")]
+)
 def test_ipv4_and_ipv6(start, program, bind, host):
     server = start(program, "-b", bind, 0)
     shown = f"[{bind}]" if ":" in bind else bind
@@ -297,7 +301,9 @@ def test_one_that_never_reads_may_change_its_mind(start, program):
     client.setblocking(True)
     client.settimeout(PATIENCE)
     client.shutdown(socket.SHUT_WR)
-    expected = answer(b"0123456\n" * (went // 8 + 1))[: len(GREETING) + went + len(PREFIX) * -(-went // 8)]
+    expected = answer(b"0123456\n" * (went // 8 + 1))[
+        : len(GREETING) + went + len(PREFIX) * -(-went // 8)
+    ]
     assert receive_all(client) == expected
 
 
@@ -381,7 +387,11 @@ def test_select_refuses_a_descriptor_that_its_sets_cannot_hold(start):
     clients = [server.connect() for _ in range(1024)]
     got = [receive_until(client, b"\n") for client in clients]
     held = got.index(FULL)
-    assert held == 1024 - BASE["echo/select"] and got[:held] == [GREETING] * held and set(got[held:]) == {FULL}
+    assert (
+        held == 1024 - BASE["echo/select"]
+        and got[:held] == [GREETING] * held
+        and set(got[held:]) == {FULL}
+    )
     assert receive_all(clients[-1]) == b""
     server.connect().sendall(b"quelqu'un ?\n")  # told so whether it speaks or not
     clients[5].close()
@@ -397,7 +407,10 @@ def test_select_says_so_when_there_is_no_descriptor_for_its_listener():
             os.dup2(2, fd)
 
     result = run("echo/select", 0, preexec_fn=take_them_all, close_fds=False)
-    assert (result.returncode, result.stderr) == (1, "echo/select: no descriptor below FD_SETSIZE\n")
+    assert (result.returncode, result.stderr) == (
+        1,
+        "echo/select: no descriptor below FD_SETSIZE\n",
+    )
 
 
 @pytest.mark.parametrize("program", ["echo/poll", "echo/generations"])
@@ -513,10 +526,20 @@ def test_an_urgent_byte_is_a_byte(start, program):
     assert receive_all(client) == answer(b"ab!cd\n")
 
 
-# ---- Faults of the system calls. A call has several spellings; strace passes over those that a machine lacks.
+# ---- Faults of the system calls. A call has several spellings; strace passes over those that a
+# machine lacks.
 
 FAULTS = {
-    "accept,accept4": ["EINTR", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPROTO", "EPERM"],
+    "accept,accept4": [
+        "EINTR",
+        "ECONNABORTED",
+        "EMFILE",
+        "ENFILE",
+        "ENOBUFS",
+        "ENOMEM",
+        "EPROTO",
+        "EPERM",
+    ],
     "recvfrom": ["EINTR", "ECONNRESET", "ETIMEDOUT", "ENOMEM"],
     "sendto": ["EINTR", "ECONNRESET", "EPIPE", "ENOBUFS"],
 }
@@ -532,7 +555,12 @@ INJECTIONS = [
     (program, calls, error, when)
     for program in ALL
     for calls, errors in (LOOP_FAULTS if program in LOOPS else FAULTS).items()
-    if not ("poll" in calls and program == "echo/select" or "select" in calls and program != "echo/select")
+    if not (
+        "poll" in calls
+        and program == "echo/select"
+        or "select" in calls
+        and program != "echo/select"
+    )
     for error in errors
     for when in ("1", "2+3")
 ]
@@ -552,7 +580,8 @@ def test_a_fault_ends_at_most_one_connection(start, program, calls, error, when)
     if calls.startswith("accept") or "poll" in calls or "select" in calls or error in HARMLESS:
         assert complete == 5
     elif program in ("echo/fork", "echo/thread"):
-        # strace counts for each process and thread anew: every client has met the fault. The server is there.
+        # strace counts for each process and thread anew: every client has met the fault. The server
+        # is there.
         assert server.process.poll() is None
         assert receive(server.connect(), 1) in (b"", b"L")
     else:
@@ -574,7 +603,15 @@ def converse_or_refused(client):
 
 def test_poll_makes_one_recv_and_one_send_a_turn(start, tmp_path):
     trace = tmp_path / "trace"
-    words = [peer("strace"), "-D", "-qq", "-o", trace, "-e", "trace=recvfrom,sendto,poll,ppoll,accept4"]
+    words = [
+        peer("strace"),
+        "-D",
+        "-qq",
+        "-o",
+        trace,
+        "-e",
+        "trace=recvfrom,sendto,poll,ppoll,accept4",
+    ]
     server = start("echo/poll", under=words)
     client = server.connect()
     receive(client, len(GREETING))
@@ -582,12 +619,16 @@ def test_poll_makes_one_recv_and_one_send_a_turn(start, tmp_path):
         client.sendall(b"salut\n")
         receive_until(client, b"\n")
     client.close()
-    eventually(lambda: "recvfrom" in (lines := trace.read_text().splitlines())[-2] and lines[-2].endswith("= 0"))
+    eventually(
+        lambda: "recvfrom" in (lines := trace.read_text().splitlines())[-2]
+        and lines[-2].endswith("= 0")
+    )
     calls = re.findall(r"^(\w+)\(", trace.read_text(), re.MULTILINE)
     assert [call.replace("ppoll", "poll") for call in calls] == (
         ["poll"]  # is there room for "listening on" in the log?
         + ["poll", "accept4", "sendto", "accept4"]
-        + ["poll", "recvfrom", "sendto"] * 10 + ["poll", "recvfrom", "poll"]
+        + ["poll", "recvfrom", "sendto"] * 10
+        + ["poll", "recvfrom", "poll"]
     )
 
 
@@ -596,7 +637,8 @@ def test_poll_makes_one_recv_and_one_send_a_turn(start, tmp_path):
 
 @pytest.fixture
 def parked(start):
-    """A server and 700 clients in the middle of a line, all but a few of them parked, in two threads."""
+    """A server and 700 clients in the middle of a line, all but a few of them parked, in two
+    threads."""
     server = start("echo/generations")
     clients = [server.connect() for _ in range(700)]
     for client in clients:
@@ -668,21 +710,28 @@ def test_a_real_client_holds_the_conversation(start, program, command):
 @pytest.fixture
 def course_page_server():
     """The echo server of the course page: a socat, and a shell for each client. Its port."""
-    answering = "echo \"Le serveur écoute.\"; while read LINE; do echo \"le serveur répond : $LINE\"; done"
+    answering = (
+        'echo "Le serveur écoute."; while read LINE; do echo "le serveur répond : $LINE"; done'
+    )
     socat = subprocess.Popen(
         [peer("socat"), "-dd", "tcp-listen:0,bind=127.0.0.1,fork,reuseaddr", "system:" + answering],
         stderr=subprocess.PIPE,
         text=True,
     )
-    port = next(match[1] for line in socat.stderr if (match := re.search(r"listening on .*:(\d+)", line)))
+    port = next(
+        match[1] for line in socat.stderr if (match := re.search(r"listening on .*:(\d+)", line))
+    )
     threading.Thread(target=socat.stderr.read, daemon=True).start()
     yield int(port)
     socat.terminate()
     socat.wait()
 
 
-def test_plain_lines_are_answered_as_the_course_page_answers_them(start, program, course_page_server):
-    # Plain: socat takes the double quotes off, so that the page's shell splits and globs what it answers.
+def test_plain_lines_are_answered_as_the_course_page_answers_them(
+    start, program, course_page_server
+):
+    # Plain: socat takes the double quotes off, so that the page's shell splits and globs what it
+    # answers.
     sent = "salut\nune ligne plus longue, avec des accents : éàü\n42\n".encode()
     theirs = connect(("127.0.0.1", course_page_server))
     theirs.sendall(sent)
@@ -691,9 +740,12 @@ def test_plain_lines_are_answered_as_the_course_page_answers_them(start, program
 
 
 def test_a_log_that_nobody_reads_any_more_does_not_end_the_server(program):
-    """`echo/poll 2>&1 | head -1`: the next line it logs is EPIPE, and SIGPIPE if it did not see to that."""
+    """`echo/poll 2>&1 | head -1`: the next line it logs is EPIPE, and SIGPIPE if it did not see to
+    that."""
     words = strace("accept,accept4", "accept,accept4:error=EMFILE:when=2+3")
-    server = subprocess.Popen([*words, binary(program), "0"], stderr=subprocess.PIPE, env=NO_LEAK_CHECK)
+    server = subprocess.Popen(
+        [*words, binary(program), "0"], stderr=subprocess.PIPE, env=NO_LEAK_CHECK
+    )
     try:
         address = "127.0.0.1", int(server.stderr.readline().rpartition(b":")[2])
         server.stderr.close()
@@ -706,7 +758,9 @@ def test_a_log_that_nobody_reads_any_more_does_not_end_the_server(program):
         server.wait()
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
+)
 def test_a_standard_descriptor_that_is_closed_is_not_taken_for_a_socket(program, closed):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -1,4 +1,5 @@
-"""The echo protocol in other languages (tests/peers), held to some of the promises that test_echo has of ours."""
+"""The echo protocol in other languages (tests/peers), held to some of the promises that test_echo
+has of ours."""
 
 import re
 import sys
@@ -46,7 +47,10 @@ def server(request):
 def test_each_line_is_answered_as_it_came(server, case, request):
     if server.program == SHELL and case in SHELL_BREAKS:
         request.applymarker(pytest.mark.xfail(reason=SHELL_BREAKS[case]))
-    expected = b"".join("le serveur répond : ".encode() + line for line in re.findall(rb"[^\n]*\n|[^\n]+\Z", LINES[case]))
+    expected = b"".join(
+        "le serveur répond : ".encode() + line
+        for line in re.findall(rb"[^\n]*\n|[^\n]+\Z", LINES[case])
+    )
     port = int(server.logged("listening on ").rsplit(":")[-1])
     got = converse(connect(("127.0.0.1", port)), LINES[case])
     assert got == "Le serveur écoute.\n".encode() + expected

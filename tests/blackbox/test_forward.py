@@ -65,7 +65,10 @@ def listeners(server, count):
 
 def addresses(server, count):
     """The same, to connect to."""
-    return [(host, int(port)) for host, port in (address.rsplit(":", 1) for address in listeners(server, count))]
+    return [
+        (host, int(port))
+        for host, port in (address.rsplit(":", 1) for address in listeners(server, count))
+    ]
 
 
 def no_connection_left(server, before):
@@ -89,7 +92,7 @@ def echo_for_ever(listener):
     threading.Thread(target=serve, daemon=True).start()
 
 
-# ---- The redirection --------------------------------------------------------------------------------------
+# ---- The redirection -----------------------------------------------------------------------------
 
 
 def test_what_one_end_says_the_other_hears(start, target):
@@ -118,8 +121,8 @@ def test_the_redirection_is_given_as_to_ssh_or_bare(start, target, words):
 
 @pytest.mark.parametrize(
     "bind, listens",
-    [("localhost:", "127.0.0.1"), ("127.0.0.2:", "127.0.0.2"), ("[::1]:", "[::1]"), ("*:", "[::]"), (":", "[::]"),
-     ("0.0.0.0:", "0.0.0.0")],
+    [("localhost:", "127.0.0.1"), ("127.0.0.2:", "127.0.0.2"), ("[::1]:", "[::1]"),
+     ("*:", "[::]"), (":", "[::]"), ("0.0.0.0:", "0.0.0.0")],
 )  # fmt: skip
 def test_it_listens_where_it_is_told(start, target, bind, listens):
     server = start(FORWARD, bind + to(target))
@@ -138,7 +141,9 @@ def test_every_interface_is_ipv4_too(start, target):
 
 
 def test_every_interface_is_ipv4_on_a_system_without_ipv6(start, target):
-    server = start(FORWARD, "*:" + to(target), under=strace("socket", "socket:error=EAFNOSUPPORT:when=1"))
+    server = start(
+        FORWARD, "*:" + to(target), under=strace("socket", "socket:error=EAFNOSUPPORT:when=1")
+    )
     assert listeners(server, 1)[0].startswith("0.0.0.0:")
 
 
@@ -154,7 +159,10 @@ def test_several_redirections_at_once_each_said_in_the_order_given(start, target
     with socket.create_server(("127.0.0.1", 0)) as other:
         other.settimeout(30)
         ports = [free_port(), free_port(), free_port()]
-        specs = [to(listener).replace("0:", f"{port}:", 1) for listener, port in zip((target, other, target), ports)]
+        specs = [
+            to(listener).replace("0:", f"{port}:", 1)
+            for listener, port in zip((target, other, target), ports)
+        ]
         server = start(FORWARD, specs[0], "-L", specs[1], "-L" + specs[2])
         assert listeners(server, 3) == [f"127.0.0.1:{port}" for port in ports]
         for port, listener in zip(ports, (target, other, target)):
@@ -176,7 +184,7 @@ def test_two_hops(start, target):
     assert receive_all(client) == b"retour"
 
 
-# ---- A lot ------------------------------------------------------------------------------------------------
+# ---- A lot ---------------------------------------------------------------------------------------
 
 
 def test_a_gigabyte_in_each_direction_at_once(start, target):
@@ -202,7 +210,11 @@ def test_a_gigabyte_in_each_direction_at_once(start, target):
             at += got
         right[end] = at == count
 
-    threads = [threading.Thread(target=work, args=(end,)) for work in (write, read) for end in (client, far)]
+    threads = [
+        threading.Thread(target=work, args=(end,))
+        for work in (write, read)
+        for end in (client, far)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -239,7 +251,7 @@ def test_a_thousand_idle_connections_take_less_than_20_mib(start, target):
         client.close(), far.close()
 
 
-# ---- Someone who does not read --------------------------------------------------------------------------------
+# ---- Someone who does not read -------------------------------------------------------------------
 
 
 def fill(end):
@@ -307,7 +319,7 @@ def fill_quickly(end):
     return sent
 
 
-# ---- The ends -----------------------------------------------------------------------------------------------
+# ---- The ends ------------------------------------------------------------------------------------
 
 
 def test_the_clients_half_close_is_passed_on_and_the_answer_comes(start, target):
@@ -432,7 +444,8 @@ def received_and_unread(server, client):
 
 
 def get_stuck(server, client):
-    """Sends until the server reads no more, and not much more: an end sent after it arrives. How many bytes."""
+    """Sends until the server reads no more, and not much more: an end sent after it arrives. How
+    many bytes."""
     sent, patience = 0, 0
     while patience < 30:
         if received_and_unread(server, client) == 0:
@@ -463,7 +476,7 @@ def test_it_does_not_spin_whatever_has_ended(start, target, ended):
         assert len(receive_all(far)) == sent
 
 
-# ---- The target -------------------------------------------------------------------------------------------------
+# ---- The target ----------------------------------------------------------------------------------
 
 
 def test_a_refused_target_closes_that_client_and_the_target_may_come_later(start):
@@ -534,7 +547,7 @@ def test_a_target_can_be_named(start, target):
     assert receive(far, 5) == b"salut"
 
 
-# ---- What may go wrong ---------------------------------------------------------------------------------------------
+# ---- What may go wrong ---------------------------------------------------------------------------
 
 
 def test_short_of_descriptors_it_serves_whom_it_can_and_the_others_later(start, target):
@@ -569,7 +582,8 @@ def test_short_of_descriptors_it_serves_whom_it_can_and_the_others_later(start, 
 
 
 def server_descriptors_alone(server, target):
-    """What the server has open beside its connections: the standard three, the stop pipe, the listener."""
+    """What the server has open beside its connections: the standard three, the stop pipe, the
+    listener."""
     return 3 + 2 + 1
 
 
@@ -580,7 +594,9 @@ def test_a_storm_leaves_nothing_behind(start, target):
         client, far = through(server, target)
         first, second = (client, far) if number % 2 else (far, client)
         first.sendall(b"un mot")
-        [reset, lambda end: end.close(), lambda end: end.shutdown(socket.SHUT_RDWR)][number % 3](first)
+        [reset, lambda end: end.close(), lambda end: end.shutdown(socket.SHUT_RDWR)][number % 3](
+            first
+        )
         second.close()
         first.close()
     no_connection_left(server, before)
@@ -598,13 +614,18 @@ def test_sigint_ends_it(start, target, busy):
 def test_a_port_that_is_taken_is_one_line_and_status_1(target):
     host, port = target.getsockname()
     result = run(FORWARD, f"{port}:{host}:9")
-    assert (result.returncode, result.stderr) == (1, f"tcp/forward: bind {host}:{port}: Address already in use\n")
+    assert (result.returncode, result.stderr) == (
+        1,
+        f"tcp/forward: bind {host}:{port}: Address already in use\n",
+    )
 
 
 def test_an_address_that_is_not_ours_is_one_line_and_status_1():
     result = run(FORWARD, "192.0.2.1:0:127.0.0.1:9")
     assert result.returncode == 1
-    assert re.fullmatch(r"tcp/forward: bind 192\.0\.2\.1:0: Cannot assign requested address\n", result.stderr)
+    assert re.fullmatch(
+        r"tcp/forward: bind 192\.0\.2\.1:0: Cannot assign requested address\n", result.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -615,7 +636,10 @@ def test_an_address_that_is_not_ours_is_one_line_and_status_1():
         (["9090:host"], "9090:host: not [bind_address:]port:host:hostport"),
         (["-L", "9090:host:http"], "9090:host:http: bad port: http"),
         (["9090:a:1", "-L", "9091:a:0"], "9091:a:0: bad port: 0"),
-        (["::1:9090:a:1"], "::1:9090:a:1: not [bind_address:]port:host:hostport, with IPv6 addresses in brackets"),
+        (
+            ["::1:9090:a:1"],
+            "::1:9090:a:1: not [bind_address:]port:host:hostport, with IPv6 addresses in brackets",
+        ),
         (["[::1]a:9090:a:1"], "[::1]a:9090:a:1: brackets go around a whole address"),
         (["-L"], "-L wants a value"),
         (["-g", "9090:a:1"], "unknown option -g"),
@@ -624,7 +648,10 @@ def test_an_address_that_is_not_ours_is_one_line_and_status_1():
 def test_bad_usage_says_what_is_wrong_and_the_usage(words, complaint):
     result = run(FORWARD, *words)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"tcp/forward: {complaint}") and "\nusage: tcp/forward " in result.stderr
+    assert (
+        result.stderr.startswith(f"tcp/forward: {complaint}")
+        and "\nusage: tcp/forward " in result.stderr
+    )
 
 
 @pytest.mark.parametrize("word", ["-h", "--help"])
@@ -640,7 +667,8 @@ PASSING = [
     *[f"recvfrom:error={error}:when=1+2" for error in ("EINTR", "EAGAIN", "ENOBUFS", "ENOMEM")],
     *[f"sendto:error={error}:when=1+2" for error in ("EINTR", "EAGAIN", "ENOBUFS", "ENOMEM")],
     *[f"accept,accept4:error={error}:when=1" for error in
-      ("EINTR", "EAGAIN", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM", "EPROTO")],
+      ("EINTR", "EAGAIN", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM",
+       "EPROTO")],
     "fcntl:error=EMFILE:when=1",
     "connect:error=EINTR:when=1",
 ]  # fmt: skip
@@ -663,11 +691,13 @@ def test_what_passes_costs_nothing(start, target, fault):
 @pytest.mark.parametrize(
     "fault",
     [
-        *[f"recvfrom:error={error}:when=1" for error in ("ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH")],
+        *[f"recvfrom:error={error}:when=1" for error in
+          ("ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH")],
         *[f"sendto:error={error}:when=1" for error in ("ECONNRESET", "EPIPE", "ETIMEDOUT")],
         *[f"connect:error={error}:when=1" for error in
           ("ECONNREFUSED", "ENETUNREACH", "EADDRNOTAVAIL", "ENOBUFS", "EAGAIN", "EACCES")],
-        *[f"socket:error={error}:when=2" for error in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EAFNOSUPPORT")],
+        *[f"socket:error={error}:when=2" for error in
+          ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EAFNOSUPPORT")],
         "getsockopt:error=ENOBUFS:when=1",
         "shutdown:error=ENOTCONN:when=1",
     ],
@@ -711,6 +741,9 @@ finally:
     root = [] if os.geteuid() == 0 else ["--map-root-user"]
     words = [peer("unshare"), "--net", "--mount", *root, "sh", "-c", mount + ' && exec "$@"', "sh"]
     result = subprocess.run(
-        [*words, sys.executable, "-c", inside, binary("tcp/forward")], capture_output=True, text=True, timeout=60
+        [*words, sys.executable, "-c", inside, binary("tcp/forward")],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert result.stdout == "status 0\n", result.stderr

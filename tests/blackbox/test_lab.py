@@ -23,7 +23,7 @@ def output(*words, **options):
     return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, **options).stdout
 
 
-# ---- The network -----------------------------------------------------------------------------------------
+# ---- The network ---------------------------------------------------------------------------------
 
 
 @in_the_lab
@@ -31,9 +31,16 @@ def test_each_machine_sees_its_neighbours_and_nobody_else():
     for one in MACHINES:
         for other in MACHINES:
             for prefix in ("", "ip6-"):
-                seen = on(one, "tcp/probe", "-w", "1", prefix + other, 9).stdout.split(maxsplit=1)[1].strip()
+                seen = (
+                    on(one, "tcp/probe", "-w", "1", prefix + other, 9)
+                    .stdout.split(maxsplit=1)[1]
+                    .strip()
+                )
                 near = one == other or (one, other) in NEIGHBOURS
-                assert seen == ("closed" if near else "rejected (Network is unreachable)"), (one, prefix + other)
+                assert seen == ("closed" if near else "rejected (Network is unreachable)"), (
+                    one,
+                    prefix + other,
+                )
 
 
 @in_the_lab
@@ -54,7 +61,11 @@ def test_a_machine_has_its_name_and_its_own_ports(start):
 
 @in_the_lab
 def test_the_pages_names_resolve():
-    for name, address in (("roucas101.etu", "10.0.0.4"), ("sas1.ec-m.fr", "10.0.0.3"), ("ovh", "10.0.0.2")):
+    for name, address in (
+        ("roucas101.etu", "10.0.0.4"),
+        ("sas1.ec-m.fr", "10.0.0.3"),
+        ("ovh", "10.0.0.2"),
+    ):
         assert socket.gethostbyname(name) == address
     assert {found[4][0] for found in socket.getaddrinfo("localhost", 9)} == {"::1", "127.0.0.1"}
 
@@ -63,19 +74,27 @@ def test_the_pages_names_resolve():
 def test_the_firewall_stands_between_the_machines():
     """A machine's own loopback passes it, and it is raised for one port, on one machine."""
     firewall("sas1", "drop", 9)
-    assert on("ovh", "tcp/probe", "-w", "0.3", "sas1", 9, 10).stdout == "10.0.0.3:9 filtered\n10.0.0.3:10 closed\n"
+    assert (
+        on("ovh", "tcp/probe", "-w", "0.3", "sas1", 9, 10).stdout
+        == "10.0.0.3:9 filtered\n10.0.0.3:10 closed\n"
+    )
     assert on("sas1", "tcp/probe", "-w", "0.3", "sas1", 9).stdout == "10.0.0.3:9 closed\n"
     assert on("sas1", "tcp/probe", "-w", "0.3", "roucas101", 9).stdout == "10.0.0.4:9 closed\n"
 
 
 @in_the_lab
 def test_the_firewall_stops_the_syn_and_not_the_conversation(start):
-    server = start("tcp/netcat", "-l", "-k", "ovh", 9090, stdin=PIPE, stdout=PIPE, under=["on", "ovh"])
+    server = start(
+        "tcp/netcat", "-l", "-k", "ovh", 9090, stdin=PIPE, stdout=PIPE, under=["on", "ovh"]
+    )
     with socket.create_connection(("ovh", 9090), PATIENCE) as client:
         firewall("ovh", "drop", 9090)
         client.sendall(b"toujours la\n")
         assert server.process.stdout.readline() == b"toujours la\n"
-        assert on("so-high", "tcp/probe", "-w", "0.3", "ovh", 9090).stdout == "10.0.0.2:9090 filtered\n"
+        assert (
+            on("so-high", "tcp/probe", "-w", "0.3", "ovh", 9090).stdout
+            == "10.0.0.2:9090 filtered\n"
+        )
 
 
 @in_the_lab
@@ -89,21 +108,31 @@ def test_on_is_the_command_in_status_and_for_signals():
 
 @in_the_lab
 def test_bad_usage_in_the_lab_names_the_machines():
-    for words in (["on"], ["on", "mars", "true"], ["firewall"], ["firewall", "sas1", "close", "9"],
-                  ["firewall", "mars", "drop", "9"], ["firewall", "sas1", "drop", "http"]):  # fmt: skip
-        result = subprocess.run(words, capture_output=True, text=True)
+    for words in ("on", "on mars true", "firewall", "firewall sas1 close 9", "firewall mars drop 9",
+                  "firewall sas1 drop http"):  # fmt: skip
+        result = subprocess.run(words.split(), capture_output=True, text=True)
         assert result.returncode == 2
-        assert "usage: " + words[0] in result.stderr and "so-high ovh sas1 roucas101" in result.stderr
+        assert (
+            "usage: " + words[0] in result.stderr and "so-high ovh sas1 roucas101" in result.stderr
+        )
 
 
-# ---- From outside ----------------------------------------------------------------------------------------
+# ---- From outside --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", [[LAB], ["make", "-s", "-o", "build/flags", "lab"]])
 def test_it_opens_a_shell_on_so_high(words):
     needs_the_lab()  # -o: whatever the programs were built with, they are not built again
     typed = "hostname\non sas1 hostname\nfalse\n"
-    result = subprocess.run(words, input=typed, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, env=ENVIRONMENT)
+    result = subprocess.run(
+        words,
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        cwd=ROOT,
+        env=ENVIRONMENT,
+    )
     assert (result.returncode, result.stdout) == (0, "so-high\nsas1\n")
 
 
@@ -129,12 +158,18 @@ def test_it_leaves_nothing_behind(killed):
     needs_the_lab()
     before = output("ip", "netns"), output("ip", "-br", "link"), open("/proc/mounts").read()
     mark = f"86400.{os.getpid()}{int(killed)}"
-    lab = subprocess.Popen([LAB, "sh", "-c", f"on roucas101 sleep {mark} & sleep {mark} & read _"], stdin=PIPE)
+    lab = subprocess.Popen(
+        [LAB, "sh", "-c", f"on roucas101 sleep {mark} & sleep {mark} & read _"], stdin=PIPE
+    )
     eventually(lambda: len(running(mark)) == 2)
     lab.kill() if killed else lab.stdin.close()
     lab.wait(PATIENCE)
     eventually(lambda: not running(mark))
-    assert (output("ip", "netns"), output("ip", "-br", "link"), open("/proc/mounts").read()) == before
+    assert (
+        output("ip", "netns"),
+        output("ip", "-br", "link"),
+        open("/proc/mounts").read(),
+    ) == before
 
 
 def test_an_ordinary_user_can_open_it():
@@ -142,13 +177,19 @@ def test_an_ordinary_user_can_open_it():
     if os.getuid() != 0:
         pytest.skip("we are one: every other test here shows it")
     nobody = {"user": 65534, "group": 65534, "extra_groups": []}
-    if subprocess.run(["unshare", "--user", "--map-root-user", "true"], capture_output=True, **nobody).returncode != 0:
+    if (
+        subprocess.run(
+            ["unshare", "--user", "--map-root-user", "true"], capture_output=True, **nobody
+        ).returncode
+        != 0
+    ):
         pytest.skip("this system lets only root make namespaces")
-    with tempfile.TemporaryDirectory() as directory:  # where nobody may read, whatever the project's place
+    with tempfile.TemporaryDirectory() as directory:  # nobody may read it, wherever the project is
         os.chmod(directory, 0o755)
         lab, probe = shutil.copy(LAB, directory), shutil.copy(binary("tcp/probe"), directory)
-        result = subprocess.run([lab, "sh", "-c", f"firewall ovh reject 9; {probe} ovh 9"], capture_output=True,
-                                text=True, timeout=PATIENCE, cwd="/", **nobody)  # fmt: skip
+        result = subprocess.run([lab, "sh", "-c", f"firewall ovh reject 9; {probe} ovh 9"],
+                                capture_output=True, text=True, timeout=PATIENCE, cwd="/",
+                                **nobody)  # fmt: skip
     assert result.stdout == "10.0.0.2:9 rejected (port unreachable)\n", result.stderr
 
 
@@ -156,17 +197,28 @@ def test_where_namespaces_are_forbidden_it_says_what_to_run(tmp_path):
     (tmp_path / "unshare").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "unshare").chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
-    result = subprocess.run([LAB, "true"], capture_output=True, text=True, env={"PATH": path}, timeout=PATIENCE)
+    result = subprocess.run(
+        [LAB, "true"], capture_output=True, text=True, env={"PATH": path}, timeout=PATIENCE
+    )
     assert result.returncode == 1
     assert "sudo make lab" in result.stderr
 
 
-# ---- The page's routes: roucas101's port 9090, which nobody else sees, on so-high ---------------------------------
+# ---- The page's routes: roucas101's port 9090, which nobody else sees, on so-high ----------------
 
 
 def service(start, stdin=PIPE):
     """`nc -l -p 9090 127.0.0.1` on roucas101, by tcp/netcat."""
-    server = start("tcp/netcat", "-l", "-p", 9090, "127.0.0.1", under=["on", "roucas101"], stdin=stdin, stdout=PIPE)
+    server = start(
+        "tcp/netcat",
+        "-l",
+        "-p",
+        9090,
+        "127.0.0.1",
+        under=["on", "roucas101"],
+        stdin=stdin,
+        stdout=PIPE,
+    )
     assert on("sas1", "tcp/probe", "roucas101", 9090).stdout == "10.0.0.4:9090 closed\n"
     return server
 
@@ -220,7 +272,15 @@ def test_w_shares_its_seconds_out_among_the_addresses(start):
     family = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}[first]
     rule = f"add rule inet firewall input meta nfproto {family} tcp dport 9090 drop"
     subprocess.run(["on", "roucas101", "nft", rule], check=True)
-    server = start("tcp/netcat", "-l", "::", 9090, under=["on", "roucas101"], stdin=subprocess.DEVNULL, stdout=PIPE)
+    server = start(
+        "tcp/netcat",
+        "-l",
+        "::",
+        9090,
+        under=["on", "roucas101"],
+        stdin=subprocess.DEVNULL,
+        stdout=PIPE,
+    )
     began = time.monotonic()
     result = on("sas1", "tcp/netcat", "-w", "4", "two", 9090, input="par la seconde\n")
     assert (result.returncode, result.stderr) == (0, "")
@@ -229,13 +289,20 @@ def test_w_shares_its_seconds_out_among_the_addresses(start):
 
 
 def who_may_log_in():
-    """(user name, words before sshd). sshd turns into the user who logs in. Root can do that; in the lab of an ordinary
-    user there is but one user, root for want of a better name, and sshd has to be it, as itself, from the start."""
+    """(user name, words before sshd). sshd turns into the user who logs in. Root can do that; in
+    the lab of an ordinary user there is but one user, root for want of a better name, and sshd has
+    to be it, as itself, from the start.
+    """
     _, uid, count = map(int, open("/proc/self/uid_map").read().split()[:3])
     if count > 1:
         return "root", []
     gid = open("/proc/self/gid_map").read().split()[1]
-    return pwd.getpwuid(uid).pw_name, ["unshare", "--user", f"--map-user={uid}", f"--map-group={gid}"]
+    return pwd.getpwuid(uid).pw_name, [
+        "unshare",
+        "--user",
+        f"--map-user={uid}",
+        f"--map-group={gid}",
+    ]
 
 
 @pytest.fixture
@@ -247,22 +314,27 @@ def ssh():
     started = []
     with tempfile.TemporaryDirectory() as directory:
         for name in ("host_key", "key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{directory}/{name}"], check=True)
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{directory}/{name}"],
+                check=True,
+            )
         with open(f"{directory}/config", "w") as config:
-            config.write(f"HostKey {directory}/host_key\nAuthorizedKeysFile {directory}/key.pub\nStrictModes no\n"
-                         "UsePAM no\nPermitRootLogin yes\nPidFile none\nPort 22\n")  # fmt: skip
+            config.write(f"HostKey {directory}/host_key\nAuthorizedKeysFile {directory}/key.pub\n"
+                         "StrictModes no\nUsePAM no\nPermitRootLogin yes\n"
+                         "PidFile none\nPort 22\n")  # fmt: skip
 
         def serve(*machines):
             for machine in machines:
-                everybody = "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start"  # port 22 is for root otherwise
+                # Port 22 is for root otherwise.
+                everybody = "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start"
                 subprocess.run(["on", machine, "sh", "-c", everybody], check=True)
-                daemon = subprocess.Popen(["on", machine, *words, sshd, "-D", "-e", "-f", f"{directory}/config"],
-                                          stderr=PIPE)  # fmt: skip
+                command = ["on", machine, *words, sshd, "-D", "-e", "-f", f"{directory}/config"]
+                daemon = subprocess.Popen(command, stderr=PIPE)
                 started.append(daemon)
                 assert b"listening on" in daemon.stderr.readline()
-            return ["ssh", "-F", "none", "-i", f"{directory}/key", "-l", user, "-o", "StrictHostKeyChecking=no",
-                    "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-                    "-o", "ExitOnForwardFailure=yes"]  # fmt: skip
+            return ["ssh", "-F", "none", "-i", f"{directory}/key", "-l", user,
+                    "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                    "-o", "LogLevel=ERROR", "-o", "ExitOnForwardFailure=yes"]  # fmt: skip
 
         yield serve
         for process in started:
@@ -280,8 +352,8 @@ def open_tunnel(words, port):
 
 @in_the_lab
 def test_the_pages_two_redirections_with_openssh(start, ssh):
-    """The page's commands, letter by letter but for the user. so-high does not see sas1: a forward on ovh is the
-    first hop, OpenSSH makes the two others."""
+    """The page's commands, letter by letter but for the user. so-high does not see sas1: a forward
+    on ovh is the first hop, OpenSSH makes the two others."""
     server = service(start)
     words = ssh("sas1", "roucas101")
     start("tcp/forward", "ovh:22:sas1.ec-m.fr:22", under=["on", "ovh"])
@@ -301,6 +373,6 @@ def test_openssh_through_forward_on_every_hop(start, ssh):
     start("tcp/forward", "ovh:4000:sas1:4000", under=["on", "ovh"])
     start("tcp/forward", "4000:ovh:4000")
     big = os.urandom(1 << 20)
-    result = subprocess.run([*words, "-p4000", "localhost", "hostname; wc -c"], input=big, capture_output=True,
-                            timeout=PATIENCE)  # fmt: skip
+    result = subprocess.run([*words, "-p4000", "localhost", "hostname; wc -c"], input=big,
+                            capture_output=True, timeout=PATIENCE)  # fmt: skip
     assert result.stdout.split() == [b"roucas101", b"1048576"], result.stderr

@@ -1,5 +1,6 @@
-"""The notes and the README are the same in English and in French: what is typed, run, linked and asked for stands in
-both. (That a link leads somewhere is held by test_links.py, that a block does what it shows by test_notes.py.)"""
+"""The notes and the README are the same in English and in French: what is typed, run, linked and
+asked for stands in both. (That a link leads somewhere is held by test_links.py, that a block does
+what it shows by test_notes.py.)"""
 
 import os
 import re
@@ -47,12 +48,15 @@ def headings(path):
 
 
 def inside(path):
-    """[(line number, text, the file it leads to, anchor, whether it is a picture)] of the links into the project."""
+    """[(line number, text, the file it leads to, anchor, whether it is a picture)] of the links
+    into the project."""
     found = []
     for number, text, target, picture in links(path):
         place, _, anchor = unquote(target).partition("#")
         if not re.match("[a-z]+:", place):
-            found.append((number, text, (path.parent / place).resolve() if place else path, anchor, picture))
+            found.append(
+                (number, text, (path.parent / place).resolve() if place else path, anchor, picture)
+            )
     return found
 
 
@@ -66,7 +70,11 @@ def same(what, english, french, find, order=True):
     ours, theirs = (find(page) if order else sorted(find(page)) for page in (english, french))
     if theirs != ours:
         missing, too_many = only_in(ours, theirs), only_in(theirs, ours)
-        why = f"missing {missing}, too many {too_many}" if missing or too_many else f"{theirs} is the order, not {ours}"
+        why = (
+            f"missing {missing}, too many {too_many}"
+            if missing or too_many
+            else f"{theirs} is the order, not {ours}"
+        )
         raise AssertionError(f"{name(french)} against {name(english)}: {what}: {why}")
 
 
@@ -82,10 +90,17 @@ def test_it_is_the_translation_of_something(french):
 
 @of_each_pair
 def test_the_headings_are_the_same(english, french):
-    same("the levels of the headings", english, french, lambda page: [level for level, _ in headings(page)])
+    same(
+        "the levels of the headings",
+        english,
+        french,
+        lambda page: [level for level, _ in headings(page)],
+    )
     for (_, title), (_, translation) in zip(headings(english), headings(french)):
         wanted = HEADINGS.get(title, translation)
-        assert translation == wanted, f"{name(french)}: '{title}' is called '{wanted}', not '{translation}'"
+        assert (
+            translation == wanted
+        ), f"{name(french)}: '{title}' is called '{wanted}', not '{translation}'"
 
 
 @of_each_pair
@@ -101,7 +116,12 @@ def test_the_console_blocks_are_the_same_to_the_byte(english, french):
     ours, theirs = len(blocks(english)), len(blocks(french))
     assert theirs == ours, f"{name(french)} has {theirs} console blocks, {name(english)} {ours}"
     for (line, block, _), (its_line, its_block, _) in zip(blocks(english), blocks(french)):
-        same(f"the block at line {its_line}, and {line}", english, french, {english: block, french: its_block}.get)
+        same(
+            f"the block at line {its_line}, and {line}",
+            english,
+            french,
+            {english: block, french: its_block}.get,
+        )
 
 
 @of_each_pair
@@ -116,7 +136,9 @@ def test_what_varies_in_the_console_blocks_is_the_same(english, french):
 def test_the_other_blocks_are_of_the_same_kinds(english, french):
     """They are diagrams: the words in them may be translated."""
     fence = re.compile(r"(?m)^ *```(.*)$")
-    same("the languages of the blocks", english, french, lambda page: fence.findall(page.read_text()))
+    same(
+        "the languages of the blocks", english, french, lambda page: fence.findall(page.read_text())
+    )
 
 
 @of_each_pair
@@ -138,7 +160,9 @@ def test_the_exercises_are_as_many(english, french):
 
 @of_each_pair
 def test_the_tables_have_as_many_lines(english, french):
-    ours, theirs = (sum(line.startswith("|") for _, line in prose(page)) for page in (english, french))
+    ours, theirs = (
+        sum(line.startswith("|") for _, line in prose(page)) for page in (english, french)
+    )
     assert theirs == ours, f"{name(french)} has {theirs} lines of tables, {name(english)} {ours}"
 
 
@@ -156,16 +180,25 @@ def test_the_pages_and_files_that_are_linked_to_are_the_same(english, french):
     in_english = {in_french(page): page for page in ENGLISH}
 
     def files(page):
-        return [name(in_english.get(to, to)) for _, _, to, _, picture in inside(page) if not picture]
+        return [
+            name(in_english.get(to, to)) for _, _, to, _, picture in inside(page) if not picture
+        ]
 
     same("links", english, french, files, order=False)
 
 
 @of_each_pair
 def test_a_link_to_another_page_stays_in_the_language(english, french):
-    for page, translation, others in ((english, french, map(in_french, ENGLISH)), (french, english, ENGLISH)):
+    for page, translation, others in (
+        (english, french, map(in_french, ENGLISH)),
+        (french, english, ENGLISH),
+    ):
         others = {*others} - {translation}
-        wrong = [f"{name(page)}:{number}: [{text}]" for number, text, to, _, _ in inside(page) if to in others]
+        wrong = [
+            f"{name(page)}:{number}: [{text}]"
+            for number, text, to, _, _ in inside(page)
+            if to in others
+        ]
         assert not wrong, f"lead to the other language: {wrong}"
 
 
@@ -183,7 +216,8 @@ NOTE = """# A word
 
 *Course page: "a". Program: `a`.*
 
-![A picture](pictures/p.svg) of [the loop](../a.cpp), [another note](b.md), [`x`](../a.cpp#L1) and [`y`](../a.cpp#L2).
+![A picture](pictures/p.svg) of [the loop](../a.cpp), [another note](b.md), [`x`](../a.cpp#L1) and
+[`y`](../a.cpp#L2).
 
 ## The calls
 
@@ -210,8 +244,8 @@ NOTE_IN_FRENCH = """# Un mot
 
 *Page du cours : « a ». Programme : `a`.*
 
-![Une image](../pictures/p.svg) avec [`y`](../../a.cpp#L2), [`x`](../../a.cpp#L1), [une autre note](b.md) et
-[la boucle](../../a.cpp).
+![Une image](../pictures/p.svg) avec [`y`](../../a.cpp#L2), [`x`](../../a.cpp#L1),
+[une autre note](b.md) et [la boucle](../../a.cpp).
 
 ## Les appels
 
@@ -255,7 +289,11 @@ $ a
         (test_the_tables_have_as_many_lines, "| e | f |\n", ""),
         (test_the_lines_that_are_linked_to_are_the_same, "#L2", "#L3"),
         (test_the_lines_that_are_linked_to_are_the_same, "[`x`]", "[`z`]"),
-        (test_the_pages_and_files_that_are_linked_to_are_the_same, "[la boucle](../../a.cpp)", "la boucle"),
+        (
+            test_the_pages_and_files_that_are_linked_to_are_the_same,
+            "[la boucle](../../a.cpp)",
+            "la boucle",
+        ),
         (test_the_pages_and_files_that_are_linked_to_are_the_same, "(b.md)", "(c.md)"),
         (test_a_link_to_another_page_stays_in_the_language, "(b.md)", "(../b.md)"),
         (test_the_pictures_are_the_same_and_told_in_other_words, "p.svg", "q.svg"),

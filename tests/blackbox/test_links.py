@@ -1,6 +1,8 @@
-"""Every link of the notes and the READMEs leads somewhere, and a link to a line leads to the line it shows.
+"""Every link of the notes and the READMEs leads somewhere, and a link to a line leads to the line
+it shows.
 
-A link to a line is written [`code on that line`](../echo/poll.cpp#L57): the code in backticks stands on that line."""
+A link to a line is written [`code on that line`](../echo/poll.cpp#L57): the code in backticks
+stands on that line."""
 
 import re
 from pathlib import Path
@@ -28,7 +30,8 @@ def prose(path):
 
 
 def links(path):
-    """[(line number, text, target, whether it is a picture)] of a Markdown file, pieces of code left out."""
+    """[(line number, text, target, whether it is a picture)] of a Markdown file, pieces of code
+    left out."""
     label = r"(?:`[^`]*`|\\.|[^\]`\\])*"  # a bracket in backticks does not end it
     link_or_code = re.compile(rf"(!?)\[({label})\]\(([^()\s]*)\)|`[^`]*`")
     found, text = [], dict(prose(path))
@@ -43,7 +46,10 @@ def anchors(path):
     """The anchors that GitHub gives to the headings of a Markdown file."""
     titles = [line.lstrip("#").strip().lower() for _, line in prose(path) if re.match("#+ ", line)]
     slugs = [re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles]
-    return {slug if i == slugs.index(slug) else f"{slug}-{slugs[:i].count(slug)}" for i, slug in enumerate(slugs)}
+    return {
+        slug if i == slugs.index(slug) else f"{slug}-{slugs[:i].count(slug)}"
+        for i, slug in enumerate(slugs)
+    }
 
 
 def complaint(path, text, target):
@@ -57,14 +63,19 @@ def complaint(path, text, target):
     if not anchor:
         return None
     if to.suffix == ".md":
-        return None if anchor in anchors(to) else f"has no such heading: {name(to)} has {sorted(anchors(to))}"
+        return (
+            None
+            if anchor in anchors(to)
+            else f"has no such heading: {name(to)} has {sorted(anchors(to))}"
+        )
     code = re.fullmatch("`(.+)`", text)
     if not (line := re.fullmatch(r"L(\d+)", anchor)) or not code:
         return "is to be written [`code on that line`](file#L57)"
     code, lines = code[1].replace(r"\|", "|"), to.read_text().splitlines()
     if code in "".join(lines[int(line[1]) - 1 : int(line[1])]):
         return None
-    return f"is not on that line, but on {[n for n, text in enumerate(lines, 1) if code in text] or 'none'}"
+    found = [number for number, text in enumerate(lines, 1) if code in text]
+    return f"is not on that line, but on {found or 'none'}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
@@ -82,7 +93,9 @@ def test_a_link_that_is_wrong_is_told_from_one_that_is_right(tmp_path):
     iterative = (ROOT / "echo/iterative.cpp").read_text().splitlines()
     line = next(n for n, text in enumerate(iterative, 1) if "signal(SIGPIPE, SIG_IGN)" in text)
     assert complaint(here, "`signal(SIGPIPE, SIG_IGN)`", f"../echo/iterative.cpp#L{line}") is None
-    assert f"[{line}]" in complaint(here, "`signal(SIGPIPE, SIG_IGN)`", f"../echo/iterative.cpp#L{line + 1}")
+    assert f"[{line}]" in complaint(
+        here, "`signal(SIGPIPE, SIG_IGN)`", f"../echo/iterative.cpp#L{line + 1}"
+    )
     assert "none" in complaint(here, "`no such code`", "../echo/iterative.cpp#L7")
     assert "none" in complaint(here, "`no such line`", "../echo/iterative.cpp#L70000")
     assert "written" in complaint(here, "the signal", f"../echo/iterative.cpp#L{line}")
@@ -90,9 +103,13 @@ def test_a_link_that_is_wrong_is_told_from_one_that_is_right(tmp_path):
     assert "heading" in complaint(here, "a heading", "../README.md#no-such-heading")
     assert complaint(here, "a heading", "../README.md#the-tests") is None
     note = tmp_path / "note.md"
-    note.write_text("`a[1](b)` [`c[0]`](d#L1) ![e](f.svg)\n```\n[g](h)\n```\n| [`i \\| j`](k#L2), `l` | [m](n)\n")
+    note.write_text(
+        "`a[1](b)` [`c[0]`](d#L1) ![e](f.svg)\n```\n[g](h)\n```\n"
+        "| [`i \\| j`](k#L2), `l` | [m](n)\n"
+    )
     assert [(text, target, picture) for _, text, target, picture in links(note)] == [
-        ("`c[0]`", "d#L1", False), ("e", "f.svg", True), (r"`i \| j`", "k#L2", False), ("m", "n", False)
+        ("`c[0]`", "d#L1", False), ("e", "f.svg", True), (r"`i \| j`", "k#L2", False),
+        ("m", "n", False),
     ]  # fmt: skip
 
 
@@ -100,13 +117,19 @@ def test_a_link_that_is_wrong_is_told_from_one_that_is_right(tmp_path):
 def test_every_picture_is_also_told_in_words(path):
     for number, text, target, picture in links(path):
         if picture:
-            assert text.strip(), f"{name(path)}:{number}: {target} has no text in place of the picture"
-            drawing = (path.parent / target).read_text() if target.endswith(".svg") else "<title><desc>"
-            assert "<title>" in drawing and "<desc>" in drawing, f"{target} has no <title>, or no <desc>"
+            assert (
+                text.strip()
+            ), f"{name(path)}:{number}: {target} has no text in place of the picture"
+            drawing = (
+                (path.parent / target).read_text() if target.endswith(".svg") else "<title><desc>"
+            )
+            assert (
+                "<title>" in drawing and "<desc>" in drawing
+            ), f"{target} has no <title>, or no <desc>"
 
 
-# The companion: every program has its line in the README and its note, every note has the same shape, and the index
-# follows the course page.
+# The companion: every program has its line in the README and its note, every note has the same
+# shape, and the index follows the course page.
 
 READMES = sorted(ROOT.glob("README*.md"))
 INDEXES = sorted(ROOT.glob("notes/**/README.md"))
@@ -115,15 +138,17 @@ PROGRAMS = sorted(
     for family in ("tcp", "echo", "broadcast", "unix_domain", "ntp")
     for source in ROOT.glob(f"{family}/*.cpp")
 )
-# The notes that a README's table of programs names. The English ones have these headings, in this order; others may
-# stand between "A session" and "Seen from the kernel". What goes through no TCP is not on the wire. (test_languages.py
-# holds the French ones to the English.)
+# The notes that a README's table of programs names. The English ones have these headings, in this
+# order; others may stand between "A session" and "Seen from the kernel". What goes through no TCP
+# is not on the wire. (test_languages.py holds the French ones to the English.)
 HEADINGS = [
-    "The calls", "A session", "Seen from the kernel", "Seen on the wire", "What can go wrong, and the line for it",
-    "Exercises",
+    "The calls", "A session", "Seen from the kernel", "Seen on the wire",
+    "What can go wrong, and the line for it", "Exercises",
 ]  # fmt: skip
 NO_TCP = {"unix_domain", "ntp"}
-TABLE = re.findall(r"^\| .*\]\((notes/\w+\.md)\) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+TABLE = re.findall(
+    r"^\| .*\]\((notes/\w+\.md)\) \|$", (ROOT / "README.md").read_text(), re.MULTILINE
+)
 NOTES = sorted({ROOT / note for note in TABLE})
 
 # The course page, "Sockets réseaux": its sections and its links. It is not ours, and not here.
@@ -188,7 +213,11 @@ def test_every_note_has_the_same_shape(note):
     between = headings[headings.index("A session") : headings.index("Seen from the kernel")]
     assert [h for h in headings if h not in between] == [h for h in wanted if h not in between]
     first = note.read_text().split("\n## ")[0].split("\n\n")
-    assert first[0].startswith("# ") and re.match(r"\*.*[Pp]rograms?:\s.*\*$", first[1], re.DOTALL) and len(first) > 2
+    assert (
+        first[0].startswith("# ")
+        and re.match(r"\*.*[Pp]rograms?:\s.*\*$", first[1], re.DOTALL)
+        and len(first) > 2
+    )
 
 
 @pytest.mark.parametrize("note", NOTES, ids=name)
@@ -196,7 +225,11 @@ def test_every_trap_has_its_line(note):
     _, _, traps = note.read_text().partition("\n## What can go wrong, and the line for it\n")
     first = note.read_text()[: -len(traps)].count("\n")
     last = first + traps.partition("\n## ")[0].count("\n")
-    lines = {number for number, _, target, _ in links(note) if first <= number <= last and re.search(r"#L\d", target)}
+    lines = {
+        number
+        for number, _, target, _ in links(note)
+        if first <= number <= last and re.search(r"#L\d", target)
+    }
     assert len(lines) >= 5
 
 

@@ -36,8 +36,8 @@ NETCAT = "tcp/netcat"
 
 @pytest.fixture
 def netcat():
-    """netcat(ARGUMENTS...) runs one with pipes for standard input and output; whatever it is up to, it is killed
-    at the end of the test. No sanitizer may have had a word to say."""
+    """netcat(ARGUMENTS...) runs one with pipes for standard input and output; whatever it is up to,
+    it is killed at the end of the test. No sanitizer may have had a word to say."""
     running = []
 
     def start(*args, **options):
@@ -49,7 +49,9 @@ def netcat():
     for program in running:
         program.process.kill()
         program.wait()
-        assert not [line for line in program.log if "Sanitizer" in line or "runtime error" in line], program.log
+        assert not [
+            line for line in program.log if "Sanitizer" in line or "runtime error" in line
+        ], program.log
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def listening(netcat, *args, **options):
     return program
 
 
-# ---- The conversation ------------------------------------------------------------------------------------
+# ---- The conversation ----------------------------------------------------------------------------
 
 
 def test_what_is_typed_goes_out_and_what_comes_in_is_shown(netcat, server):
@@ -105,8 +107,8 @@ def test_every_byte_passes_as_it_is(netcat, server):
 
 
 @pytest.mark.parametrize(
-    "words", [["-l", "-p", "PORT", "127.0.0.1"], ["-l", "-p", "PORT"], ["-l", "PORT"], ["-l", "127.0.0.1", "PORT"],
-              ["-lp", "PORT"], ["127.0.0.1", "-l", "-p", "PORT"]]
+    "words", [["-l", "-p", "PORT", "127.0.0.1"], ["-l", "-p", "PORT"], ["-l", "PORT"],
+              ["-l", "127.0.0.1", "PORT"], ["-lp", "PORT"], ["127.0.0.1", "-l", "-p", "PORT"]]
 )  # fmt: skip
 def test_it_listens_as_the_page_and_as_the_mac_write_it(netcat, words):
     program = netcat(*[word.replace("PORT", "0") for word in words])
@@ -131,7 +133,7 @@ def test_it_speaks_ipv6(netcat):
     assert program.process.stdout.readline() == b"salut\n"
 
 
-# ---- The two ends ----------------------------------------------------------------------------------------
+# ---- The two ends --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("role", ["client", "listener"])
@@ -159,7 +161,8 @@ def test_the_peers_half_close_ends_standard_output_and_not_standard_input(netcat
         connection = program.connect()
     connection.sendall(b"tout")
     connection.shutdown(socket.SHUT_WR)
-    assert program.process.stdout.read() == b"tout"  # to its end: who reads our output need not wait for our input
+    # To its end: who reads our output need not wait for our input.
+    assert program.process.stdout.read() == b"tout"
     for word in (b"encore ", b"et encore"):
         program.process.stdin.write(word)
         assert receive(connection, len(word)) == word
@@ -169,7 +172,9 @@ def test_the_peers_half_close_ends_standard_output_and_not_standard_input(netcat
     assert program.wait() == 0
 
 
-def test_nothing_is_lost_when_the_peer_has_half_closed_first_and_much_is_still_to_go(netcat, tmp_path):
+def test_nothing_is_lost_when_the_peer_has_half_closed_first_and_much_is_still_to_go(
+    netcat, tmp_path
+):
     big = random.randbytes(20_000_000)
     (tmp_path / "big").write_bytes(big)
     with open(tmp_path / "big", "rb") as file:
@@ -185,7 +190,8 @@ def test_a_blocked_standard_output_does_not_stop_standard_input(netcat, server):
     connection.sendall(b"un peu")  # so that the pipe is full in the midst of a write
     eventually(lambda: unread(program.process.stdout) == 6)
     connection.setblocking(False)
-    with pytest.raises(BlockingIOError):  # nobody reads program.process.stdout: everything on the way fills up
+    # Nobody reads program.process.stdout: everything on the way fills up.
+    with pytest.raises(BlockingIOError):
         for _ in range(1000):
             connection.send(bytes(1 << 20))
     connection.settimeout(30)
@@ -197,12 +203,13 @@ def test_a_blocked_standard_output_does_not_stop_standard_input(netcat, server):
 def test_a_peer_that_does_not_read_does_not_stop_standard_output(netcat, server):
     program, connection = client_of(netcat, server)
     os.set_blocking(program.process.stdin.fileno(), False)
-    eventually(lambda: program.process.stdin.write(bytes(1 << 20)) is None)  # until the pipe takes no more
+    # Until the pipe takes no more.
+    eventually(lambda: program.process.stdin.write(bytes(1 << 20)) is None)
     connection.sendall(b"toujours la\n")
     assert program.process.stdout.readline() == b"toujours la\n"
 
 
-# ---- With nc, ncat and socat, in both roles ---------------------------------------------------------------
+# ---- With nc, ncat and socat, in both roles ------------------------------------------------------
 
 PATTERN = random.Random(4).randbytes(1_000_003)
 PATTERN_TWICE = PATTERN * 2
@@ -256,16 +263,21 @@ def test_a_gigabyte_in_both_directions_at_once(listener, client):
     ends = [start(LISTENERS[listener])]
     eventually(lambda: is_listening(port))
     ends.append(start(CLIENTS[client]))
-    writers = [threading.Thread(target=write_pattern, args=(end.stdin, count), daemon=True) for end in ends]
+    writers = [
+        threading.Thread(target=write_pattern, args=(end.stdin, count), daemon=True) for end in ends
+    ]
     right = {}
     readers = [
-        threading.Thread(target=lambda end=end: right.setdefault(end.pid, read_pattern(end.stdout, count)), daemon=True)
+        threading.Thread(
+            target=lambda end=end: right.setdefault(end.pid, read_pattern(end.stdout, count)),
+            daemon=True,
+        )
         for end in ends
     ]
     for thread in writers + readers:
         thread.start()
-    # Each side's end comes when everything has arrived: `nc -l` stops at its client's end, whatever it has still
-    # to send. The half-close while there is much to go is tested above.
+    # Each side's end comes when everything has arrived: `nc -l` stops at its client's end, whatever
+    # it has still to send. The half-close while there is much to go is tested above.
     for thread in writers + readers:
         thread.join(60)
         assert not thread.is_alive()
@@ -276,7 +288,7 @@ def test_a_gigabyte_in_both_directions_at_once(listener, client):
     assert [end.wait(30) for end in ends] == [0, 0]
 
 
-# ---- One client, or several -----------------------------------------------------------------------------------
+# ---- One client, or several ----------------------------------------------------------------------
 
 
 def test_the_second_client_waits(netcat):
@@ -355,7 +367,7 @@ def test_a_signal_ends_a_client_as_any_command(netcat, server):
     assert program.wait() == -signal.SIGINT
 
 
-# ---- What may stand at standard input and output ------------------------------------------------------------------
+# ---- What may stand at standard input and output -------------------------------------------------
 
 
 def test_standard_input_is_a_file(netcat, server):
@@ -390,7 +402,9 @@ def test_standard_input_is_a_terminal(netcat, server):
 
 def in_a_shell(command):
     """Runs netcat with redirections that only a shell has. Its status and its standard error."""
-    result = subprocess.run(["sh", "-c", f"exec {binary(NETCAT)} {command}"], stderr=PIPE, timeout=30)
+    result = subprocess.run(
+        ["sh", "-c", f"exec {binary(NETCAT)} {command}"], stderr=PIPE, timeout=30
+    )
     return result.returncode, result.stderr.decode()
 
 
@@ -430,7 +444,9 @@ def test_a_closed_standard_output_ends_it_quietly(server):
 
 
 def test_a_reader_that_goes_between_poll_and_write_is_no_error(netcat, server):
-    program, connection = client_of(netcat, server, under=strace("write", "write:error=EPIPE:when=1"))
+    program, connection = client_of(
+        netcat, server, under=strace("write", "write:error=EPIPE:when=1")
+    )
     connection.sendall(b"salut")
     assert program.wait() == 0
     assert program.log == []
@@ -475,7 +491,7 @@ def test_standard_input_that_cannot_be_read_is_one_line_and_status_1(netcat, ser
     assert program.log == ["tcp/netcat: sending: Is a directory"]
 
 
-# ---- What may go wrong --------------------------------------------------------------------------------------
+# ---- What may go wrong ---------------------------------------------------------------------------
 
 
 def test_a_reset_is_one_line_and_status_1(netcat, server):
@@ -496,7 +512,9 @@ def test_a_reset_after_the_peers_end_is_noticed_though_nothing_is_typed(netcat, 
     assert program.log == ["tcp/netcat: sending: Connection reset by peer"]
 
 
-def test_what_the_peer_said_before_it_hung_up_is_shown_though_it_did_not_want_our_input(netcat, server):
+def test_what_the_peer_said_before_it_hung_up_is_shown_though_it_did_not_want_our_input(
+    netcat, server
+):
     program, connection = client_of(netcat, server, stdin=open("/dev/zero", "rb"))
     receive(connection, 1)
     connection.sendall(b"413 trop gros\n")
@@ -515,13 +533,18 @@ def test_a_refused_connection_is_one_line_and_status_1():
 def test_an_unknown_host_is_one_line_and_status_1():
     result = run(NETCAT, "nowhere.invalid", 9)
     assert result.returncode == 1
-    assert result.stderr.startswith("tcp/netcat: nowhere.invalid: ") and result.stderr.count("\n") == 1
+    assert (
+        result.stderr.startswith("tcp/netcat: nowhere.invalid: ") and result.stderr.count("\n") == 1
+    )
 
 
 def test_a_port_that_is_taken_is_one_line_and_status_1(server):
     host, port = server.getsockname()
     result = run(NETCAT, "-l", "-p", port, host)
-    assert (result.returncode, result.stderr) == (1, f"tcp/netcat: bind {host}:{port}: Address already in use\n")
+    assert (result.returncode, result.stderr) == (
+        1,
+        f"tcp/netcat: bind {host}:{port}: Address already in use\n",
+    )
 
 
 def test_w_bounds_the_connect(netcat, deaf):
@@ -576,8 +599,9 @@ CALLS = "poll,ppoll,read,recvfrom,write,sendto,connect,accept,accept4"
 
 @pytest.mark.parametrize(
     "fault",
-    ["poll,ppoll:error=EINTR:when=1+2", "poll,ppoll:error=ENOMEM:when=2", "read,recvfrom:error=EINTR:when=8+2",
-     "read,recvfrom:error=EAGAIN:when=8+3", "write,sendto:error=EINTR:when=1+2", "write,sendto:error=EAGAIN:when=1+3",
+    ["poll,ppoll:error=EINTR:when=1+2", "poll,ppoll:error=ENOMEM:when=2",
+     "read,recvfrom:error=EINTR:when=8+2", "read,recvfrom:error=EAGAIN:when=8+3",
+     "write,sendto:error=EINTR:when=1+2", "write,sendto:error=EAGAIN:when=1+3",
      "write,sendto:error=ENOBUFS:when=2", "connect:error=EINTR:when=1"],
 )  # fmt: skip
 def test_a_client_survives_what_passes(netcat, server, fault):

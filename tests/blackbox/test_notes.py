@@ -17,7 +17,8 @@ FRENCH = [*sorted(ROOT.glob("notes/fr/*.md")), *ROOT.glob("README.fr.md")]
 
 
 def each_once():
-    """[(file, index)] of the blocks; of those that stand in both languages (see test_languages.py), the English."""
+    """[(file, index)] of the blocks; of those that stand in both languages (see test_languages.py),
+    the English."""
     found = {}
     for file in ENGLISH + FRENCH:
         for index, (_, *block) in enumerate(console.blocks(file)):
@@ -29,18 +30,37 @@ BLOCKS = each_once()
 
 
 def own_network():
-    """The words that give a command a network of its own, where the system allows it; none where it does not."""
+    """The words that give a command a network of its own, where the system allows it; none where it
+    does not."""
     for words in (["unshare", "--net"], ["unshare", "--net", "--map-root-user"]):
-        if shutil.which("unshare") and subprocess.run([*words, "true"], capture_output=True).returncode == 0:
+        if (
+            shutil.which("unshare")
+            and subprocess.run([*words, "true"], capture_output=True).returncode == 0
+        ):
             return words
     return []
 
 
-@pytest.mark.parametrize("file, index", BLOCKS, ids=lambda x: str(x.relative_to(ROOT)) if isinstance(x, Path) else None)
+@pytest.mark.parametrize(
+    "file, index", BLOCKS, ids=lambda x: str(x.relative_to(ROOT)) if isinstance(x, Path) else None
+)
 def test_a_console_block_does_what_it_shows(file, index):
     _, lines, _ = console.blocks(file)[index]
-    for name in re.findall(r"(?:[$>|]|&&|sudo|TZ=UTC) *(?:on \w+ )?(?:/usr/sbin/)?([a-z][a-z0-9]*)\b", "\n".join(lines)):
-        if name in ("nc", "ncat", "socat", "strace", "tcpdump", "ss", "chronyd", "faketime", "curl", "openssl"):
+    for name in re.findall(
+        r"(?:[$>|]|&&|sudo|TZ=UTC) *(?:on \w+ )?(?:/usr/sbin/)?([a-z][a-z0-9]*)\b", "\n".join(lines)
+    ):
+        if name in (
+            "nc",
+            "ncat",
+            "socat",
+            "strace",
+            "tcpdump",
+            "ss",
+            "chronyd",
+            "faketime",
+            "curl",
+            "openssl",
+        ):
             peer(name)
         if name == "tcpdump" and os.geteuid() != 0:  # it refuses in a user's own namespace, too
             pytest.skip("tcpdump wants root")

@@ -6,7 +6,6 @@ import re
 import secrets
 import signal
 import socket
-import struct
 import subprocess
 import threading
 import time
@@ -14,68 +13,17 @@ from pathlib import Path
 
 import pytest
 from harness import PATIENCE, binary, eventually, peer, run, strace
-
-PROGRAM = "ntp/client"
-UNIX = 2_208_988_800  # seconds from 1900 to 1970
-LAYOUT = struct.Struct("!BBbbIIIQQQQ")
-FIELDS = ("first", "stratum", "poll", "precision", "root_delay", "root_dispersion", "refid")
-FIELDS += ("reference", "origin", "receive", "transmit")
-ANSWER = 0o44  # leap 0, version 4, mode 4: two, three and three bits
-
-
-def seconds(unix):
-    """A Unix time as an NTP timestamp, its era forgotten."""
-    return int((unix + UNIX) * 2**32) % 2**64
-
-
-def packet(**fields):
-    return LAYOUT.pack(*(fields.get(name, 0) for name in FIELDS))
-
-
-def parse(request):
-    return dict(zip(FIELDS, LAYOUT.unpack(request)))
-
-
-def answer(request, ahead=0.0, **changes):
-    """What a good server says, its clock `ahead` of ours. `changes` spoil it."""
-    now = seconds(time.time() + ahead)
-    good = dict(first=ANSWER, stratum=2, precision=-20, refid=0xC0000201, origin=parse(request)["transmit"])
-    return packet(**{**good, "receive": now, "transmit": now, **changes})
-
-
-class FakeServer:
-    """Answers request number n (from 0), which is `self.requests[n]`, with the datagrams of behave(request, n); it
-    may do more by itself with self.socket and self.client, the address to answer to."""
-
-    def __init__(self, behave, host="127.0.0.1", port=0):
-        self.behave, self.requests, self.times = behave, [], []
-        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((host, port))
-        self.host, self.port = self.socket.getsockname()[:2]
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
-
-    def _serve(self):
-        while not self.done.is_set():
-            try:
-                request, self.client = self.socket.recvfrom(2048)
-            except ConnectionRefusedError:
-                continue
-            if self.done.is_set():
-                return
-            self.times.append(time.monotonic())
-            self.requests.append(request)
-            for datagram in self.behave(request, len(self.requests) - 1):
-                self.socket.sendto(datagram, self.client)
-
-    def close(self):
-        if self.done.is_set():
-            return
-        self.done.set()
-        self.socket.sendto(b"", (self.host, self.port))
-        self.thread.join(PATIENCE)
-        self.socket.close()
+from ntp_server import (
+    ANSWER,
+    PROGRAM,
+    FakeServer,
+    answer,
+    ask,
+    packet,
+    parse,
+    report,
+    seconds,
+)
 
 
 @pytest.fixture
@@ -96,17 +44,6 @@ def good(request, n):
     return [answer(request)]
 
 
-def ask(server, *args, host=None, under=(), env=None):
-    """Runs the client against a server (anything with a host and a port), without a pause between samples."""
-    command = [*under, binary(PROGRAM), "-i", "0", "-p", server.port, *args, host or server.host]
-    environment = dict(os.environ, ASAN_OPTIONS="verify_asan_link_order=0", **(env or {}))  # for libfaketime
-    if under:  # LeakSanitizer does not work under ptrace
-        environment["ASAN_OPTIONS"] = "detect_leaks=0"
-    result = subprocess.run(map(str, command), capture_output=True, timeout=PATIENCE, text=True, env=environment)
-    assert "Sanitizer" not in result.stderr and "runtime error" not in result.stderr, result.stderr
-    return result
-
-
 def namespace(kind):
     """The words that give a command a namespace of its own, where the system allows it."""
     words = [peer("unshare"), kind, *([] if os.geteuid() == 0 else ["--map-root-user"])]
@@ -121,12 +58,6 @@ def named(tmp_path, *addresses):
     hosts = tmp_path / "hosts"
     hosts.write_text("".join(f"{address} many.addresses\n" for address in addresses))
     return [*namespace("--mount"), "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$0" "$@"']
-
-
-def report(result):
-    """The lines of a report that succeeded, as a dict."""
-    assert (result.returncode, result.stderr) == (0, ""), result
-    return dict(line.split(" ", 1) for line in result.stdout.splitlines())
 
 
 def number(fields, key):
@@ -146,7 +77,7 @@ def refused(result, reason):
     assert re.fullmatch(rf"ntp/client: .*{re.escape(reason)}\n", result.stderr), result.stderr
 
 
-# ---- The report -------------------------------------------------------------------------------------------------
+# ---- The report ----------------------------------------------------------------------------------
 
 
 def test_the_report_is_a_key_and_a_value_a_line(fake):
@@ -184,7 +115,8 @@ def test_the_offset_is_right_within_half_the_delay_and_the_date_is_the_servers(f
     server = fake(lambda request, n: [answer(request, ahead=ahead)])
     before = time.time()
     fields = report(ask(server))
-    # 2 us more: what a float of so many seconds since 1900, of which the fake server makes its timestamp, can hold.
+    # 2 us more: what a float of so many seconds since 1900, of which the fake server makes its
+    # timestamp, can hold.
     assert abs(number(fields, "offset") - ahead) <= number(fields, "delay") / 2 + 2e-6
     slack = number(fields, "delay") + 2e-6
     assert before - slack <= date(fields) - ahead <= time.time() + slack
@@ -214,7 +146,8 @@ def test_the_sample_of_least_delay_wins(fake):
 
 
 def test_a_delay_below_zero_is_no_small_delay(fake):
-    def behave(request, n):  # the first says that it took a minute to think, while we waited for no time at all
+    # The first says that it took a minute to think, while we waited for no time at all.
+    def behave(request, n):
         now = time.time()
         return [answer(request, transmit=seconds(now + 60)) if n == 0 else answer(request)]
 
@@ -225,13 +158,15 @@ def test_a_delay_below_zero_is_no_small_delay(fake):
 def test_a_full_disk_is_said(fake):
     with open("/dev/full", "w") as full:
         result = subprocess.run(
-            [binary(PROGRAM), "-n", "1", "-p", str(fake(good).port), "127.0.0.1"], stdout=full, stderr=subprocess.PIPE
+            [binary(PROGRAM), "-n", "1", "-p", str(fake(good).port), "127.0.0.1"],
+            stdout=full,
+            stderr=subprocess.PIPE,
         )
     assert result.returncode == 1
     assert b"No space left on device" in result.stderr
 
 
-# ---- The wire ---------------------------------------------------------------------------------------------------
+# ---- The wire ------------------------------------------------------------------------------------
 
 
 def test_a_request_tells_nothing_but_a_random_number(fake):
@@ -242,7 +177,8 @@ def test_a_request_tells_nothing_but_a_random_number(fake):
         assert request[:40] == bytes([0x23]) + bytes(39)
     cookies = {parse(request)["transmit"] for request in server.requests}
     assert len(cookies) == 20
-    assert len({cookie >> 56 for cookie in cookies}) > 5  # its first byte too, which in a date is always the same
+    # Its first byte too, which in a date is always the same.
+    assert len({cookie >> 56 for cookie in cookies}) > 5
 
 
 def test_the_port_is_none_that_can_be_guessed(fake):
@@ -262,7 +198,7 @@ def test_requests_keep_their_distance(fake):
     assert min(gaps) > 0.15  # the server's own delays can shorten one
 
 
-# ---- What is lost -----------------------------------------------------------------------------------------------
+# ---- What is lost --------------------------------------------------------------------------------
 
 
 def test_one_answer_lost_of_three_is_two_of_three(fake):
@@ -286,9 +222,10 @@ def test_a_closed_port_is_a_refusal_and_nobody_waits(fake):
     assert time.monotonic() - started < 20
 
 
-# ---- Refusals ---------------------------------------------------------------------------------------------------
+# ---- Refusals ------------------------------------------------------------------------------------
 
-KISSES = "ACST AUTH AUTO BCST CRYP DENY DROP RSTR INIT MCST NKEY RATE RMOT STEP".split()  # RFC 5905, figure 13
+# RFC 5905, figure 13.
+KISSES = "ACST AUTH AUTO BCST CRYP DENY DROP RSTR INIT MCST NKEY RATE RMOT STEP".split()
 
 
 def kiss(code):
@@ -305,9 +242,15 @@ MISDEEDS = {
     "no mode": (lambda r: answer(r, first=0o40), "mode 0, not a server's 4"),
     "version 0": (lambda r: answer(r, first=0o04), "unknown version 0"),
     "version 7": (lambda r: answer(r, first=0o74), "unknown version 7"),
-    "another's origin": (lambda r: answer(r, origin=secrets.randbits(64)), "origin timestamp of another request"),
+    "another's origin": (
+        lambda r: answer(r, origin=secrets.randbits(64)),
+        "origin timestamp of another request",
+    ),
     "no origin": (lambda r: answer(r, origin=0), "origin timestamp of another request"),
-    "our clock for origin": (lambda r: answer(r, origin=seconds(time.time())), "origin timestamp of another request"),
+    "our clock for origin": (
+        lambda r: answer(r, origin=seconds(time.time())),
+        "origin timestamp of another request",
+    ),
     "zero transmit": (lambda r: answer(r, transmit=0), "zero transmit timestamp"),
     "stratum 0": (lambda r: answer(r, stratum=0, refid=0), "server not synchronised"),
     "stratum 16": (lambda r: answer(r, stratum=16), "server not synchronised"),
@@ -371,7 +314,8 @@ def test_a_root_distance_of_one_second_will_do(fake):
 def test_an_old_answer_is_not_taken_for_a_new_one(fake):
     old = []
 
-    def behave(request, n):  # the second request and the third get the first one's answer; that was an hour ahead
+    # The second request and the third get the first one's answer; that was an hour ahead.
+    def behave(request, n):
         old.append(answer(request, ahead=3600))
         return [old[0]]
 
@@ -463,14 +407,22 @@ def test_a_good_answer_is_found_in_a_flood_of_garbage(fake):
     assert report(ask(server, "-n", 1, "-w", 20))["samples"] == "1 of 1"
 
 
-# ---- Addresses --------------------------------------------------------------------------------------------------
+# ---- Addresses -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bad_host, good_host", [("127.0.0.2", "127.0.0.3"), ("127.0.0.3", "127.0.0.2")])
+@pytest.mark.parametrize(
+    "bad_host, good_host", [("127.0.0.2", "127.0.0.3"), ("127.0.0.3", "127.0.0.2")]
+)
 @pytest.mark.parametrize("how", ["silence", "refusal", "kiss"])
-def test_where_one_address_does_not_answer_the_next_is_asked(fake, tmp_path, bad_host, good_host, how):
+def test_where_one_address_does_not_answer_the_next_is_asked(
+    fake, tmp_path, bad_host, good_host, how
+):
     server = fake(good, host=good_host)
-    bad = fake(lambda request, n: [kiss("DENY")(request)] if how == "kiss" else [], host=bad_host, port=server.port)
+    bad = fake(
+        lambda request, n: [kiss("DENY")(request)] if how == "kiss" else [],
+        host=bad_host,
+        port=server.port,
+    )
     if how == "refusal":
         bad.close()
     under = named(tmp_path, "127.0.0.2", "127.0.0.3")
@@ -486,7 +438,8 @@ def test_the_last_addresss_trouble_is_reported(fake, tmp_path):
     result = ask(server, "-n", 1, "-w", "0.2", host="many.addresses", under=under)
     assert result.returncode == 1
     assert re.fullmatch(
-        rf"ntp/client: 127\.0\.0\.(1:{server.port}: no answer in 0.2 s|2:{server.port}: recvmsg: Connection refused)\n",
+        rf"ntp/client: 127\.0\.0\."
+        rf"(1:{server.port}: no answer in 0.2 s|2:{server.port}: recvmsg: Connection refused)\n",
         result.stderr,
     )
 
@@ -515,7 +468,7 @@ def test_an_unknown_host_is_said():
     assert result.stderr.count("\n") == 1
 
 
-# ---- The command line -------------------------------------------------------------------------------------------
+# ---- The command line ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
@@ -557,7 +510,7 @@ def test_bad_usage_is_explained(words, wrong):
     assert "usage: ntp/client" in result.stderr
 
 
-# ---- Faults of the system ---------------------------------------------------------------------------------------
+# ---- Faults of the system ------------------------------------------------------------------------
 
 SEND, RECEIVE, POLL = "sendto,send,sendmsg", "recvmsg,recvfrom", "poll,ppoll"
 
@@ -601,15 +554,20 @@ def test_a_fault_that_stays_is_said(fake, calls, error, reason):
 
 def test_polls_that_fail_for_ever_end_at_the_deadline(fake):
     server = fake(good)
-    refused(ask(server, "-n", 1, "-w", "0.3", under=strace(POLL, f"{POLL}:error=EINTR")), "no answer in 0.3 s")
+    refused(
+        ask(server, "-n", 1, "-w", "0.3", under=strace(POLL, f"{POLL}:error=EINTR")),
+        "no answer in 0.3 s",
+    )
 
 
-# ---- The kernel's stamp -----------------------------------------------------------------------------------------
+# ---- The kernel's stamp --------------------------------------------------------------------------
 
 
 def delayed(server, *faults):
-    """The delay measured when the program sleeps for 0.5 s before it reads the answer that has come. In two samples:
-    a kernel that nobody has asked for stamps begins with them a moment after it is asked (net_enable_timestamp)."""
+    """The delay measured when the program sleeps for 0.5 s before it reads the answer that has
+    come. In two samples: a kernel that nobody has asked for stamps begins with them a moment after
+    it is asked (net_enable_timestamp).
+    """
     under = strace(RECEIVE + ",setsockopt", f"{RECEIVE}:delay_enter=500000", *faults)
     return number(report(ask(server, "-n", 2, under=under)), "delay")
 
@@ -622,7 +580,7 @@ def test_without_the_kernels_stamp_our_own_clock_will_do(fake):
     assert delayed(fake(good), "setsockopt:error=ENOPROTOOPT") >= 0.5
 
 
-# ---- Real servers -----------------------------------------------------------------------------------------------
+# ---- Real servers --------------------------------------------------------------------------------
 
 
 class Peer:
@@ -631,7 +589,11 @@ class Peer:
     def __init__(self, command, port, host="127.0.0.1", **popen):
         self.host, self.port = host, port
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, **popen
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **popen,
         )
 
     def close(self):
@@ -643,7 +605,9 @@ class Peer:
 def free_port():
     """A UDP port that nobody has at 127.0.0.1 nor at ::1."""
     while True:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as six, socket.socket(type=socket.SOCK_DGRAM) as four:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as six, socket.socket(
+            type=socket.SOCK_DGRAM
+        ) as four:
             six.bind(("::1", 0))
             try:
                 four.bind(("127.0.0.1", six.getsockname()[1]))
@@ -698,17 +662,17 @@ def test_against_chronyd_the_offset_is_within_the_delay_of_zero(chrony, host):
     assert fields["samples"] == "8 of 8"
 
 
-# ntpd cannot be told another port than 123: it gets a network of its own. It could set the clock only with a
-# capability that it is not given.
-NTPD = (
-    "ip link set lo up && exec setpriv --bounding-set -sys_time --inh-caps -sys_time {ntpd} -n -c {conf} -p {conf}.pid"
-)
+# ntpd cannot be told another port than 123: it gets a network of its own. It could set the clock
+# only with a capability that it is not given.
+NTPD = "ip link set lo up && exec setpriv --bounding-set -sys_time --inh-caps -sys_time "
+NTPD += "{ntpd} -n -c {conf} -p {conf}.pid"
 
 
 @pytest.fixture(scope="module")
 def ntpd(tmp_path_factory):
     conf = tmp_path_factory.mktemp("ntpd") / "ntp.conf"
-    # After orphanwait it serves the time it has, as a server of stratum 5, `kod`: and asks who asks too often to stop.
+    # After orphanwait it serves the time it has, as a server of stratum 5, `kod`: and asks who asks
+    # too often to stop.
     conf.write_text("tos orphan 5 orphanwait 1\ndisable ntp\nrestrict default limited kod\n")
     peer("ip")
     server = Peer([*namespace("--net"), "sh", "-c", NTPD.format(ntpd=peer("ntpd"), conf=conf)], 123)
@@ -739,15 +703,17 @@ def test_ntpd_tells_who_asks_too_often_to_go_away_and_we_do(ntpd):
     eventually(told)
 
 
-# ---- 2036 -------------------------------------------------------------------------------------------------------
+# ---- 2036 ----------------------------------------------------------------------------------------
 
 DATES = ["2026-11-22 12:00:00", "2036-02-07 06:28:00", "2036-02-07 06:28:15", "2036-02-07 06:28:16"]
 DATES += ["2036-02-07 07:00:00", "2037-06-01 00:00:00", "2085-01-01 00:00:00"]
 
 
 def at(when):
-    """The environment to run a program at another date. Without the wrapper `faketime`: killed with its program, it
-    leaves a semaphore behind, named by its process id, and a later one of the same id does not start."""
+    """The environment to run a program at another date. Without the wrapper `faketime`: killed with
+    its program, it leaves a semaphore behind, named by its process id, and a later one of the same
+    id does not start.
+    """
     peer("faketime")
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
     return {"TZ": "UTC", "FAKETIME": "@" + when, "LD_PRELOAD": str(library)}
@@ -759,8 +725,8 @@ def unix(when):
 
 @pytest.fixture(scope="module", params=DATES)
 def moved(request, tmp_path_factory):
-    """A chronyd whose clock has been moved: it is `ahead` seconds ahead of ours, or up to `slack` less, as a program's
-    date is right at the moment when it starts."""
+    """A chronyd whose clock has been moved: it is `ahead` seconds ahead of ours, or up to `slack`
+    less, as a program's date is right at the moment when it starts."""
     before = time.time()
     server = chronyd(tmp_path_factory.mktemp("moved"), dict(os.environ, **at(request.param)))
     server.ahead, server.slack = unix(request.param) - before, time.time() - before
@@ -776,6 +742,10 @@ def test_dates_and_offsets_are_right_whatever_the_two_clocks_say(moved, ours):
     assert fields["samples"] == "2 of 2"
     ahead = moved.ahead - (unix(ours) - before if ours else 0)
     error = abs(number(fields, "delay")) / 2 + 0.001  # what an offset may be wrong by
-    assert before + moved.ahead - moved.slack - error <= date(fields) <= before + moved.ahead + took + error
+    assert (
+        before + moved.ahead - moved.slack - error
+        <= date(fields)
+        <= before + moved.ahead + took + error
+    )
     assert ahead - moved.slack - error <= number(fields, "offset") <= ahead + took + error
     assert abs(number(fields, "delay")) < 0.5

@@ -1,4 +1,5 @@
-"""tcp/probe: open, closed, filtered, rejected; on loopback, and in the lab against a real firewall."""
+"""tcp/probe: open, closed, filtered, rejected; on loopback, and in the lab against a real
+firewall."""
 
 import resource
 import socket
@@ -23,13 +24,19 @@ def port_of(listener):
 
 def test_open(server):
     result = run(PROBE, "127.0.0.1", port_of(server))
-    assert (result.returncode, result.stdout, result.stderr) == (0, f"127.0.0.1:{port_of(server)} open\n", "")
+    assert (result.returncode, result.stdout, result.stderr) == (
+        0,
+        f"127.0.0.1:{port_of(server)} open\n",
+        "",
+    )
 
 
 def test_a_verdict_that_cannot_be_written_is_said(server):
     with open("/dev/full", "w") as full:
         words = [binary(PROBE), "127.0.0.1", str(port_of(server))]
-        result = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+        result = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE
+        )
     assert (result.returncode, result.stderr) == (1, "tcp/probe: write: No space left on device\n")
 
 
@@ -42,13 +49,18 @@ def test_who_wants_the_status_only_may_close_standard_output(server):
 def test_closed():
     port = free_port()
     result = run(PROBE, "127.0.0.1", port)
-    assert (result.returncode, result.stdout, result.stderr) == (1, f"127.0.0.1:{port} closed\n", "")
+    assert (result.returncode, result.stdout, result.stderr) == (
+        1,
+        f"127.0.0.1:{port} closed\n",
+        "",
+    )
 
 
 def test_a_server_that_hangs_up_at_once_is_open(server):
     """What a client sees: a connection, and then its reset."""
     words = strace("connect", "connect:delay_exit=300000")
-    probe = subprocess.Popen([*words, binary(PROBE), "127.0.0.1", str(port_of(server))], stdout=subprocess.PIPE, text=True,
+    probe = subprocess.Popen([*words, binary(PROBE), "127.0.0.1", str(port_of(server))],
+                             stdout=subprocess.PIPE, text=True,
                              env={"ASAN_OPTIONS": "detect_leaks=0"})  # fmt: skip
     reset(server.accept()[0])
     assert probe.communicate(timeout=30)[0] == f"127.0.0.1:{port_of(server)} open\n"
@@ -57,7 +69,11 @@ def test_a_server_that_hangs_up_at_once_is_open(server):
 
 def test_filtered(deaf):
     result = run(PROBE, "-w", "0.2", *deaf)
-    assert (result.returncode, result.stdout, result.stderr) == (1, f"127.0.0.1:{deaf[1]} filtered\n", "")
+    assert (result.returncode, result.stdout, result.stderr) == (
+        1,
+        f"127.0.0.1:{deaf[1]} filtered\n",
+        "",
+    )
 
 
 def test_several_ports_in_the_order_asked(server, deaf):
@@ -76,7 +92,8 @@ def test_all_open_is_status_0(server):
 
 
 def test_all_are_tried_at_once(deaf):
-    """Twenty filtered ports take as long as one: measured by the deadline of a subprocess, far below twenty."""
+    """Twenty filtered ports take as long as one: measured by the deadline of a subprocess, far
+    below twenty."""
     result = subprocess.run([binary(PROBE), "-w", "1", "127.0.0.1", *[str(deaf[1])] * 20],
                             capture_output=True, text=True, timeout=10)  # fmt: skip
     assert result.stdout == f"127.0.0.1:{deaf[1]} filtered\n" * 20
@@ -109,7 +126,9 @@ def test_no_way_there_is_said_by_our_own_system():
 def test_an_unknown_host_is_one_line_and_status_1():
     result = run(PROBE, "nowhere.invalid", 9)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith("tcp/probe: nowhere.invalid: ") and result.stderr.count("\n") == 1
+    assert (
+        result.stderr.startswith("tcp/probe: nowhere.invalid: ") and result.stderr.count("\n") == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,14 +160,14 @@ def test_help_is_the_usage_on_standard_output(word):
 
 
 def probe_under(words, *args):
-    return subprocess.run([*words, binary(PROBE), *map(str, args)], capture_output=True, text=True, timeout=30,
-                          env={"ASAN_OPTIONS": "detect_leaks=0"})  # fmt: skip
+    return subprocess.run([*words, binary(PROBE), *map(str, args)], capture_output=True, text=True,
+                          timeout=30, env={"ASAN_OPTIONS": "detect_leaks=0"})  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "fault",
-    ["poll,ppoll:error=EINTR:when=1", "poll,ppoll:error=ENOMEM:when=1", "connect:error=EINTR:when=1",
-     "socket:error=EMFILE:when=2"],
+    ["poll,ppoll:error=EINTR:when=1", "poll,ppoll:error=ENOMEM:when=1",
+     "connect:error=EINTR:when=1", "socket:error=EMFILE:when=2"],
 )  # fmt: skip
 def test_what_passes_changes_nothing(server, deaf, fault):
     words = strace("poll,ppoll,connect,socket", fault)
@@ -158,12 +177,16 @@ def test_what_passes_changes_nothing(server, deaf, fault):
 
 @pytest.mark.parametrize(
     "call, error, text",
-    [("connect", "ENETUNREACH", "Network is unreachable"), ("connect", "EACCES", "Permission denied"),
+    [("connect", "ENETUNREACH", "Network is unreachable"),
+     ("connect", "EACCES", "Permission denied"),
      ("socket", "EAFNOSUPPORT", "Address family not supported by protocol")],
 )  # fmt: skip
 def test_what_our_own_system_refuses_has_its_reason(server, call, error, text):
     result = probe_under(strace(call, f"{call}:error={error}:when=1"), "127.0.0.1", port_of(server))
-    assert (result.returncode, result.stdout) == (1, f"127.0.0.1:{port_of(server)} rejected ({text})\n")
+    assert (result.returncode, result.stdout) == (
+        1,
+        f"127.0.0.1:{port_of(server)} rejected ({text})\n",
+    )
 
 
 def test_it_sleeps_while_it_waits(deaf):
@@ -174,13 +197,21 @@ def test_it_sleeps_while_it_waits(deaf):
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.1
 
 
-# ---- In the lab: sas1 looks at roucas101 -----------------------------------------------------------------------
+# ---- In the lab: sas1 looks at roucas101 ---------------------------------------------------------
 
 
 @in_the_lab
 def test_what_a_real_firewall_does_is_seen(start):
     for name, address in (("roucas101", "10.0.0.4"), ("ip6-roucas101", "[fd00::4]")):
-        server = start("tcp/netcat", "-l", "-k", name, 9090, stdin=subprocess.DEVNULL, under=["on", "roucas101"])
+        server = start(
+            "tcp/netcat",
+            "-l",
+            "-k",
+            name,
+            9090,
+            stdin=subprocess.DEVNULL,
+            under=["on", "roucas101"],
+        )
         for verdict, seen in (
             ("open", "open"),
             ("drop", "filtered"),
@@ -189,7 +220,10 @@ def test_what_a_real_firewall_does_is_seen(start):
         ):
             firewall("roucas101", verdict, 9090)
             result = on("sas1", PROBE, "-w", "0.3", name, 9090)
-            assert (result.stdout, result.returncode) == (f"{address}:9090 {seen}\n", 0 if seen == "open" else 1)
+            assert (result.stdout, result.returncode) == (
+                f"{address}:9090 {seen}\n",
+                0 if seen == "open" else 1,
+            )
         server.stop()
         assert on("sas1", PROBE, name, 9090).stdout == f"{address}:9090 closed\n"
 
@@ -198,24 +232,37 @@ def test_what_a_real_firewall_does_is_seen(start):
 def test_each_way_to_reject_has_its_reason():
     reasons = {
         "with tcp reset": ("closed", "closed"),  # a RST is a RST, whoever sends it
-        "with icmpx host-unreachable": ("rejected (host unreachable)", "rejected (address unreachable)"),
+        "with icmpx host-unreachable": (
+            "rejected (host unreachable)",
+            "rejected (address unreachable)",
+        ),
         "with icmpx admin-prohibited": ("rejected (administratively prohibited)",) * 2,
-        "with icmpx no-route": ("rejected (network unreachable)", "rejected (no route to destination)"),
+        "with icmpx no-route": (
+            "rejected (network unreachable)",
+            "rejected (no route to destination)",
+        ),
         "with icmpx port-unreachable": ("rejected (port unreachable)",) * 2,
     }
     for number, how in enumerate(reasons):
-        subprocess.run(["on", "roucas101", "nft", f"add rule inet firewall input tcp dport {number + 1} reject {how}"],
-                       check=True)  # fmt: skip
+        rule = f"add rule inet firewall input tcp dport {number + 1} reject {how}"
+        subprocess.run(["on", "roucas101", "nft", rule], check=True)
     ports = range(1, len(reasons) + 1)
-    for which, (name, address) in enumerate((("roucas101", "10.0.0.4"), ("ip6-roucas101", "[fd00::4]"))):
-        expected = [f"{address}:{port} {seen[which]}" for port, seen in zip(ports, reasons.values())]
+    for which, (name, address) in enumerate(
+        (("roucas101", "10.0.0.4"), ("ip6-roucas101", "[fd00::4]"))
+    ):
+        expected = [
+            f"{address}:{port} {seen[which]}" for port, seen in zip(ports, reasons.values())
+        ]
         assert on("sas1", PROBE, name, *ports).stdout.splitlines() == expected
 
 
 @in_the_lab
 def test_no_route_is_not_filtered():
     result = on("so-high", PROBE, "roucas101", 9090)
-    assert (result.returncode, result.stdout) == (1, "10.0.0.4:9090 rejected (Network is unreachable)\n")
+    assert (result.returncode, result.stdout) == (
+        1,
+        "10.0.0.4:9090 rejected (Network is unreachable)\n",
+    )
 
 
 @in_the_lab

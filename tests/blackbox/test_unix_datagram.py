@@ -10,12 +10,13 @@ import time
 
 import pytest
 from harness import PATIENCE, Program, binary, eventually, needs_plain_build, peer, run, strace
-from unix_sockets import bound, place  # noqa: F401
+from unix_sockets import bound
 
 SERVER, CLIENT = "unix_domain/datagram_server", "unix_domain/datagram_client"
 PREFIX = "le serveur répond : ".encode()
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ordinary:
-    LARGEST = ordinary.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) - 32  # unix_dgram_sendmsg, in the kernel
+    # Unix_dgram_sendmsg, in the kernel.
+    LARGEST = ordinary.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) - 32
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def ask(client, place, question):
     return answer
 
 
-# ---- The server --------------------------------------------------------------------------------------------
+# ---- The server ----------------------------------------------------------------------------------
 
 
 QUESTIONS = [b"salut", b"", b"\n", b"a\nb\n", b"\0\xff\r\n", b"x" * 100_000]
@@ -107,7 +108,9 @@ def test_a_sender_that_has_gone_is_passed_over(server, place, client, unlinked):
 
 
 def test_a_sender_that_is_connected_to_another_is_passed_over(server, place, client):
-    with bound(place / "other", socket.SOCK_DGRAM), bound(place / "fickle", socket.SOCK_DGRAM) as fickle:
+    with bound(place / "other", socket.SOCK_DGRAM), bound(
+        place / "fickle", socket.SOCK_DGRAM
+    ) as fickle:
         server.process.send_signal(signal.SIGSTOP)
         fickle.sendto(b"question", str(place / "s"))
         fickle.connect(str(place / "other"))
@@ -137,7 +140,12 @@ def test_a_client_that_never_reads_costs_nothing(server, place):
 def test_descriptors_that_nobody_asked_for_are_closed(server, place, client):
     before = server.descriptors()
     for _ in range(10):
-        client.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, b"\0\0\0\0\1\0\0\0")], 0, str(place / "s"))
+        client.sendmsg(
+            [b"x"],
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, b"\0\0\0\0\1\0\0\0")],
+            0,
+            str(place / "s"),
+        )
         assert client.recv(100) == PREFIX + b"x"
     assert server.descriptors() == before
 
@@ -148,7 +156,19 @@ def test_descriptors_that_nobody_asked_for_are_closed(server, place, client):
         (call, f"{call}:error={error}:when=1")
         for call, errors in [
             ("recvfrom", ["EINTR", "EAGAIN", "ENOMEM", "ENOBUFS", "ECONNRESET"]),
-            ("sendto", ["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "ECONNREFUSED", "ENOENT", "EPERM", "EMSGSIZE"]),
+            (
+                "sendto",
+                [
+                    "EINTR",
+                    "EAGAIN",
+                    "ENOBUFS",
+                    "ENOMEM",
+                    "ECONNREFUSED",
+                    "ENOENT",
+                    "EPERM",
+                    "EMSGSIZE",
+                ],
+            ),
             ("poll", ["EINTR", "EAGAIN", "ENOMEM", "EINVAL"]),
         ]
         for error in errors
@@ -185,7 +205,7 @@ def test_socat_asks(server, place):
     socat.wait()
 
 
-# ---- The client --------------------------------------------------------------------------------------------
+# ---- The client ----------------------------------------------------------------------------------
 
 
 def started(place, **options):
@@ -215,7 +235,8 @@ def feed(program, text):
 
 
 def asked(place, text, **options):
-    """All that a client prints that is given `text`, which must end well and leave nothing behind."""
+    """All that a client prints that is given `text`, which must end well and leave nothing
+    behind."""
     program = started(place, **options)
     if text is not None:
         feed(program, text)
@@ -373,7 +394,9 @@ def test_no_answer_is_an_error_after_a_while(place):
 
 
 def test_nobody_else_can_answer(place):
-    with bound(place / "s", socket.SOCK_DGRAM) as ours, bound(place / "c", socket.SOCK_DGRAM) as other:
+    with bound(place / "s", socket.SOCK_DGRAM) as ours, bound(
+        place / "c", socket.SOCK_DGRAM
+    ) as other:
         program = waits_for_the_answer(place)
         _, address = ours.recvfrom(100)
         with pytest.raises(PermissionError):
@@ -410,7 +433,9 @@ def test_no_server_there_is_one_line(place, path, reason):
     (place / "file").write_text("")
     bound(place / "dead", socket.SOCK_DGRAM).close()
     with bound(place / "stream"):
-        ended = run(CLIENT, place / path, env={**os.environ, "TMPDIR": str(place)}, stdin=subprocess.DEVNULL)
+        ended = run(
+            CLIENT, place / path, env={**os.environ, "TMPDIR": str(place)}, stdin=subprocess.DEVNULL
+        )
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert line.startswith(f"{CLIENT}: ") and reason in line
@@ -420,7 +445,9 @@ def test_no_server_there_is_one_line(place, path, reason):
 def test_a_temporary_directory_too_deep_for_a_socket_is_one_line(server, place):
     deep = place / ("x" * 100)
     deep.mkdir()
-    ended = run(CLIENT, place / "s", env={**os.environ, "TMPDIR": str(deep)}, stdin=subprocess.DEVNULL)
+    ended = run(
+        CLIENT, place / "s", env={**os.environ, "TMPDIR": str(deep)}, stdin=subprocess.DEVNULL
+    )
     assert ended.returncode == 1
     assert "too long for a socket" in ended.stderr
     assert list(deep.iterdir()) == []
@@ -470,12 +497,18 @@ def test_a_full_disk_is_one_line(server, place):
 )
 def test_a_fault_that_passes_costs_the_client_nothing(server, place, calls, injection):
     (place / "in").write_bytes(b"un\ndeux\n")
-    under = strace(calls, injection) + (["-P", place / "in"] if calls == "read" else [])  # not the loader's reads
-    assert asked(place, None, under=under, stdin=open(place / "in", "rb")) == PREFIX + b"un\n" + PREFIX + b"deux\n"
+    # Not the loader's reads.
+    under = strace(calls, injection) + (["-P", place / "in"] if calls == "read" else [])
+    assert (
+        asked(place, None, under=under, stdin=open(place / "in", "rb"))
+        == PREFIX + b"un\n" + PREFIX + b"deux\n"
+    )
 
 
 def test_the_client_asks_nc(place):
-    nc = subprocess.Popen([peer("nc"), "-luU", place / "s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    nc = subprocess.Popen(
+        [peer("nc"), "-luU", place / "s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     eventually((place / "s").exists)
     program = waits_for_the_answer(place)
     assert nc.stdout.read1(100) == b"question"

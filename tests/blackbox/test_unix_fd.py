@@ -20,7 +20,7 @@ from harness import (
     run,
     strace,
 )
-from unix_sockets import NOBODY, as_nobody, bound, dial, needs_root, place  # noqa: F401
+from unix_sockets import NOBODY, as_nobody, bound, dial, needs_root
 
 SERVER, CLIENT = "unix_domain/fd_server", "unix_domain/fd_client"
 SECRET = b"only its owner can open this\n"
@@ -28,7 +28,8 @@ SECRET = b"only its owner can open this\n"
 
 @pytest.fixture
 def root(place):
-    """The directory that is served, with what can stand in one; beside it, what must stay out of reach."""
+    """The directory that is served, with what can stand in one; beside it, what must stay out of
+    reach."""
     root = place / "root"
     (root / "sub" / "deep").mkdir(parents=True)
     (root / "hello").write_bytes(b"hello\n")
@@ -81,7 +82,7 @@ def content(descriptors):
         return file.read()
 
 
-# ---- The server --------------------------------------------------------------------------------------------
+# ---- The server ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -139,8 +140,29 @@ def test_what_was_passed_outlives_the_server_and_the_name(server, place, root):
     assert content(descriptors) == b"hello\n"
 
 
-OUT_OF_REACH = ["", "absent", "..", "../outside", "sub/../hello", "./../outside", "link", "link_out", "sub/up/hello"]
-OUT_OF_REACH += [".", "sub", "sub/", "hello/", "fifo", "socket", "device", "/etc/passwd", "/dev/zero", "x" * 300]
+OUT_OF_REACH = [
+    "",
+    "absent",
+    "..",
+    "../outside",
+    "sub/../hello",
+    "./../outside",
+    "link",
+    "link_out",
+    "sub/up/hello",
+]
+OUT_OF_REACH += [
+    ".",
+    "sub",
+    "sub/",
+    "hello/",
+    "fifo",
+    "socket",
+    "device",
+    "/etc/passwd",
+    "/dev/zero",
+    "x" * 300,
+]
 
 
 @pytest.mark.parametrize("name", OUT_OF_REACH, ids=lambda name: repr(name[:20]))
@@ -154,7 +176,9 @@ def test_an_absolute_name_of_a_file_inside_is_refused(server, place, root):
     assert answered(place, f"{root}/hello\n".encode()) == (no(f"{root}/hello"), [])
 
 
-@pytest.mark.parametrize("name", [b"hello\0", b"\0", b"hello\r", b" hello", b"\xff\xfe", b"hel\\lo"], ids=repr)
+@pytest.mark.parametrize(
+    "name", [b"hello\0", b"\0", b"hello\r", b" hello", b"\xff\xfe", b"hel\\lo"], ids=repr
+)
 def test_a_name_is_taken_as_it_came(server, place, name):
     assert answered(place, name + b"\n") == (no(name), [])
 
@@ -217,7 +241,8 @@ def test_silent_and_deaf_clients_cost_a_descriptor_each(server, place):
     for client in deaf:
         client.sendall(b"hello\n")
     assert content(answered(place, b"hello\n")[1]) == b"hello\n"
-    eventually(lambda: server.descriptors() == before + len(silent))  # the deaf were answered, and closed
+    # The deaf were answered, and closed.
+    eventually(lambda: server.descriptors() == before + len(silent))
     for client in silent + deaf:
         client.close()
     eventually(lambda: server.descriptors() == before)
@@ -276,7 +301,8 @@ def test_short_of_descriptors_it_does_not_spin(start, place, root):
 
 
 def test_too_many_descriptors_that_nobody_receives_are_an_error_that_passes(start, place, root):
-    """ETOOMANYREFS: the kernel counts a user's descriptors in flight, against RLIMIT_NOFILE, unless it is root."""
+    """ETOOMANYREFS: the kernel counts a user's descriptors in flight, against RLIMIT_NOFILE, unless
+    it is root."""
     needs_root()
     os.chown(place, NOBODY, NOBODY)
     os.chmod(root / "private", 0o644)
@@ -314,9 +340,17 @@ FAULTS = [
     ("accept4", f"accept4:error={error}:when=1")
     for error in ("EINTR", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM")
 ]
-FAULTS += [("recvfrom", f"recvfrom:error={error}:when=1") for error in ("EINTR", "EAGAIN", "ENOMEM", "ECONNRESET")]
-FAULTS += [("sendmsg", f"sendmsg:error={error}:when=1") for error in ("EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "EPIPE")]
-FAULTS += [("poll", f"poll:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOMEM", "EINVAL")]
+FAULTS += [
+    ("recvfrom", f"recvfrom:error={error}:when=1")
+    for error in ("EINTR", "EAGAIN", "ENOMEM", "ECONNRESET")
+]
+FAULTS += [
+    ("sendmsg", f"sendmsg:error={error}:when=1")
+    for error in ("EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "EPIPE")
+]
+FAULTS += [
+    ("poll", f"poll:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOMEM", "EINVAL")
+]
 
 
 @pytest.mark.parametrize("calls, injection", FAULTS, ids=lambda x: x)
@@ -337,14 +371,18 @@ def test_it_ends_at_once_with_clients_of_every_kind(server, place):
     idle = server.descriptors()
     silent, asking = dial(place / "s"), dial(place / "s")
     asking.sendall(b"hel")
-    eventually(lambda: server.descriptors() == idle + 2)  # not those who still wait in the backlog: theirs is a reset
+    # Not those who still wait in the backlog: theirs is a reset.
+    eventually(lambda: server.descriptors() == idle + 2)
     server.stop()
     assert receive_all(silent) == b""
     assert not (place / "s").exists()
 
 
 def test_a_directory_that_is_none_is_one_line(place, root):
-    for directory, reason in [("absent", "No such file or directory"), ("root/hello", "Not a directory")]:
+    for directory, reason in [
+        ("absent", "No such file or directory"),
+        ("root/hello", "Not a directory"),
+    ]:
         ended = run(SERVER, place / "s", place / directory)
         assert ended.returncode == 1
         assert ended.stderr == f"{SERVER}: open {place / directory}: {reason}\n"
@@ -358,13 +396,17 @@ def test_the_directory_itself_may_be_a_link_or_relative(start, place, root):
 
 
 def test_real_clients_are_told_no(server, place):
-    nc = subprocess.run([peer("nc"), "-NU", place / "s"], input=b"absent\n", capture_output=True, timeout=PATIENCE)
+    nc = subprocess.run(
+        [peer("nc"), "-NU", place / "s"], input=b"absent\n", capture_output=True, timeout=PATIENCE
+    )
     assert nc.stdout == no("absent")
     words = [peer("socat"), "-t30", "-", f"UNIX-CONNECT:{place}/s"]
-    assert subprocess.run(words, input=b"link\n", capture_output=True, timeout=PATIENCE).stdout == no("link")
+    assert subprocess.run(
+        words, input=b"link\n", capture_output=True, timeout=PATIENCE
+    ).stdout == no("link")
 
 
-# ---- The client --------------------------------------------------------------------------------------------
+# ---- The client ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["hello", "empty", "a name with  blanks", "sub/deep/file"])
@@ -376,11 +418,15 @@ def test_the_client_prints_the_file(server, place, root, name):
 def test_the_client_prints_a_large_file_byte_for_byte(server, place, root):
     (root / "large").write_bytes(os.urandom(5_000_001))
     with open(place / "got", "wb") as got:
-        subprocess.run([binary(CLIENT), place / "s", "large"], stdout=got, check=True, timeout=PATIENCE)
+        subprocess.run(
+            [binary(CLIENT), place / "s", "large"], stdout=got, check=True, timeout=PATIENCE
+        )
     assert subprocess.run(["cmp", root / "large", place / "got"]).returncode == 0
 
 
-@pytest.mark.parametrize("name", [name for name in OUT_OF_REACH if name], ids=lambda name: repr(name[:20]))
+@pytest.mark.parametrize(
+    "name", [name for name in OUT_OF_REACH if name], ids=lambda name: repr(name[:20])
+)
 def test_the_client_says_what_the_server_said(server, place, name):
     ended = run(CLIENT, place / "s", name)
     assert (ended.returncode, ended.stdout) == (1, "")
@@ -390,7 +436,9 @@ def test_the_client_says_what_the_server_said(server, place, name):
 def test_a_second_user_reads_what_it_could_not_open(server, place, root):
     needs_root()
     os.chmod(place / "s", 0o666)
-    cat = subprocess.run(["cat", root / "private"], capture_output=True, user=NOBODY, group=NOBODY, extra_groups=[])
+    cat = subprocess.run(
+        ["cat", root / "private"], capture_output=True, user=NOBODY, group=NOBODY, extra_groups=[]
+    )
     assert cat.returncode == 1
     ended = as_nobody(CLIENT, place / "s", "private", reachable=place)
     assert (ended.returncode, ended.stdout.encode(), ended.stderr) == (0, SECRET, "")
@@ -457,7 +505,9 @@ def test_the_client_keeps_one_descriptor_of_many_and_it_is_closed_on_exec(place,
     client = Program(CLIENT, place / "s", "x", stdout=subprocess.PIPE)
     os.write(writing, b"from the pipe")
     assert client.process.stdout.read(len(b"from the pipe")) == b"from the pipe"
-    assert str(root / "hello") not in [os.readlink(entry) for entry in os.scandir(f"/proc/{client.pid}/fd")]
+    assert str(root / "hello") not in [
+        os.readlink(entry) for entry in os.scandir(f"/proc/{client.pid}/fd")
+    ]
     pipes = [
         entry.name
         for entry in os.scandir(f"/proc/{client.pid}/fd")
@@ -496,7 +546,9 @@ def test_a_full_disk_is_one_line(server, place):
 
 
 def test_standard_output_that_was_never_open_is_not_the_server(server, place):
-    ended = subprocess.run(["bash", "-c", f"{binary(CLIENT)} {place}/s hello >&- <&-"], timeout=PATIENCE)
+    ended = subprocess.run(
+        ["bash", "-c", f"{binary(CLIENT)} {place}/s hello >&- <&-"], timeout=PATIENCE
+    )
     assert ended.returncode == 0
 
 

@@ -10,7 +10,16 @@ import subprocess
 
 import pytest
 from harness import PATIENCE, Program, binary, eventually, run, strace
-from unix_sockets import SERVERS, arguments, as_nobody, bound, dial, is_listening, is_served, kind, place  # noqa: F401
+from unix_sockets import (
+    SERVERS,
+    arguments,
+    as_nobody,
+    bound,
+    dial,
+    is_listening,
+    is_served,
+    kind,
+)
 
 LONGEST = 107  # what sun_path holds, with a NUL after it
 
@@ -48,26 +57,36 @@ def test_a_signal_removes_the_path(start, place, server, how):
 
 @each_server
 def test_a_signal_in_the_moment_of_bind_removes_the_path(place, server):
-    program = Program(server, *arguments(server, place / "s"), under=strace("bind", "bind:signal=SIGTERM"))
+    program = Program(
+        server, *arguments(server, place / "s"), under=strace("bind", "bind:signal=SIGTERM")
+    )
     assert program.wait() == 0
     assert list(place.iterdir()) == []
 
 
 @pytest.mark.parametrize("server", ["unix_domain/stream_server", "unix_domain/fd_server"])
 def test_a_failure_after_bind_removes_the_path(place, server):
-    program = Program(server, *arguments(server, place / "s"), under=strace("listen", "listen:error=EINVAL"))
+    program = Program(
+        server, *arguments(server, place / "s"), under=strace("listen", "listen:error=EINVAL")
+    )
     assert program.wait() == 1
     assert list(place.iterdir()) == []
 
 
 @each_server
-@pytest.mark.parametrize("closed, numbers", [("<&-", [0]), (">&-", [1]), ("2>&-", [2]), ("<&- >&- 2>&-", [0, 1, 2])])
-def test_a_standard_descriptor_that_came_closed_is_not_taken_for_a_socket(place, server, closed, numbers):
+@pytest.mark.parametrize(
+    "closed, numbers", [("<&-", [0]), (">&-", [1]), ("2>&-", [2]), ("<&- >&- 2>&-", [0, 1, 2])]
+)
+def test_a_standard_descriptor_that_came_closed_is_not_taken_for_a_socket(
+    place, server, closed, numbers
+):
     words = [binary(server), *arguments(server, place / "s")]
     program = subprocess.Popen(["bash", "-c", f'exec "$@" {closed}', "bash", *words], cwd=place)
     try:
         eventually(lambda: is_listening(place / "s"))
-        assert {os.readlink(f"/proc/{program.pid}/fd/{number}") for number in numbers} == {"/dev/null"}
+        assert {os.readlink(f"/proc/{program.pid}/fd/{number}") for number in numbers} == {
+            "/dev/null"
+        }
         assert is_served(server, place / "s")
     finally:
         program.terminate()
@@ -79,7 +98,10 @@ def test_a_standard_descriptor_that_came_closed_is_not_taken_for_a_socket(place,
 def test_the_file_has_mode_0600_from_its_first_moment(place, server):
     """Whatever the umask: looked at while strace holds the server back inside bind."""
     program = Program(
-        server, *arguments(server, place / "s"), under=strace("bind", "bind:delay_exit=300000"), umask=0
+        server,
+        *arguments(server, place / "s"),
+        under=strace("bind", "bind:delay_exit=300000"),
+        umask=0,
     )
     first = eventually(lambda: os.stat(place / "s") if os.path.lexists(place / "s") else None)
     assert stat.S_IMODE(first.st_mode) == 0o600
@@ -89,7 +111,9 @@ def test_the_file_has_mode_0600_from_its_first_moment(place, server):
 
 
 @each_server
-@pytest.mark.parametrize("left", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "left", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=lambda kind: kind.name
+)
 def test_a_dead_socket_is_replaced(start, place, server, left):
     dead_socket(place / "s", left)
     start(server, *arguments(server, place / "s"))
@@ -270,7 +294,9 @@ def test_relative_paths_and_odd_names(start, place, server, path):
 def test_a_path_that_can_be_no_socket(place, server, path):
     (place / "d").mkdir()
     dead_socket(place / "d" / "s", socket.SOCK_STREAM)
-    assert refused(server, place / path if not path.endswith("/") else f"{place}/{path}").startswith("bind ")
+    assert refused(
+        server, place / path if not path.endswith("/") else f"{place}/{path}"
+    ).startswith("bind ")
     assert [entry.name for entry in (place / "d").iterdir()] == ["s"]
 
 
@@ -285,12 +311,16 @@ def test_an_unwritable_directory_is_one_line(place, server):
 def test_another_user_is_refused_by_the_mode_of_the_file(start, place, server):
     start(server, *arguments(server, place / "s"))
     client = server.replace("server", "client")
-    ended = as_nobody(client, place / "s", *["name"] * client.endswith("fd_client"), reachable=place)
+    ended = as_nobody(
+        client, place / "s", *["name"] * client.endswith("fd_client"), reachable=place
+    )
     assert ended.returncode == 1
     assert ended.stderr == f"{client}: connect {place}/s: Permission denied\n"
 
 
-@pytest.mark.parametrize("program", [*SERVERS, *[server.replace("server", "client") for server in SERVERS]])
+@pytest.mark.parametrize(
+    "program", [*SERVERS, *[server.replace("server", "client") for server in SERVERS]]
+)
 class TestCommandLine:
     def operands(self, program):
         return ["/tmp/no/such", "name"] if "fd_" in program else ["/tmp/no/such"]

@@ -27,7 +27,7 @@ from harness import (
     sanitized,
     strace,
 )
-from unix_sockets import NOBODY, as_nobody, bound, dial, is_listening, place  # noqa: F401
+from unix_sockets import NOBODY, as_nobody, bound, dial, is_listening
 
 SERVER, CLIENT = "unix_domain/stream_server", "unix_domain/stream_client"
 GREETING = "Le serveur écoute.\n".encode()
@@ -50,7 +50,9 @@ def greeted(path):
 def answers(path, question):
     """All that the server says to one who sends `question` and half-closes."""
     with dial(path) as client:
-        sender = threading.Thread(target=lambda: (client.sendall(question), client.shutdown(socket.SHUT_WR)))
+        sender = threading.Thread(
+            target=lambda: (client.sendall(question), client.shutdown(socket.SHUT_WR))
+        )
         sender.start()
         said = receive_all(client)
         sender.join()
@@ -62,7 +64,7 @@ def echo(lines):
     return b"".join(PREFIX + line for line in lines.splitlines(keepends=True))
 
 
-# ---- The server --------------------------------------------------------------------------------------------
+# ---- The server ----------------------------------------------------------------------------------
 
 
 def test_a_line_is_answered(server, place):
@@ -71,9 +73,13 @@ def test_a_line_is_answered(server, place):
         assert receive_until(client, b"\n") == PREFIX + b"salut\n"
 
 
-@pytest.mark.parametrize("lines", [b"", b"\n", b"a\nb", b"a\r\n\0\n\\n\n\xff\xfe\n  x \n", b"x" * 70000 + b"\n"])
+@pytest.mark.parametrize(
+    "lines", [b"", b"\n", b"a\nb", b"a\r\n\0\n\\n\n\xff\xfe\n  x \n", b"x" * 70000 + b"\n"]
+)
 def test_every_byte_is_passed_through_and_all_is_said_after_a_half_close(server, place, lines):
-    assert answers(place / "s", lines) == b"".join(PREFIX + x for x in re.findall(rb"[^\n]*\n|[^\n]+", lines))
+    assert answers(place / "s", lines) == b"".join(
+        PREFIX + x for x in re.findall(rb"[^\n]*\n|[^\n]+", lines)
+    )
 
 
 def test_byte_by_byte(server, place):
@@ -98,7 +104,8 @@ def test_what_is_owed_is_delivered_to_one_who_half_closes_first_and_reads_later(
     with dial(place / "s") as client:
         client.sendall(lines)
         client.shutdown(socket.SHUT_WR)
-        with greeted(place / "s") as other:  # the server has seen to the first before it greets the second
+        # The server has seen to the first before it greets the second.
+        with greeted(place / "s") as other:
             other.sendall(b"x\n")
             receive_until(other, b"\n")
         assert receive_all(client) == GREETING + PREFIX.join([b"", *[b"\n"] * 16000])
@@ -183,7 +190,9 @@ def test_short_of_descriptors_it_does_not_spin(start, place):
 
 def test_who_called_is_logged(server, place):
     greeted(place / "s").close()
-    assert server.logged("client") == f"client pid {os.getpid()}, uid {os.getuid()}, gid {os.getgid()}"
+    assert (
+        server.logged("client") == f"client pid {os.getpid()}, uid {os.getuid()}, gid {os.getgid()}"
+    )
 
 
 def test_a_log_that_nobody_reads_keeps_nobody_waiting(place):
@@ -228,14 +237,30 @@ def test_descriptors_that_nobody_asked_for_are_closed(server, place):
 
 FAULTS = [
     ("accept4", f"accept4:error={error}:when={when}")
-    for error in ("EINTR", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM", "EPROTO")
+    for error in (
+        "EINTR",
+        "ECONNABORTED",
+        "EMFILE",
+        "ENFILE",
+        "ENOBUFS",
+        "ENOMEM",
+        "EPERM",
+        "EPROTO",
+    )
     for when in (1, 2)
 ]
-FAULTS += [("recvfrom", f"recvfrom:error={error}:when=1") for error in ("EINTR", "EAGAIN", "ENOMEM", "ECONNRESET")]
 FAULTS += [
-    ("sendto", f"sendto:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOBUFS", "EPIPE", "ECONNRESET")
+    ("recvfrom", f"recvfrom:error={error}:when=1")
+    for error in ("EINTR", "EAGAIN", "ENOMEM", "ECONNRESET")
 ]
-FAULTS += [("poll,ppoll", f"poll,ppoll:error={error}:when=2") for error in ("EINTR", "EAGAIN", "ENOMEM", "EINVAL")]
+FAULTS += [
+    ("sendto", f"sendto:error={error}:when=2")
+    for error in ("EINTR", "EAGAIN", "ENOBUFS", "EPIPE", "ECONNRESET")
+]
+FAULTS += [
+    ("poll,ppoll", f"poll,ppoll:error={error}:when=2")
+    for error in ("EINTR", "EAGAIN", "ENOMEM", "EINVAL")
+]
 FAULTS += [("getsockopt", "getsockopt:error=ENOBUFS:when=1"), ("write", "write:error=EPIPE:when=2")]
 
 
@@ -257,7 +282,9 @@ def test_a_fault_ends_at_most_one_connection(start, place, calls, injection):
 def test_a_limit_lowered_below_what_it_has_is_waited_out(server, place):
     """poll says EINVAL for more descriptors than RLIMIT_NOFILE (poll(2))."""
     clients = [greeted(place / "s") for _ in range(30)]
-    limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (20, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    limits = resource.prlimit(
+        server.pid, resource.RLIMIT_NOFILE, (20, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    )
     for client in clients[:2]:  # the first may wake a poll that began before
         client.sendall(b"x\n")
     before = server.cpu()
@@ -299,16 +326,21 @@ def test_it_ends_at_once_with_clients_of_every_kind(server, place):
 def test_real_clients_hold_the_conversation(server, place, command):
     words = command.format(place / "s").split()
     peer(words[0])
-    said = subprocess.run(words, input=b"salut\n\nfin", capture_output=True, timeout=PATIENCE).stdout
+    said = subprocess.run(
+        words, input=b"salut\n\nfin", capture_output=True, timeout=PATIENCE
+    ).stdout
     assert said == GREETING + echo(b"salut\n\nfin")
 
 
-# ---- The client --------------------------------------------------------------------------------------------
+# ---- The client ----------------------------------------------------------------------------------
 
 
 def talk(place, stdin=subprocess.PIPE, stdout=subprocess.PIPE):
-    """Starts the client with pipes for its standard three. Killed when it takes too long: no test waits for ever."""
-    client = subprocess.Popen([binary(CLIENT), place / "s"], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
+    """Starts the client with pipes for its standard three. Killed when it takes too long: no test
+    waits for ever."""
+    client = subprocess.Popen(
+        [binary(CLIENT), place / "s"], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE
+    )
     timer = threading.Timer(PATIENCE, client.kill)
     timer.daemon = True
     timer.start()
@@ -370,7 +402,10 @@ def test_the_client_ends_when_the_server_closes_while_the_user_says_nothing(plac
 
 @pytest.mark.parametrize(
     "leaves, reason",
-    [("unread bytes", b"recv: Connection reset by peer"), ("no bytes", b"closed before it had read everything")],
+    [
+        ("unread bytes", b"recv: Connection reset by peer"),
+        ("no bytes", b"closed before it had read everything"),
+    ],
 )
 def test_the_client_says_when_the_server_left_before_it_had_read_all(place, leaves, reason):
     with bound(place / "s") as server:
@@ -384,7 +419,9 @@ def test_the_client_says_when_the_server_left_before_it_had_read_all(place, leav
                 receive_all(connection)
         assert client.stdout.read() == b"last words\n"
         assert client.wait(PATIENCE) == 1
-        assert re.fullmatch(rb"unix_domain/stream_client: .*" + reason + rb"\n", client.stderr.read())
+        assert re.fullmatch(
+            rb"unix_domain/stream_client: .*" + reason + rb"\n", client.stderr.read()
+        )
 
 
 @pytest.mark.parametrize("size", [0, 1, 50_000_000])
@@ -412,9 +449,11 @@ def unread(pipe):
 
 
 def fill_standard_output(client, connection):
-    """The server sends until the client has filled its standard output, a pipe that nobody reads."""
+    """The server sends until the client has filled its standard output, a pipe that nobody
+    reads."""
     connection.sendall(b"x" * 1000)
-    eventually(lambda: unread(client.stdout) == 1000)  # from here on, what is free is no multiple of any buffer's size
+    # From here on, what is free is no multiple of any buffer's size.
+    eventually(lambda: unread(client.stdout) == 1000)
     connection.setblocking(False)
     with pytest.raises(BlockingIOError):
         while True:
@@ -510,10 +549,15 @@ def test_no_server_there_is_one_line(place, path, reason):
 
 @pytest.mark.parametrize("standard", ["stdin", "stdout"])
 def test_a_standard_descriptor_that_fails_is_one_line(server, place, standard):
-    stuck = {"stdin": {"stdin": os.open("/", os.O_RDONLY)}, "stdout": {"stdout": os.open("/dev/full", os.O_WRONLY)}}
+    stuck = {
+        "stdin": {"stdin": os.open("/", os.O_RDONLY)},
+        "stdout": {"stdout": os.open("/dev/full", os.O_WRONLY)},
+    }
     client = talk(place, **stuck[standard])
     assert client.wait(PATIENCE) == 1
-    reason = {"stdin": b"read: Is a directory", "stdout": b"write: No space left on device"}[standard]
+    reason = {"stdin": b"read: Is a directory", "stdout": b"write: No space left on device"}[
+        standard
+    ]
     assert client.stderr.read() == b"unix_domain/stream_client: " + reason + b"\n"
 
 
@@ -535,8 +579,11 @@ def test_a_standard_descriptor_that_fails_is_one_line(server, place, standard):
 )
 def test_a_fault_that_passes_costs_the_client_nothing(server, place, calls, injection):
     (place / "in").write_bytes(b"un\ndeux\n")
-    under = strace(calls, injection) + (["-P", place / "in"] if calls == "read" else [])  # not the loader's reads
-    program = Program(CLIENT, place / "s", under=under, stdin=open(place / "in", "rb"), stdout=subprocess.PIPE)
+    # Not the loader's reads.
+    under = strace(calls, injection) + (["-P", place / "in"] if calls == "read" else [])
+    program = Program(
+        CLIENT, place / "s", under=under, stdin=open(place / "in", "rb"), stdout=subprocess.PIPE
+    )
     assert program.process.stdout.read() == GREETING + echo(b"un\ndeux\n")
     assert program.wait() == 0, program.log
 

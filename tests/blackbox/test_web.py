@@ -27,7 +27,8 @@ from harness import (
 from web_client import Connection, get
 
 PROGRAM = "tcp/web"
-BASE = 7  # descriptors with no client: the standard three, the stop pipe, the directory, the listener
+# Descriptors with no client: the standard three, the stop pipe, the directory, the listener.
+BASE = 7
 MIB = 1 << 20
 GIB = 1 << 30
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
@@ -79,25 +80,35 @@ def refused(server, request):
 
 def test_a_response_byte_by_byte(server, directory):
     os.utime(directory / "page.html", (784111777, 784111777))
-    connection = Connection(server.address).send(b"GET /static/page.html HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    connection = Connection(server.address).send(
+        b"GET /static/page.html HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
     date = rb"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
     assert re.fullmatch(
-        rb"HTTP/1\.1 200 OK\r\nDate: " + date + rb"\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-        rb"Content-Type: text/html; charset=utf-8\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<h1>salut</h1>\n",
+        rb"HTTP/1\.1 200 OK\r\nDate: "
+        + date
+        + rb"\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+        rb"Content-Type: text/html; charset=utf-8\r\nContent-Length: 15\r\n"
+        rb"Connection: close\r\n\r\n<h1>salut</h1>\n",
         connection.rest(),
     )
 
 
 def test_the_date_is_now(server):
     before = int(time.time()) + 1
-    time.sleep(before - time.time())  # a second has just begun: a clock that lags by some ms is in the one before
+    # A second has just begun: a clock that lags by some ms is in the one before.
+    time.sleep(before - time.time())
     date = email.utils.parsedate_to_datetime(get(server.address, "/")["Date"]).timestamp()
     assert before <= date <= time.time()
 
 
 @pytest.mark.parametrize(
     "request_, status",
-    [(b"GET /rien HTTP/1.1\r\nHost: a\r\n\r\n", 404), (b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", 405), (b"\n", 400)],
+    [
+        (b"GET /rien HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+        (b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"\n", 400),
+    ],
 )
 def test_an_error_is_a_short_page_in_french(server, request_, status):
     response = Connection(server.address).send(request_).response()
@@ -127,14 +138,29 @@ def test_a_file_modified_in_the_future_was_modified_now(server, directory):
     os.utime(directory / "page.html", (4102444800, 4102444800))
     response = get(server.address, "/static/page.html")
     assert response["Last-Modified"] == response["Date"]
-    assert get(server.address, "/static/page.html", "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT").status == 304
+    assert (
+        get(
+            server.address, "/static/page.html", "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT"
+        ).status
+        == 304
+    )
 
 
 def test_the_three_formats_of_a_date(server, directory):
     os.utime(directory / "page.html", (784111777, 784111777))
-    for date in ("Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"):
+    for date in (
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+    ):
         assert get(server.address, "/static/page.html", f"If-Modified-Since: {date}").status == 304
-    for date in ("Sun, 06 Nov 1994 08:49:36 GMT", "Sunday, 06-Nov-94 08:49:36 GMT", "Sun Nov  6 08:49:36 1994", "0", ""):
+    for date in (
+        "Sun, 06 Nov 1994 08:49:36 GMT",
+        "Sunday, 06-Nov-94 08:49:36 GMT",
+        "Sun Nov  6 08:49:36 1994",
+        "0",
+        "",
+    ):
         assert get(server.address, "/static/page.html", f"If-Modified-Since: {date}").status == 200
 
 
@@ -154,27 +180,34 @@ def test_a_range_is_passed_over(server):
 
 def spellings():
     """Ways of naming what is outside, or is no regular file."""
-    dots = ["..", "%2e%2e", "%2E.", ".%2e", "%252e%252e", "..%00", "...", ".. ", "..;", "%c0%ae%c0%ae", "%e0%80%ae%e0%80%ae",
-            "%uff0e%uff0e", "..%01", "%2e%2e%20", "．．"]  # fmt: skip
+    dots = ["..", "%2e%2e", "%2E.", ".%2e", "%252e%252e", "..%00", "...", ".. ", "..;",
+            "%c0%ae%c0%ae", "%e0%80%ae%e0%80%ae", "%uff0e%uff0e", "..%01", "%2e%2e%20",
+            "．．"]  # fmt: skip
     slashes = ["/", "//", "%2f", "%5c", "\\", "/./", "%c0%af", "%252f"]
     for dot in dots:
         for slash in slashes:
             yield f"/static/{dot}{slash}secret"
             yield f"/static/sous%20dossier/{dot}{slash}{dot}{slash}secret"
-    yield from (f"/static/{name}" for name in ("lien", "secret", "dehors/secret", "dehors", "tube", "sous%20dossier/haut/page.html",
-                                              "sous%20dossier", "sous%20dossier/", "", ".", "./", "page.html/", "page.html/.",
-                                              "page.html%00", "page.html%00.txt", "%00", "/etc/passwd", "%2fetc%2fpasswd",
-                                              "page.html%20", "PAGE.HTML", "x" * 300, "a/" * 2000, "dehors/root/page.html"))  # fmt: skip
-    yield from ("/../secret", "/%2e%2e/secret", "/static../secret", "/static", "/Static/page.html", "//static/page.html",
-                "/static/../../../../../../../../etc/passwd", "/./static/../../secret", "http://a/static/../secret",
-                "/static/sous%20dossier/../page.html", "/static/..", "/static/%2e%2e", "/..", "/.", "/static%00/page.html")  # fmt: skip
+    for name in ("lien", "secret", "dehors/secret", "dehors", "tube",
+                 "sous%20dossier/haut/page.html", "sous%20dossier", "sous%20dossier/",
+                 "", ".", "./", "page.html/", "page.html/.", "page.html%00", "page.html%00.txt",
+                 "%00", "/etc/passwd", "%2fetc%2fpasswd", "page.html%20", "PAGE.HTML",
+                 "x" * 300, "a/" * 2000, "dehors/root/page.html"):  # fmt: skip
+        yield f"/static/{name}"
+    yield from ("/../secret", "/%2e%2e/secret", "/static../secret", "/static", "/Static/page.html",
+                "//static/page.html", "/static/../../../../../../../../etc/passwd",
+                "/./static/../../secret", "http://a/static/../secret",
+                "/static/sous%20dossier/../page.html", "/static/..", "/static/%2e%2e", "/..", "/.",
+                "/static%00/page.html")  # fmt: skip
 
 
 def test_no_spelling_leaves_the_directory_or_reaches_what_is_no_file(server):
     tried = 0
     connection = Connection(server.address)
     for target in spellings():
-        response = connection.send(b"GET " + target.encode() + b" HTTP/1.1\r\nHost: a\r\n\r\n").response()
+        response = connection.send(
+            b"GET " + target.encode() + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+        ).response()
         assert response.status in (400, 404), target
         assert b"SECRET" not in response.body and b"root:" not in response.body, target
         if response["Connection"] == "close":
@@ -223,13 +256,20 @@ def test_an_error_outlives_what_the_client_goes_on_sending(server):
         assert connection.rest() == b""
 
 
-@pytest.mark.parametrize("target", ["*", "a", "localhost:80", "https://a/", "ftp://a/", "http:///", "http://u@a/", "/%", "/%zz",
-                                    "/%2", "/a#b", "?a=1", "%2f", "//\x80"])  # fmt: skip
+@pytest.mark.parametrize(
+    "target",
+    ["*", "a", "localhost:80", "https://a/", "ftp://a/", "http:///", "http://u@a/", "/%", "/%zz",
+     "/%2", "/a#b", "?a=1", "%2f", "//\x80"],
+)  # fmt: skip
 def test_a_target_that_is_none(server, target):
-    assert refused(server, b"GET " + target.encode("latin-1") + b" HTTP/1.1\r\nHost: a\r\n\r\n") == 400
+    assert (
+        refused(server, b"GET " + target.encode("latin-1") + b" HTTP/1.1\r\nHost: a\r\n\r\n") == 400
+    )
 
 
-@pytest.mark.parametrize("target", ["http://localhost/", "HTTP://[::1]:8080/index.html", "http://example.org"])
+@pytest.mark.parametrize(
+    "target", ["http://localhost/", "HTTP://[::1]:8080/index.html", "http://example.org"]
+)
 def test_a_target_may_be_absolute(server, target):
     assert get(server.address, target).status == 302
 
@@ -247,11 +287,20 @@ def test_every_method_of_the_rfc_is_known(server, head):
 
 @pytest.mark.parametrize("method", [b"get", b"Get", b"GETT", b"FOO", b"!#$%&'*+-.^_`|~9"])
 def test_any_other_is_not_implemented(server, method):
-    assert Connection(server.address).send(method + b" / HTTP/1.1\r\nHost: a\r\n\r\n").response().status == 501
+    assert (
+        Connection(server.address)
+        .send(method + b" / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .response()
+        .status
+        == 501
+    )
 
 
 def test_a_later_minor_version_is_served_as_ours(server):
-    assert Connection(server.address).send(b"GET / HTTP/1.7\r\nHost: a\r\n\r\n").response().status == 302
+    assert (
+        Connection(server.address).send(b"GET / HTTP/1.7\r\nHost: a\r\n\r\n").response().status
+        == 302
+    )
 
 
 def test_http_2_is_another_version(server):
@@ -265,7 +314,8 @@ def test_empty_lines_before_a_request_are_passed_over(server):
 
 @pytest.mark.parametrize(
     "fields",
-    [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 5\r\nExpect: 100-continue\r\n",
+    [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n",
+     b"Content-Length: 5\r\nExpect: 100-continue\r\n",
      b"Content-Length: 99999999999999999999999999\r\n"],
 )  # fmt: skip
 @pytest.mark.parametrize("method, status", [(b"GET", 302), (b"POST", 405)])
@@ -299,7 +349,10 @@ def test_the_end_of_the_input_between_requests(server):
 def test_http_1_0_may_ask_for_the_connection_to_be_kept(server):
     connection = Connection(server.address)
     for _ in range(2):
-        assert connection.get("/", "Connection: Keep-Alive", version="HTTP/1.0")["Connection"] == "keep-alive"
+        assert (
+            connection.get("/", "Connection: Keep-Alive", version="HTTP/1.0")["Connection"]
+            == "keep-alive"
+        )
     assert connection.get("/", version="HTTP/1.0")["Connection"] == "close"
     assert connection.rest() == b""
 
@@ -323,7 +376,12 @@ def test_a_head_has_ten_seconds_from_its_first_byte(start):
     kept.get("/")
 
     began = time.monotonic()
-    starts = {"silent": b"G", "in mid line": b"GET / HTTP/1.1\r\nHos", "wanting the last byte": GET + b"\r", "blank": b"\r\n"}
+    starts = {
+        "silent": b"G",
+        "in mid line": b"GET / HTTP/1.1\r\nHos",
+        "wanting the last byte": GET + b"\r",
+        "blank": b"\r\n",
+    }
     slow = {name: Connection(server.address).send(start_) for name, start_ in starts.items()}
     slow["a second head"] = Connection(server.address).send(GET + b"\r\n" + b"GET /rien")
     assert slow["a second head"].response().status == 302
@@ -409,7 +467,9 @@ def test_a_large_file_arrives_whole(server, directory):
     assert connection.get("/").status == 302
 
 
-@pytest.mark.parametrize("sent", [GET, GET + b"\r\n", b"GET /static/grand HTTP/1.1\r\nHost: a\r\n\r\n", b"\n"])
+@pytest.mark.parametrize(
+    "sent", [GET, GET + b"\r\n", b"GET /static/grand HTTP/1.1\r\nHost: a\r\n\r\n", b"\n"]
+)
 def test_a_reset(server, sent):
     for _ in range(5):
         client = server.connect(receive_buffer=4096)
@@ -425,7 +485,8 @@ def test_a_file_that_shrinks_while_it_is_sent_ends_the_connection(server, direct
     assert connection.response("HEAD")["Content-Length"] == str(GIB)
     os.truncate(directory / "grand", 16 * MIB)
     got = connection.rest()
-    assert len(got) < 64 * MIB and not got.strip(b"\0")  # nothing stands in the place of what is gone
+    # Nothing stands in the place of what is gone.
+    assert len(got) < 64 * MIB and not got.strip(b"\0")
     assert_serves(server)
 
 
@@ -476,7 +537,11 @@ def test_out_of_descriptors_it_says_so_once_and_rests_and_serves_again(start):
         client.send(GET + b"\r\n")
     server.logged("accept: Too many open files")
     sockets = [client.socket for client in clients]
-    served = eventually(lambda: (ready := select.select(sockets, [], [], 0)[0]) and len(ready) == 40 - BASE and ready)
+    served = eventually(
+        lambda: (ready := select.select(sockets, [], [], 0)[0])
+        and len(ready) == 40 - BASE
+        and ready
+    )
     if not sanitized(PROGRAM):
         before, start_time = server.cpu(), time.monotonic()
         select.select([], [], [], 1)
@@ -583,12 +648,18 @@ def test_bad_usage(arguments, wrong):
 
 def test_a_directory_that_is_none():
     result = run(PROGRAM, "-d", "/no/such/directory", 0)
-    assert (result.returncode, result.stderr) == (1, f"{PROGRAM}: open /no/such/directory: No such file or directory\n")
+    assert (result.returncode, result.stderr) == (
+        1,
+        f"{PROGRAM}: open /no/such/directory: No such file or directory\n",
+    )
 
 
 def test_a_port_that_is_taken(server):
     result = run(PROGRAM, server.port)
-    assert (result.returncode, result.stderr) == (1, f"{PROGRAM}: bind 127.0.0.1:{server.port}: Address already in use\n")
+    assert (result.returncode, result.stderr) == (
+        1,
+        f"{PROGRAM}: bind 127.0.0.1:{server.port}: Address already in use\n",
+    )
 
 
 @pytest.mark.parametrize("bind, host", [("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
@@ -615,7 +686,17 @@ def faulty(start, directory):
 
 
 FAULTS = {
-    "accept,accept4": ["EAGAIN", "EINTR", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPROTO", "EPERM"],
+    "accept,accept4": [
+        "EAGAIN",
+        "EINTR",
+        "ECONNABORTED",
+        "EMFILE",
+        "ENFILE",
+        "ENOBUFS",
+        "ENOMEM",
+        "EPROTO",
+        "EPERM",
+    ],
     "?poll,?ppoll": ["EINTR", "ENOMEM", "EAGAIN"],
     "recvfrom": ["EINTR", "EAGAIN", "ENOMEM", "ECONNRESET", "ETIMEDOUT"],
     "sendto": ["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "ECONNRESET", "EPIPE"],
@@ -642,11 +723,15 @@ def test_a_fault_ends_at_most_one_connection(faulty, calls, error, when):
     for _ in range(5):
         try:
             connection = Connection(faulty.address)
-            first, second = connection.get("/static/page.html"), connection.get("/", "Connection: close")
+            first, second = connection.get("/static/page.html"), connection.get(
+                "/", "Connection: close"
+            )
             assert (first.status, second.status, connection.rest()) == (200, 302, b"")
             whole += 1
         except (OSError, AssertionError) as ended:
-            assert isinstance(ended, OSError) or "the connection ended after b''" in str(ended), ended
+            assert isinstance(ended, OSError) or "the connection ended after b''" in str(
+                ended
+            ), ended
     if calls in ("recvfrom", "sendto") and error in ENDS_IT:
         assert when != "1" or whole == 4
     else:
@@ -684,7 +769,9 @@ def test_a_disk_that_fails_in_mid_file_ends_that_connection(faulty):
 
 
 def curl(*words):
-    return subprocess.run([peer("curl"), "-sS", *words], capture_output=True, text=True, timeout=PATIENCE)
+    return subprocess.run(
+        [peer("curl"), "-sS", *words], capture_output=True, text=True, timeout=PATIENCE
+    )
 
 
 def test_curl(server, directory, tmp_path):
@@ -694,27 +781,58 @@ def test_curl(server, directory, tmp_path):
     head = curl("-I", f"{site}/static/page.html").stdout
     assert head.startswith("HTTP/1.1 200 OK\n") and "Content-Length: 15\n" in head
     urls = [f"{site}/static/page.html", f"{site}/rien", f"{site}/"] * 3
-    kept = curl("-o", "/dev/null", "-o", "/dev/null", "-w", "%{num_connects} %{http_code}\n", *[w for u in urls for w in ("-o", "/dev/null", u)])
+    kept = curl(
+        "-o",
+        "/dev/null",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{num_connects} %{http_code}\n",
+        *[w for u in urls for w in ("-o", "/dev/null", u)],
+    )
     assert kept.stdout == "1 200\n0 404\n0 302\n" + "0 200\n0 404\n0 302\n" * 2
     assert curl("-w", "%{http_code}", "-o", "/dev/null", "-d", "x=1", f"{site}/").stdout == "405"
     big = tmp_path / "big"
     big.write_bytes(b"x" * 10 * MIB)
-    assert curl("-w", "%{http_code}", "-o", "/dev/null", "-T", str(big), f"{site}/static/page.html").stdout == "405"
+    assert (
+        curl(
+            "-w", "%{http_code}", "-o", "/dev/null", "-T", str(big), f"{site}/static/page.html"
+        ).stdout
+        == "405"
+    )
     page = str(directory / "page.html")
-    assert curl("-w", "%{http_code}", "-o", "/dev/null", "-z", page, f"{site}/static/page.html").stdout == "304"
-    assert curl("--path-as-is", "-w", "%{http_code}", "-o", "/dev/null", f"{site}/static/../secret").stdout == "404"
+    assert (
+        curl("-w", "%{http_code}", "-o", "/dev/null", "-z", page, f"{site}/static/page.html").stdout
+        == "304"
+    )
+    assert (
+        curl(
+            "--path-as-is", "-w", "%{http_code}", "-o", "/dev/null", f"{site}/static/../secret"
+        ).stdout
+        == "404"
+    )
 
 
 def test_wget(server, directory, tmp_path):
-    words = [peer("wget"), "-q", "-P", str(tmp_path / "got"), f"http://127.0.0.1:{server.port}/static/16385"]
+    words = [
+        peer("wget"),
+        "-q",
+        "-P",
+        str(tmp_path / "got"),
+        f"http://127.0.0.1:{server.port}/static/16385",
+    ]
     subprocess.run(words, check=True, timeout=PATIENCE)
     assert (tmp_path / "got" / "16385").read_bytes() == (directory / "16385").read_bytes()
 
 
 def test_nc_by_hand(server):
     nc = [peer("nc"), "-N", "-C", "127.0.0.1", str(server.port)]
-    result = subprocess.run(nc, input=b"GET /static/page.html HTTP/1.0\n\n", capture_output=True, timeout=PATIENCE)
-    assert result.stdout.startswith(b"HTTP/1.1 200 OK\r\n") and result.stdout.endswith(b"\r\n\r\n<h1>salut</h1>\n")
+    result = subprocess.run(
+        nc, input=b"GET /static/page.html HTTP/1.0\n\n", capture_output=True, timeout=PATIENCE
+    )
+    assert result.stdout.startswith(b"HTTP/1.1 200 OK\r\n") and result.stdout.endswith(
+        b"\r\n\r\n<h1>salut</h1>\n"
+    )
 
 
 def test_wrk_finds_no_error(server):

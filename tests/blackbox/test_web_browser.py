@@ -27,8 +27,9 @@ def browser(tmp_path_factory):
 
     options = webdriver.ChromeOptions()
     options.binary_location = peer("chromium")
-    for word in ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync",
-                 "disable-background-networking", "disable-component-update", "disable-dev-shm-usage",
+    for word in ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
+                 "disable-sync", "disable-background-networking", "disable-component-update",
+                 "disable-dev-shm-usage",
                  "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                  f"user-data-dir={tmp_path_factory.mktemp('chromium')}"):  # fmt: skip
         options.add_argument("--" + word)
@@ -81,7 +82,9 @@ def test_a_comma_is_a_point_in_french(page):
     eventually(lambda: page.text("#somme") == "0.30000000000000004")
 
 
-@pytest.mark.parametrize("a, b, wrong", [("deux", "1", "a"), ("1", "0x10", "b"), ("", "1", "a"), ("1", "1e999", "b")])
+@pytest.mark.parametrize(
+    "a, b, wrong", [("deux", "1", "a"), ("1", "0x10", "b"), ("", "1", "a"), ("1", "1e999", "b")]
+)
 def test_an_error_is_shown_beside_its_number_and_goes_when_it_is_mended(page, a, b, wrong):
     page.ask(a, b)
     eventually(lambda: page.text(f"#erreur-{wrong}").startswith(wrong + " "))
@@ -152,7 +155,8 @@ def test_it_fits_a_phone_and_can_be_read_by_day_and_by_night(page, dark):
 def contrast(page, selector):
     """The contrast ratio of an element's text (WCAG 2)."""
     colours = page.browser.execute_script(
-        """let element = document.querySelector(arguments[0]), text = getComputedStyle(element).color, ground;
+        """let element = document.querySelector(arguments[0]), ground;
+        const text = getComputedStyle(element).color;
         do ground = getComputedStyle(element).backgroundColor;
         while (/, 0\\)$/.test(ground) && (element = element.parentElement));
         return [text, ground];""",
@@ -161,7 +165,9 @@ def contrast(page, selector):
 
     def luminance(colour):
         parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+        red, green, blue = (
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts
+        )
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
     dark, light = sorted(map(luminance, colours))

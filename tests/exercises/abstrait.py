@@ -2,7 +2,6 @@
 
 import os
 import socket
-import tempfile
 
 import pytest
 from harness import PATIENCE, receive_until, run
@@ -30,15 +29,15 @@ def dial(address):
 
 def test_the_server_has_that_name_and_no_longer_one(start, name):
     start(SERVER, name, ready=f"listening on {name}")
-    with dial("\0" + name[1:]) as client:  # Python gives connect the length of the name, not of sun_path
+    # Python gives connect the length of the name, not of sun_path.
+    with dial("\0" + name[1:]) as client:
         assert receive_until(client, b"\n") == GREETING
         assert client.getpeername() == ("\0" + name[1:]).encode()
 
 
-def test_it_makes_no_file(start, name):
-    with tempfile.TemporaryDirectory() as directory:
-        start(SERVER, name, cwd=directory)
-        assert os.listdir(directory) == []
+def test_it_makes_no_file(start, tmp_path, name):
+    start(SERVER, name, cwd=tmp_path)
+    assert os.listdir(tmp_path) == []
 
 
 def test_the_client_finds_it(start, name):
@@ -62,11 +61,10 @@ def test_nobody_there(name):
     assert (said.returncode, "Connection refused" in said.stderr) == (1, True)
 
 
-def test_a_path_is_still_a_path(start, name):
-    with tempfile.TemporaryDirectory(prefix="socklab-", dir="/tmp") as directory:
-        server = start(SERVER, f"{directory}/{name}")  # an @ further on is a letter
-        assert os.listdir(directory) == [name]
-        with dial(f"{directory}/{name}") as client:
-            assert receive_until(client, b"\n") == GREETING
-        server.process.terminate()
-        assert (server.wait(), os.listdir(directory)) == (0, [])
+def test_a_path_is_still_a_path(start, place, name):
+    server = start(SERVER, place / name)  # an @ further on is a letter
+    assert os.listdir(place) == [name]
+    with dial(f"{place}/{name}") as client:
+        assert receive_until(client, b"\n") == GREETING
+    server.process.terminate()
+    assert (server.wait(), os.listdir(place)) == (0, [])

@@ -17,7 +17,10 @@ def gives_up(netcat, soonest):
     except subprocess.TimeoutExpired:
         raise AssertionError(f"it still waits after {harness.PATIENCE:g} seconds") from None
     assert time.monotonic() - moment > soonest, "it has given up too early"
-    assert status == 1 and netcat.log[-1] == "tcp/netcat: accept: Connection timed out", (status, netcat.log)
+    assert status == 1 and netcat.log[-1] == "tcp/netcat: accept: Connection timed out", (
+        status,
+        netcat.log,
+    )
 
 
 def launch(*args):

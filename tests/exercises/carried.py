@@ -1,4 +1,5 @@
-"""A log: with -v forward says which connection has ended, and how many bytes it has carried each way."""
+"""A log: with -v forward says which connection has ended, and how many bytes it has carried each
+way."""
 
 import harness
 import pytest
@@ -40,7 +41,9 @@ def test_it_counts_a_long_one_to_the_byte(start, target):
     forward = start("tcp/forward", "-v", spec(target))
     client = forward.connect()
     served, _ = target.accept()
-    sender = harness.threading.Thread(target=lambda: (served.sendall(bytes(3_000_001)), served.close()))
+    sender = harness.threading.Thread(
+        target=lambda: (served.sendall(bytes(3_000_001)), served.close())
+    )
     sender.start()
     assert len(harness.receive_all(client.socket)) == 3_000_001
     sender.join(harness.PATIENCE)

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import tempfile
 
 import pytest
 from harness import PATIENCE
@@ -11,23 +10,23 @@ PROGRAMS = {"unix_domain/datagram_server": "unix_domain/datagram_server"}
 
 
 @pytest.fixture
-def sender(start):
-    """sender(NAME) is a socket bound to that file, or to an abstract address (bytes), and connected to the server."""
+def sender(start, place):
+    """sender(NAME) is a socket bound to that file, or to an abstract address (bytes), and connected
+    to the server."""
     sockets = []
-    with tempfile.TemporaryDirectory(prefix="socklab-", dir="/tmp") as directory:
-        start("unix_domain/datagram_server", directory + "/server")
+    start("unix_domain/datagram_server", place / "server")
 
-        def sender(name):
-            sockets.append(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-            sockets[-1].settimeout(PATIENCE)
-            sockets[-1].bind(name if isinstance(name, bytes) else f"{directory}/{name}")
-            sockets[-1].connect(directory + "/server")
-            return sockets[-1]
+    def sender(name):
+        sockets.append(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        sockets[-1].settimeout(PATIENCE)
+        sockets[-1].bind(name if isinstance(name, bytes) else f"{place}/{name}")
+        sockets[-1].connect(f"{place}/server")
+        return sockets[-1]
 
-        sender.directory = directory
-        yield sender
-        for one in sockets:
-            one.close()
+    sender.directory = str(place)
+    yield sender
+    for one in sockets:
+        one.close()
 
 
 def ask(sender, question):
@@ -47,11 +46,14 @@ def test_each_datagram_has_its_number(sender):
 
 def test_each_sender_has_its_own_numbers(sender):
     one, two = sender("un"), sender("deux")
-    assert [ask(who, b"salut") for who in (one, one, two, one, two)] == [answer(n) for n in (1, 2, 1, 3, 2)]
+    assert [ask(who, b"salut") for who in (one, one, two, one, two)] == [
+        answer(n) for n in (1, 2, 1, 3, 2)
+    ]
 
 
 def test_abstract_addresses_are_told_apart(sender):
-    one, two = sender(b"\0socklab\0%d" % os.getpid()), sender(b"\0socklab\0%d\0" % os.getpid())  # NULs are letters there
+    # NULs are letters there.
+    one, two = sender(b"\0socklab\0%d" % os.getpid()), sender(b"\0socklab\0%d\0" % os.getpid())
     assert [ask(who, b"salut") for who in (one, two, one)] == [answer(n) for n in (1, 1, 2)]
 
 

@@ -9,7 +9,8 @@ PROGRAMS = {"tcp/web": "tcp/web"}
 
 @pytest.fixture
 def visit(start):
-    """visit() asks for /compteur, over a connection of its own, and returns the response and its body."""
+    """visit() asks for /compteur, over a connection of its own, and returns the response and its
+    body."""
     server = start("tcp/web")
 
     def visit(method="GET", target="/compteur"):
@@ -45,7 +46,11 @@ def test_two_visits_on_one_connection(visit):
 
 def test_what_is_no_visit_does_not_count(visit):
     visit()
-    for method, target, status in [("HEAD", "/compteur", 200), ("GET", "/compteurs", 404), ("POST", "/compteur", 405)]:
+    for method, target, status in [
+        ("HEAD", "/compteur", 200),
+        ("GET", "/compteurs", 404),
+        ("POST", "/compteur", 405),
+    ]:
         response, _ = visit(method, target)
         assert response.status == status
     assert visit()[1] == b"2\n"

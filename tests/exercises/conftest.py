@@ -1,15 +1,12 @@
-"""What the tests of the exercises share. `pytest tests` does not collect them: their files are not called test_*.py.
-(Nor may one be called as a module of Python's library is, or of tests/blackbox: this directory comes first.)"""
+"""What the tests of the exercises share. `pytest tests` does not collect them: their files are not
+called test_*.py. (Nor may one be called as a module of Python's library is, or of tests/support:
+this directory comes first.)"""
 
 import signal
 import socket
-import sys
-from pathlib import Path
 
+import harness
 import pytest
-
-sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "blackbox"))
-import harness  # noqa: E402
 
 
 class Client:
@@ -21,7 +18,9 @@ class Client:
 
     def fails(self, why, expected):
         __tracebackhide__ = True
-        talk = "".join(f"\n    {who:8}  {what}" for who, what in [*self.talk, ("expected", expected)])
+        talk = "".join(
+            f"\n    {who:8}  {what}" for who, what in [*self.talk, ("expected", expected)]
+        )
         pytest.fail(f"{why}{talk}")
 
     def send(self, text):
@@ -50,7 +49,9 @@ class Client:
         """The next bytes that come are these."""
         __tracebackhide__ = True
         wanted = text.encode() if isinstance(text, str) else text
-        got = self._receive(lambda got: len(got) >= len(wanted), "the server closed too early", repr(text))
+        got = self._receive(
+            lambda got: len(got) >= len(wanted), "the server closed too early", repr(text)
+        )
         if got != wanted:
             self.talk[-1] = ("received", repr((got + self._rest()).decode(errors="replace")))
             self.fails("this is not what was to come", repr(text))
@@ -65,7 +66,9 @@ class Client:
     def line(self, about="a line"):
         """The next line, as str without its end."""
         __tracebackhide__ = True
-        return self._receive(lambda got: got.endswith(b"\n"), "the server closed too early", about).decode()[:-1]
+        return self._receive(
+            lambda got: got.endswith(b"\n"), "the server closed too early", about
+        ).decode()[:-1]
 
     def expect_end(self):
         """The server closes, and says nothing before it. A reset is not an end."""
@@ -103,8 +106,10 @@ class Student(harness.Program):
 
 @pytest.fixture
 def start():
-    """start("echo/rot13") runs a server on a free port, ready: it has logged `listening on 127.0.0.1:PORT`. Arguments
-    that follow replace the port, 0. It is stopped at the end of the test, and must not have died by itself before."""
+    """start("echo/rot13") runs a server on a free port, ready: it has logged `listening on
+    127.0.0.1:PORT`. Arguments that follow replace the port, 0. It is stopped at the end of the
+    test, and must not have died by itself before.
+    """
     running = []
 
     def start(program, *args, ready="listening on ", **options):
@@ -125,4 +130,6 @@ def start():
             pytest.fail(f"{server.program} did not end at SIGTERM")
         if status not in (0, -signal.SIGTERM):
             how = signal.Signals(-status).name if status < 0 else f"status {status}"
-            pytest.fail(f"{server.program} ended with {how}; its log:\n    " + "\n    ".join(server.log))
+            pytest.fail(
+                f"{server.program} ended with {how}; its log:\n    " + "\n    ".join(server.log)
+            )

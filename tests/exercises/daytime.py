@@ -10,13 +10,16 @@ THERE = {"TZ": "<+05>-5"}  # local time, wherever this is: five hours ahead of U
 
 
 def says_the_time(connect):
-    """connect() returns a client; it must be told the second of now: one of those while this runs."""
+    """connect() returns a client; it must be told the second of now: one of those while this
+    runs."""
     before = int(time.time())
     client = connect()
     line = client.line("Nous sommes le JJ/MM/AAAA, il est HH:MM:SS.")
     after = int(time.time())
     form = "Nous sommes le %d/%m/%Y, il est %H:%M:%S."
-    right = [time.strftime(form, time.gmtime(second + 5 * 3600)) for second in range(before, after + 1)]
+    right = [
+        time.strftime(form, time.gmtime(second + 5 * 3600)) for second in range(before, after + 1)
+    ]
     there = "(local time is five hours ahead of UTC here)"
     assert line in right, f"\n    received  {line!r}\n    expected  {right[0]!r} {there}"
     client.expect_end()

@@ -31,7 +31,12 @@ def test_a_file_arrives(server, tmp_path):
 
 def test_what_follows_the_bytes_is_a_command(server):
     client = server.connect()
-    client.send(deposit("un nom", b"hello\n") + b"hello\nfichier un nom\n" + deposit("vide", b"") + b"fichier vide\n")
+    client.send(
+        deposit("un nom", b"hello\n")
+        + b"hello\nfichier un nom\n"
+        + deposit("vide", b"")
+        + b"fichier vide\n"
+    )
     client.expect("déposé : un nom\nhello\nun nom 6\nhello\ndéposé : vide\nvide 0\n")
 
 
@@ -67,7 +72,9 @@ def test_two_deposits_of_one_name_do_not_mix(server, tmp_path):
         assert (tmp_path / "meme").read_bytes() == content
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", ".cache", "dir/x", "../x", "/tmp/x", "nu\0l", "dir", 300 * "x"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".cache", "dir/x", "../x", "/tmp/x", "nu\0l", "dir", 300 * "x"]
+)
 def test_a_refused_name_whose_bytes_come_all_the_same(server, tmp_path, name):
     before = sorted(os.listdir(tmp_path))
     client = server.connect()
@@ -81,10 +88,14 @@ def test_a_link_is_replaced_and_not_followed(server, tmp_path):
     client = server.connect()
     client.send(deposit("lien", b"x"))
     client.expect("déposé : lien\n")
-    assert not (tmp_path / "lien").is_symlink() and (tmp_path / "ancien").read_bytes() == b"ancien\n"
+    assert (
+        not (tmp_path / "lien").is_symlink() and (tmp_path / "ancien").read_bytes() == b"ancien\n"
+    )
 
 
-@pytest.mark.parametrize("size", ["", "-1", "+1", "dix", "1x", "0x10", "1073741825", "99999999999999999999"])
+@pytest.mark.parametrize(
+    "size", ["", "-1", "+1", "dix", "1x", "0x10", "1073741825", "99999999999999999999"]
+)
 def test_a_size_that_is_none_ends_the_conversation(server, size):
     client = server.connect()
     client.send(f"deposer nom {size}\nhello\n")

@@ -12,7 +12,9 @@ HELLO = "Le serveur écoute.\n"
 def test_it_has_an_epoll_descriptor(start):
     server = start("echo/epoll")
     server.connect().expect(HELLO)
-    links = [os.readlink(f"/proc/{server.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{server.pid}/fd")]
+    links = [
+        os.readlink(f"/proc/{server.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{server.pid}/fd")
+    ]
     assert "anon_inode:[eventpoll]" in links, f"among its descriptors there is none: {links}"
 
 

@@ -5,7 +5,7 @@ import datetime
 import time
 
 import pytest
-from test_ntp import FakeServer, answer, ask, report
+from ntp_server import FakeServer, answer, ask, report
 
 PROGRAMS = {"ntp/client": "ntp/client"}
 

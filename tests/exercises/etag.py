@@ -89,4 +89,6 @@ def test_a_tag_goes_before_a_date(site, name):
     date = site(name)[1]["Last-Modified"]
     assert site(name, If_Modified_Since=date)[0] == 304
     assert site(name, '"autre"', If_Modified_Since=date)[0] == 200
-    assert site(name, tag_of(site, name), If_Modified_Since="Thu, 01 Jan 1970 00:00:00 GMT")[0] == 304
+    assert (
+        site(name, tag_of(site, name), If_Modified_Since="Thu, 01 Jan 1970 00:00:00 GMT")[0] == 304
+    )

@@ -5,24 +5,43 @@ import datetime
 import time
 
 import pytest
-from test_ntp import FakeServer, answer, ask, report
+from ntp_server import FakeServer, answer, ask, report
 
 PROGRAMS = {"ntp/client": "ntp/client"}
 
 
 def told(date=None, zone="UTC0"):
-    """The report of a client in this time zone, whose server says that it is `date` (or what it is)."""
+    """The report of a client in this time zone, whose server says that it is `date` (or what it
+    is)."""
     ahead = datetime.datetime.fromisoformat(date).timestamp() - time.time() if date else 0
     with contextlib.closing(FakeServer(lambda request, n: [answer(request, ahead)])) as server:
         return report(ask(server, "-n", 1, env={"TZ": zone}))
 
 
 def test_there_is_one_line_more_after_time():
-    assert list(told()) == ["server", "stratum", "leap", "refid", "time", "local", "offset", "delay", "samples"]
+    assert list(told()) == [
+        "server",
+        "stratum",
+        "leap",
+        "refid",
+        "time",
+        "local",
+        "offset",
+        "delay",
+        "samples",
+    ]
 
 
 @pytest.mark.parametrize(
-    "zone, minutes", [("UTC0", 0), ("CET-1", 60), ("EST5", -300), ("IST-5:30", 330), ("NST3:30", -210), ("NPT-5:45", 345)]
+    "zone, minutes",
+    [
+        ("UTC0", 0),
+        ("CET-1", 60),
+        ("EST5", -300),
+        ("IST-5:30", 330),
+        ("NST3:30", -210),
+        ("NPT-5:45", 345),
+    ],
 )
 def test_local_is_time_in_our_zone_without_the_fraction(zone, minutes):
     fields = told(zone=zone)

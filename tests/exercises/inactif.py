@@ -21,7 +21,9 @@ def test_silence_is_told_and_ended(start):
     assert time.monotonic() - began > 1.9, "it was too early"
     # None of the three has closed. The server does not wait for that for ever, either.
     eventually(lambda: server.descriptors() == before)
-    assert server.cpu() < 1, "the server is to sleep in poll, not to look at the clock again and again"
+    assert (
+        server.cpu() < 1
+    ), "the server is to sleep in poll, not to look at the clock again and again"
 
 
 def test_who_speaks_or_is_owed_something_stays(start, tmp_path):

@@ -4,13 +4,14 @@ import contextlib
 import re
 
 import pytest
-from test_ntp import FakeServer, answer, ask, report
+from ntp_server import FakeServer, answer, ask, report
 
 PROGRAMS = {"ntp/client": "ntp/client"}
 
 
 def median(*offsets):
-    """The median that is reported when these are the offsets of the answers; None is an answer that never comes."""
+    """The median that is reported when these are the offsets of the answers; None is an answer that
+    never comes."""
 
     def behave(request, n):
         return [] if offsets[n] is None else [answer(request, offsets[n])]
@@ -24,7 +25,8 @@ def median(*offsets):
 
 
 def near(seconds):
-    return pytest.approx(seconds, abs=0.4)  # our clocks are one; a busy machine may take its time to answer
+    # Our clocks are one; a busy machine may take its time to answer.
+    return pytest.approx(seconds, abs=0.4)
 
 
 def test_one_sample_is_its_own_median():

@@ -75,13 +75,17 @@ def test_who_waits_costs_nothing(start, target):
 def test_it_counts_them_all_together(start, target):
     forward = start("tcp/forward", "-n", 1, spec(target), spec(target))
     first = (forward.connect(), target.accept()[0])
-    second = harness.eventually(lambda: [line for line in forward.log if line.startswith("listening on ")][1:])
+    second = harness.eventually(
+        lambda: [line for line in forward.log if line.startswith("listening on ")][1:]
+    )
     waiting = harness.connect(("127.0.0.1", int(second[0].rpartition(":")[2])))
     talk(*first)
     target.setblocking(False)
     with pytest.raises(BlockingIOError):
         target.accept()
-        pytest.fail("with -n 1 a second client, of the other redirection, has been brought to the target")
+        pytest.fail(
+            "with -n 1 a second client, of the other redirection, has been brought to the target"
+        )
     waiting.close()
 
 

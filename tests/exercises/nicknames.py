@@ -113,7 +113,15 @@ def test_what_is_no_name_is_refused(start, word):
     all_hear(people, f"Message de {name} : bonjour")
 
 
-NO_COMMANDS = ["/nom", "/nomade", " /nom alice", "/NOM alice", "/qui", "nom alice", "je dis /nom alice"]
+NO_COMMANDS = [
+    "/nom",
+    "/nomade",
+    " /nom alice",
+    "/NOM alice",
+    "/qui",
+    "nom alice",
+    "je dis /nom alice",
+]
 
 
 @pytest.mark.parametrize("line", NO_COMMANDS)

@@ -23,7 +23,9 @@ def wait_for_threads(server, count, clients):
     try:
         eventually(lambda: threads(server) == count)
     except AssertionError:
-        raise AssertionError(f"{clients} silent clients: {threads(server)} threads, not {count}") from None
+        raise AssertionError(
+            f"{clients} silent clients: {threads(server)} threads, not {count}"
+        ) from None
 
 
 def test_nine_silent_clients_are_too_many_and_all_are_answered(start):

@@ -63,8 +63,8 @@ def test_no_further_than_the_end(site):
 
 @pytest.mark.parametrize(
     "name, range",
-    [("petit", "bytes=100-"), ("petit", "bytes=100-200"), ("petit", "bytes=-0"), ("vide", "bytes=0-0"),
-     ("grand", "bytes=99999999999999999999999-")],
+    [("petit", "bytes=100-"), ("petit", "bytes=100-200"), ("petit", "bytes=-0"),
+     ("vide", "bytes=0-0"), ("grand", "bytes=99999999999999999999999-")],
 )  # fmt: skip
 def test_a_range_behind_the_end_is_416(site, name, range):
     response, _ = site(name, range)
@@ -73,11 +73,25 @@ def test_a_range_behind_the_end_is_416(site, name, range):
 
 
 @pytest.mark.parametrize(
-    "range", ["bytes=19-10", "bytes=-", "bytes=a-b", "bytes=", "bytes=1", "bytes=0-1,3-4", "lignes=0-1", "bytes=1-2-3"]
+    "range",
+    [
+        "bytes=19-10",
+        "bytes=-",
+        "bytes=a-b",
+        "bytes=",
+        "bytes=1",
+        "bytes=0-1,3-4",
+        "lignes=0-1",
+        "bytes=1-2-3",
+    ],
 )
 def test_what_we_do_not_understand_is_passed_over(site, range):
     response, body = site("petit", range)
-    assert (response.status, body, response.headers["Content-Range"]) == (200, CONTENT["petit"], None)
+    assert (response.status, body, response.headers["Content-Range"]) == (
+        200,
+        CONTENT["petit"],
+        None,
+    )
 
 
 def test_only_get_has_parts(site):

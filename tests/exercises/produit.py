@@ -24,11 +24,20 @@ def get(client, target):
 
 
 @pytest.mark.parametrize(
-    "a, b, product", [("2", "3", "6"), ("0.1", "3", "0.30000000000000004"), ("-1", "0", "0"), ("1e15", "1e6", "1e+21")]
+    "a, b, product",
+    [
+        ("2", "3", "6"),
+        ("0.1", "3", "0.30000000000000004"),
+        ("-1", "0", "0"),
+        ("1e15", "1e6", "1e+21"),
+    ],
 )
 def test_the_product(client, a, b, product):
     a_, b_ = {"1e15": "1000000000000000"}.get(a, a), {"1e6": "1000000"}.get(b, b)
-    assert get(client, f"/api/produit?a={a}&b={b}") == ("200", f'{{"a":{a_},"b":{b_},"produit":{product}}}')
+    assert get(client, f"/api/produit?a={a}&b={b}") == (
+        "200",
+        f'{{"a":{a_},"b":{b_},"produit":{product}}}',
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,4 +56,7 @@ def test_the_errors_of_the_sum(client, query, error):
 
 def test_the_sum_is_still_there(client):
     assert get(client, "/api/calcul?a=2&b=3") == ("200", '{"a":2,"b":3,"somme":5}')
-    assert get(client, "/api/calcul?a=1e308&b=1e308") == ("400", '{"erreur":"la somme est trop grande"}')
+    assert get(client, "/api/calcul?a=1e308&b=1e308") == (
+        "400",
+        '{"erreur":"la somme est trop grande"}',
+    )

@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 
 import pytest
 from harness import PATIENCE, receive_until
@@ -13,10 +12,9 @@ PROGRAMS = {"unix_domain/stream_server": "unix_domain/stream_server"}
 
 
 @pytest.fixture
-def path(start):
-    with tempfile.TemporaryDirectory(prefix="socklab-", dir="/tmp") as directory:
-        start("unix_domain/stream_server", directory + "/socket")
-        yield directory + "/socket"
+def path(start, place):
+    start("unix_domain/stream_server", place / "socket")
+    return str(place / "socket")
 
 
 @pytest.fixture
@@ -41,9 +39,12 @@ def test_the_caller_is_told_who_it_is(client):
 
 
 def test_another_caller_is_another(path):
-    code = "import os, socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(os.getpid())\n"
+    code = "import os, socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+    code += "print(os.getpid())\n"
     code += "s.shutdown(1); sys.stdout.write(s.makefile(encoding='utf-8').read())"
-    run = subprocess.run([sys.executable, "-X", "utf8", "-c", code, path], capture_output=True, timeout=PATIENCE)
+    run = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", code, path], capture_output=True, timeout=PATIENCE
+    )
     pid, _, said = run.stdout.decode().partition("\n")
     assert said == you_are(pid)
 

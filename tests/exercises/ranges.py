@@ -12,7 +12,8 @@ PROGRAMS = {"tcp/probe": "tcp/probe"}
 
 @pytest.fixture
 def three():
-    """Three ports in a row; on the one in the middle somebody listens. Below 32768: no port that is given to anyone."""
+    """Three ports in a row; on the one in the middle somebody listens. Below 32768: no port that is
+    given to anyone."""
     for port in random.sample(range(10_000, 30_000), 100):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
             if not harness.is_listening(port) and not harness.is_listening(port + 2):
@@ -44,10 +45,15 @@ def test_a_range_may_be_one_port(three):
 
 def test_the_last_port_has_no_next_one():
     result = harness.run("tcp/probe", "127.0.0.1", "65534-65535")
-    assert [line.split()[0] for line in result.stdout.splitlines()] == ["127.0.0.1:65534", "127.0.0.1:65535"]
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [
+        "127.0.0.1:65534",
+        "127.0.0.1:65535",
+    ]
 
 
-@pytest.mark.parametrize("text", ["9-5", "5-", "1-65536", "1-2-3", "a-b", "1 - 2", "1-0x5", "70000", ""])
+@pytest.mark.parametrize(
+    "text", ["9-5", "5-", "1-65536", "1-2-3", "a-b", "1 - 2", "1-0x5", "70000", ""]
+)
 def test_what_is_no_range_is_bad_usage(text):
     result = harness.run("tcp/probe", "127.0.0.1", text)
     assert result.returncode == 2 and f"bad port: {text}\n" in result.stderr, result.stderr

@@ -10,7 +10,8 @@ PROGRAMS = {"tcp/forward": "tcp/forward"}
 
 @pytest.fixture
 def closed():
-    """Where nobody listens, nor will: the port is ours, so another program is not given it meanwhile."""
+    """Where nobody listens, nor will: the port is ours, so another program is not given it
+    meanwhile."""
     with harness.socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{holder.getsockname()[1]}"
@@ -22,7 +23,10 @@ def test_a_client_is_reset_when_its_target_refuses(start, closed):
         got = forward.connect().socket.recv(100)
     except ConnectionResetError:  # in recv, or so soon that connect itself is told of it
         return
-    pytest.fail("the client has seen " + (repr(got) if got else "an end (a FIN), as if the target had closed"))
+    pytest.fail(
+        "the client has seen "
+        + (repr(got) if got else "an end (a FIN), as if the target had closed")
+    )
 
 
 def test_it_is_still_said_why(start, closed):

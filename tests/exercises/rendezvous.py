@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import stat
-import tempfile
 
 import pytest
 from harness import PATIENCE, eventually, receive
@@ -13,11 +12,10 @@ PROGRAMS = {"unix_domain/rendezvous": "unix_domain/stream_server"}
 
 
 @pytest.fixture
-def server(start):
-    with tempfile.TemporaryDirectory(prefix="socklab-", dir="/tmp") as directory:
-        server = start("unix_domain/rendezvous", directory + "/socket")
-        server.path = directory + "/socket"
-        yield server
+def server(start, place):
+    server = start("unix_domain/rendezvous", place / "socket")
+    server.path = str(place / "socket")
+    return server
 
 
 def caller(server):
@@ -28,7 +26,8 @@ def caller(server):
 
 
 def introduced(client):
-    """The one descriptor that came, as a socket. It came with a newline, and after it the server closed."""
+    """The one descriptor that came, as a socket. It came with a newline, and after it the server
+    closed."""
     data, descriptors, _, _ = socket.recv_fds(client, 100, 4)
     assert (data, len(descriptors)) == (b"\n", 1)
     assert client.recv(1) == b"", "the server is to close"

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from harness import PATIENCE
-from test_ntp import FIELDS, LAYOUT, ask, packet, parse, report, seconds
+from ntp_server import FIELDS, LAYOUT, ask, packet, parse, report, seconds
 
 PROGRAMS = {"ntp/server": "ntp/client", "ntp/client": "ntp/client"}
 COOKIE = 0x0123456789ABCDEF
@@ -17,7 +17,8 @@ def request(version=4, mode=3, **fields):
 
 @pytest.fixture
 def start_server(start):
-    """start_server() -> the server at a port of its choice, which takes the time that it is started at as it is."""
+    """start_server() -> the server at a port of its choice, which takes the time that it is started
+    at as it is."""
 
     def start_server():
         server = start("ntp/server", "-b", "127.0.0.1", 0)
@@ -61,8 +62,11 @@ def test_the_four_timestamps(client):
     assert fields["origin"] == COOKIE, "the request's transmit timestamp, as it came"
     moments = [before, fields["receive"], fields["transmit"], after]
     for earlier, later in zip(moments, moments[1:]):
-        assert difference(later, earlier) > -0.000002, moments  # Python's clock is a double: a microsecond, or so
-    assert difference(fields["receive"], fields["reference"]) >= 0, "a clock was last set before now"
+        # Python's clock is a double: a microsecond, or so.
+        assert difference(later, earlier) > -0.000002, moments
+    assert (
+        difference(fields["receive"], fields["reference"]) >= 0
+    ), "a clock was last set before now"
     assert fields["reference"] != 0
 
 
@@ -101,7 +105,8 @@ WRONG = {
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_what_is_no_clients_request_has_no_answer(client, wrong):
     client.send(wrong)
-    fields = answered(client, packet(first=4 << 3 | 3, transmit=1))  # what comes first is the answer to this
+    # What comes first is the answer to this.
+    fields = answered(client, packet(first=4 << 3 | 3, transmit=1))
     assert fields["origin"] == 1
 
 

@@ -1,5 +1,5 @@
-"""Who comes to a server: the well-behaved, who check every byte, and all the others. What they say, and what they are
-to be answered, a `place` knows (places.py)."""
+"""Who comes to a server: the well-behaved, who check every byte, and all the others. What they say,
+and what they are to be answered, a `place` knows (places.py)."""
 
 import random
 import socket

@@ -1,5 +1,6 @@
-"""Thousands of clients in one epoll loop. Each is a generator that reads top to bottom as what the client does, and
-yields what it waits for: `yield client, READ` (or WRITE, or both) an event; `yield 0.5` so many seconds."""
+"""Thousands of clients in one epoll loop. Each is a generator that reads top to bottom as what the
+client does, and yields what it waits for: `yield client, READ` (or WRITE, or both) an event; `yield
+0.5` so many seconds."""
 
 import errno
 import heapq
@@ -15,7 +16,9 @@ READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
 def doing(client):
     """The functions that it is in."""
-    return client.__name__ + (" > " + doing(client.gi_yieldfrom) if client.gi_yieldfrom is not None else "")
+    return client.__name__ + (
+        " > " + doing(client.gi_yieldfrom) if client.gi_yieldfrom is not None else ""
+    )
 
 
 class Crowd:
@@ -52,7 +55,11 @@ class Crowd:
             if ready:
                 progress = now
             if now - progress > PATIENCE:
-                who = {doing(client) for client in self.waiting.values() if client not in self.background}
+                who = {
+                    doing(client)
+                    for client in self.waiting.values()
+                    if client not in self.background
+                }
                 raise AssertionError(f"nothing happens any more; there still wait: {sorted(who)}")
             assert len(self.failures) < 10, self.failures
 
@@ -66,7 +73,9 @@ class Crowd:
         for client in list(self.background):
             client.close()
             self.background.discard(client)
-        self.waiting = {fd: client for fd, client in self.waiting.items() if client.gi_frame is not None}
+        self.waiting = {
+            fd: client for fd, client in self.waiting.items() if client.gi_frame is not None
+        }
         self.sleeping = [entry for entry in self.sleeping if entry[2].gi_frame is not None]
         heapq.heapify(self.sleeping)
 
@@ -83,7 +92,9 @@ class Crowd:
                 self.waiting[wanted[0].fileno()] = client
                 self.epoll.register(wanted[0].fileno(), wanted[1])
             else:
-                heapq.heappush(self.sleeping, (time.monotonic() + wanted, next(self.numbers), client))
+                heapq.heappush(
+                    self.sleeping, (time.monotonic() + wanted, next(self.numbers), client)
+                )
 
     def ended(self, client):
         if client in self.background:
@@ -128,8 +139,8 @@ def receiving(client, size=1 << 16):
 
 
 def exchanging(client, sent, count, piece=1 << 16, pause=0):
-    """Sends all of `sent` and meanwhile receives `count` bytes, fewer only if the peer ends; returns those. A slow
-    reader takes a small `piece` at a time and makes a `pause` after each."""
+    """Sends all of `sent` and meanwhile receives `count` bytes, fewer only if the peer ends;
+    returns those. A slow reader takes a small `piece` at a time and makes a `pause` after each."""
     left = memoryview(sent)
     got = bytearray()
     while wanted := (WRITE if left else 0) | (READ if len(got) < count else 0):
@@ -155,6 +166,7 @@ def exchanging(client, sent, count, piece=1 << 16, pause=0):
 
 
 def reset(client):
-    """close(2) with a linger time of zero: a RST in the place of a FIN (over a Unix socket: a close)."""
+    """close(2) with a linger time of zero: a RST in the place of a FIN (over a Unix socket: a
+    close)."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()

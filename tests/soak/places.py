@@ -1,4 +1,5 @@
-"""The servers, and what is said in each: the well-behaved know what they are to be answered, to the byte."""
+"""The servers, and what is said in each: the well-behaved know what they are to be answered, to the
+byte."""
 
 import contextlib
 import os
@@ -18,14 +19,15 @@ GREETING = "Le serveur écoute.\n".encode()
 PREFIX = "le serveur répond : ".encode()
 
 
-# malloc(3) keeps what is freed below a block that is still in use, and gives threads arenas of their own: megabytes more
-# or less, as luck has it. So that what the program keeps is seen, malloc here gives larger blocks back, and has one arena.
+# malloc(3) keeps what is freed below a block that is still in use, and gives threads arenas of
+# their own: megabytes more or less, as luck has it. So that what the program keeps is seen, malloc
+# here gives larger blocks back, and has one arena.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "8192", "MALLOC_ARENA_MAX": "1"}
 
 
 class Place:
-    """A running server, and how it is talked to. A subclass has talk(), flood() (many short pieces) and bulk() (much
-    to answer), each of them a pair: what is sent, and what is to be answered."""
+    """A running server, and how it is talked to. A subclass has talk(), flood() (many short pieces)
+    and bulk() (much to answer), each of them a pair: what is sent, and what is to be answered."""
 
     residents = 100  # who are there, silent, from before the first to after the last
     at_once = 300  # the others
@@ -70,7 +72,8 @@ class Place:
         return got
 
     def converse(self, client, said, half_close=False, **reading):
-        """Says what is to be said, and asserts that the answer comes, then the end, and nothing else."""
+        """Says what is to be said, and asserts that the answer comes, then the end, and nothing
+        else."""
         sent, expected = said
         if half_close:
             yield from sending(client, sent)
@@ -78,8 +81,12 @@ class Place:
             sent = b""
         got = self.masked((yield from exchanging(client, sent, len(expected), **reading)))
         if got != expected:
-            at = next((i for i, pair in enumerate(zip(got, expected)) if pair[0] != pair[1]), len(got))
-            raise AssertionError(f"byte {at} of {len(expected)}: {got[at : at + 60]} for {expected[at : at + 60]}")
+            at = next(
+                (i for i, pair in enumerate(zip(got, expected)) if pair[0] != pair[1]), len(got)
+            )
+            raise AssertionError(
+                f"byte {at} of {len(expected)}: {got[at : at + 60]} for {expected[at : at + 60]}"
+            )
         if not half_close:
             client.shutdown(socket.SHUT_WR)
         rest = yield from receiving(client)
@@ -203,7 +210,9 @@ class Netcat(Place):
         lost = self.said - set(self.shown)
         twice = len(self.shown) - len(set(self.shown))
         if lost or twice:
-            self.crowd.failures.append(f"of {len(self.said)} said, {len(lost)} were not shown, {twice} twice")
+            self.crowd.failures.append(
+                f"of {len(self.said)} said, {len(lost)} were not shown, {twice} twice"
+            )
 
 
 class Commands(Place):
@@ -242,9 +251,16 @@ class Commands(Place):
 
 
 class Web(Place):
-    """What it is to answer is what it answered before the storm; what that has to be, tests/blackbox knows."""
+    """What it is to answer is what it answered before the storm; what that has to be,
+    tests/blackbox knows."""
 
-    requests = ["/", "/static/petit.html", "/static/absent", "/api/calcul?a=2&b=0.5", "/api/calcul?a=x&b=1"]
+    requests = [
+        "/",
+        "/static/petit.html",
+        "/static/absent",
+        "/api/calcul?a=2&b=0.5",
+        "/api/calcul?a=x&b=1",
+    ]
 
     def start(self):
         (self.directory / "petit.html").write_bytes(os.urandom(2000))
@@ -266,7 +282,9 @@ class Web(Place):
         return b"".join(requests), b"".join(self.answers[request] for request in requests)
 
     def talk(self):
-        return self.said(self.random.choices(list(self.answers)[:-1], k=self.random.randrange(1, 5)))
+        return self.said(
+            self.random.choices(list(self.answers)[:-1], k=self.random.randrange(1, 5))
+        )
 
     def flood(self):
         return self.said([list(self.answers)[3]] * 100)
@@ -311,8 +329,11 @@ class FdServer(Place):
                 assert file.read() == self.files[sent[:-1]], "another file"
         else:
             assert content is None
-            # A name that is longer than we read in one go is answered after its first part, and cut there.
-            assert answer.startswith(b"erreur : ") and answer.endswith(" : fichier introuvable\n".encode()), answer
+            # A name that is longer than we read in one go is answered after its first part, and cut
+            # there.
+            assert answer.startswith(b"erreur : ") and answer.endswith(
+                " : fichier introuvable\n".encode()
+            ), answer
             if len(sent) < 4000:
                 assert answer == b"erreur : " + sent[:-1] + " : fichier introuvable\n".encode()
         rest = yield from receiving(client)
@@ -320,28 +341,39 @@ class FdServer(Place):
 
 
 class Forward(Echo):
-    """The well-behaved go through to an echo server; others to targets as hostile as clients are."""
+    """The well-behaved go through to an echo server; others to targets as hostile as clients
+    are."""
 
     def start(self):
         self.target = Program("echo/poll", 0)
-        self.listeners = {kind: socket.create_server(("127.0.0.1", 0), backlog=1000) for kind in self.targets}
-        self.deaf = socket.create_server(("127.0.0.1", 0), backlog=0)  # answers no SYN, once it is full
+        self.listeners = {
+            kind: socket.create_server(("127.0.0.1", 0), backlog=1000) for kind in self.targets
+        }
+        # Answers no SYN, once it is full.
+        self.deaf = socket.create_server(("127.0.0.1", 0), backlog=0)
         self.fillers = [socket.socket() for _ in range(4)]
         for filler in self.fillers:
             filler.setblocking(False)
             filler.connect_ex(self.deaf.getsockname())
         with socket.create_server(("127.0.0.1", 0)) as closed:
             refused = closed.getsockname()[1]
-        ports = [self.target.port, *(listener.getsockname()[1] for listener in self.listeners.values())]
+        ports = [
+            self.target.port,
+            *(listener.getsockname()[1] for listener in self.listeners.values()),
+        ]
         ports += [self.deaf.getsockname()[1], refused]
         server = super().start(*(f"0:127.0.0.1:{port}" for port in ports))
         self.ways = ["echo", *self.listeners, "deaf", "refused"]
         return server
 
     def find(self):
-        while len(lines := [line for line in self.server.log if line.startswith("listening on ")]) < len(self.ways):
+        while len(
+            lines := [line for line in self.server.log if line.startswith("listening on ")]
+        ) < len(self.ways):
             time.sleep(0.01)
-        self.through = {way: ("127.0.0.1", int(line.rsplit(":", 1)[1])) for way, line in zip(self.ways, lines)}
+        self.through = {
+            way: ("127.0.0.1", int(line.rsplit(":", 1)[1])) for way, line in zip(self.ways, lines)
+        }
         for kind, listener in self.listeners.items():
             self.crowd.accompany(self.accepting(listener, self.targets[kind]))
         return self.through["echo"]
@@ -402,14 +434,18 @@ class Forward(Echo):
             for _ in range(100):
                 yield from sending(client, b"encore\n" * 1000)
 
-    targets = {kind.__name__: kind for kind in (resetting, resetting_later, half_closing, mute, endless)}
+    targets = {
+        kind.__name__: kind for kind in (resetting, resetting_later, half_closing, mute, endless)
+    }
 
     # ---- Those who go to them.
 
     def visiting(self):
         """Says something to any target but the good one, and stays for a while."""
         way = self.random.choice(self.ways[1:])
-        client = yield from connected(self.through[way], receive_buffer=self.random.choice((None, 4096)))
+        client = yield from connected(
+            self.through[way], receive_buffer=self.random.choice((None, 4096))
+        )
         try:
             for _ in range(self.random.randrange(0, 30)):
                 try:
@@ -425,16 +461,18 @@ class Forward(Echo):
                         break
                 yield 0.02
         finally:
-            # That it has closed, its half-close does not tell: the relay would wait for the deaf, two minutes.
+            # That it has closed, its half-close does not tell: the relay would wait for the deaf,
+            # two minutes.
             (reset if way == "deaf" else leave)(client)
 
     mix = {**clients.MIX, clients.well_behaved: 190, visiting: 100}
 
 
 class Datagrams(Place):
-    """No connections: a client is a socket with an address. All answers that nobody has read yet wait in the server's
-    send buffer, which no program may make larger than net.core.wmem_max: what does not fit there is lost. So there are
-    fewer at once, and they say less, than would fill it."""
+    """No connections: a client is a socket with an address. All answers that nobody has read yet
+    wait in the server's send buffer, which no program may make larger than net.core.wmem_max: what
+    does not fit there is lost. So there are fewer at once, and they say less, than would fill
+    it."""
 
     at_once = 30
 
@@ -515,14 +553,24 @@ class Datagrams(Place):
             so_sndbufforce = 32  # for root: past the system's limit (socket(7))
             with contextlib.suppress(PermissionError):
                 client.setsockopt(socket.SOL_SOCKET, so_sndbufforce, 3 << 20)
-            yield from self.sending(client, bytes(self.random.choice((60_000, (1 << 20) - 1, (1 << 20) + 1))))
+            yield from self.sending(
+                client, bytes(self.random.choice((60_000, (1 << 20) - 1, (1 << 20) + 1)))
+            )
 
-    mix = {well_behaved: 520, flooding: 10, gone_before_the_answer: 300, nameless: 150, never_reading: 10, too_long: 10}
+    mix = {
+        well_behaved: 520,
+        flooding: 10,
+        gone_before_the_answer: 300,
+        nameless: 150,
+        never_reading: 10,
+        too_long: 10,
+    }
     checked = {well_behaved, flooding}
 
 
 class Broadcast(Place):
-    """All that is said is heard by all: witnesses, who stay, check that it is the same for each of them."""
+    """All that is said is heard by all: witnesses, who stay, check that it is the same for each of
+    them."""
 
     residents = 5
     at_once = 60
@@ -593,7 +641,8 @@ class Broadcast(Place):
         return log.count(" est connecté\n".encode()) <= log.count(" est déconnecté\n".encode())
 
     def judge(self, names):
-        """The log of the last witness to come is the end of everybody's, and tells a story that is possible."""
+        """The log of the last witness to come is the end of everybody's, and tells a story that is
+        possible."""
         log = bytes(self.logs[-1])
         wrong = self.crowd.failures.append
         for other in self.logs:
@@ -624,7 +673,12 @@ class Broadcast(Place):
     # ---- What is said.
 
     def lines(self, count):
-        return b"".join(b"bon " + self.random.randbytes(16).hex().encode() + b"\n" for _ in range(count)), b""
+        return (
+            b"".join(
+                b"bon " + self.random.randbytes(16).hex().encode() + b"\n" for _ in range(count)
+            ),
+            b"",
+        )
 
     def talk(self):
         return self.lines(self.random.randrange(1, 4))
@@ -646,7 +700,9 @@ class Broadcast(Place):
                 client.shutdown(socket.SHUT_WR)
                 half_close = True
         mine = [line for line in heard.split(b"\n") if line.startswith(b"Message de " + me)]
-        assert heard.endswith(b"\n") and mine == messages, f"{len(mine)} of {len(messages)} messages came back"
+        assert (
+            heard.endswith(b"\n") and mine == messages
+        ), f"{len(mine)} of {len(messages)} messages came back"
         self.said += messages
 
 

@@ -1,53 +1,38 @@
-"""make soak: more than 20,000 connections to each server, two thirds of them hostile, and nothing is left behind.
+"""make soak: more than 20,000 connections to each server, two thirds of them hostile, and nothing
+is left behind.
 
-Its name is none that pytest looks for: `make test` passes it over. ROUNDS=2 is a short one: so many thousands.
+Its name is none that pytest looks for: `make test` passes it over. ROUNDS=2 is a short one: so many
+thousands.
 """
 
 import os
-import resource
-import sys
-import tempfile
 import time
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "blackbox"))
-
-from harness import PATIENCE, binary, needs_plain_build, sanitized  # noqa: E402
-from places import PLACES  # noqa: E402
+from harness import PATIENCE, binary, children, needs_plain_build, sanitized
+from places import PLACES
+from unix_sockets import short_directory
 
 ROUNDS = int(os.environ.get("ROUNDS", 20))
 WARM_UP = 2  # thousands, of the same kind: then memory is what it is going to be
 TOLERANCE = 1 << 20  # bytes more than after the warm-up: 52 for each of 20,000 connections
 
-# Thousands of clients are thousands of descriptors in this process too.
-_, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (HARD, HARD))
-
-
-def children(pid):
-    """The processes whose parent it is, zombies among them."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found.append((int(stat.parent.name), fields[0]))
-    return found
-
 
 def at_rest(server, expected=None):
-    """What it has of descriptors, threads and children: once that is as expected, or after half a minute."""
+    """What it has of descriptors, threads and children: once that is as expected, or after half a
+    minute."""
     deadline = time.monotonic() + PATIENCE
     thread_sanitized = b"__tsan_init" in Path(binary(server.program)).read_bytes()
     while True:
         threads = len(os.listdir(f"/proc/{server.pid}/task"))
         if thread_sanitized and threads > 1:
             threads -= 1  # its own, which it starts beside the program's first
-        state = {"descriptors": server.descriptors(), "threads": threads, "children": children(server.pid)}
+        state = {
+            "descriptors": server.descriptors(),
+            "threads": threads,
+            "children": children(server.pid),
+        }
         if expected in (None, state) or time.monotonic() > deadline:
             return state
         time.sleep(0.05)
@@ -68,8 +53,9 @@ class Soaked:
         self.after = at_rest(self.server, self.warm)
         self.rss = self.server.rss()
         print(
-            f"\n{place.program}: {place.connections} connections in {time.monotonic() - began:.0f} s,",
-            f"the slowest answer in {place.slowest:.2f} s, {self.warm_rss >> 10} KiB, then {self.rss >> 10}",
+            f"\n{place.program}: {place.connections} connections",
+            f"in {time.monotonic() - began:.0f} s, the slowest answer in {place.slowest:.2f} s,",
+            f"{self.warm_rss >> 10} KiB, then {self.rss >> 10}",
             end=" ",
             flush=True,
         )
@@ -77,14 +63,15 @@ class Soaked:
     def soak(self, rounds):
         try:
             self.place.soak(rounds)
-        except AssertionError as failure:  # the crowd is given up: what became of the server is seen all the same
+        except AssertionError as failure:
+            # The crowd is given up: what became of the server is seen all the same.
             self.place.crowd.failures.append(str(failure))
 
 
 @pytest.fixture(scope="module", params=PLACES)
 def soaked(request):
-    with tempfile.TemporaryDirectory(prefix="socklab-", dir="/tmp") as directory:
-        place = PLACES[request.param](request.param, Path(directory))
+    with short_directory() as directory:
+        place = PLACES[request.param](request.param, directory)
         try:
             yield Soaked(place)
         finally:

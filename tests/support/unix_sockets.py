@@ -1,5 +1,6 @@
 """What the tests of unix_domain/ share: a directory to bind in, sockets, a second user."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -14,9 +15,10 @@ SERVERS = ["unix_domain/stream_server", "unix_domain/datagram_server", "unix_dom
 NOBODY = 65534
 
 
-@pytest.fixture
-def place():
-    """A directory that anybody can enter. Not pytest's: its path may be too long for a socket, and is private."""
+@contextlib.contextmanager
+def short_directory():
+    """A directory that anybody can enter. Not pytest's, nor one in TMPDIR: its path may be too long
+    for a socket (108 bytes, unix(7)), and is private."""
     with tempfile.TemporaryDirectory(prefix="socklab-", dir="/tmp") as directory:
         os.chmod(directory, 0o755)
         yield Path(directory)
@@ -48,7 +50,8 @@ def bound(path, type=socket.SOCK_STREAM):
 
 
 def is_listening(path):
-    """Whether `path` takes connections (__SO_ACCEPTCON, 0x10000, in the flags), or datagrams (type 2)."""
+    """Whether `path` takes connections (__SO_ACCEPTCON, 0x10000, in the flags), or datagrams (type
+    2)."""
     sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
     return any(f[-1] == str(path) and (int(f[3], 16) & 0x10000 or f[4] == "0002") for f in sockets)
 
@@ -56,7 +59,8 @@ def is_listening(path):
 def is_served(server, path):
     """Whether `server` at `path` gives a right answer."""
     if server.endswith("datagram_server"):
-        with bound("", socket.SOCK_DGRAM) as client:  # an address of the kernel's choice (autobind, unix(7))
+        # An address of the kernel's choice (autobind, unix(7)).
+        with bound("", socket.SOCK_DGRAM) as client:
             client.sendto(b"salut", str(path))
             return client.recv(100) == "le serveur répond : salut".encode()
     with dial(path) as client:
@@ -73,7 +77,8 @@ def needs_root():
 
 
 def as_nobody(program, *args, reachable, **options):
-    """Runs a program to its end as a second user, from a copy in `reachable`: the checkout may be private."""
+    """Runs a program to its end as a second user, from a copy in `reachable`: the checkout may be
+    private."""
     needs_root()
     copy = Path(reachable) / Path(program).name
     shutil.copy(binary(program), copy)

@@ -1,7 +1,9 @@
-"""Tests that run in the lab (tests/lab/lab): the course page's four machines, each with a network of its own.
+"""Tests that run in the lab (tests/lab/lab): the course page's four machines, each with a network
+of its own.
 
-@in_the_lab makes of a test one that runs on so-high, in a lab and a pytest of its own. There `on` and `firewall` are
-commands: on("sas1", "tcp/probe", "roucas101", 9090) is `on sas1 build/tcp/probe roucas101 9090`."""
+@in_the_lab makes of a test one that runs on so-high, in a lab and a pytest of its own. There `on`
+and `firewall` are commands: on("sas1", "tcp/probe", "roucas101", 9090) is `on sas1 build/tcp/probe
+roucas101 9090`."""
 
 import functools
 import os
@@ -22,7 +24,8 @@ def refusal():
 
 
 def needs_the_lab():
-    """Skips a test where there is no lab to be had, as harness.peer does where a peer is missing."""
+    """Skips a test where there is no lab to be had, as harness.peer does where a peer is
+    missing."""
     for name in ("ip", "nft", "unshare"):
         peer(name)
     if refusal():
@@ -38,7 +41,8 @@ def in_the_lab(test):
         result = subprocess.run(
             [LAB, sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
              f"{test.__code__.co_filename}::{test.__name__}"],
-            capture_output=True, text=True, cwd=ROOT, timeout=120, env=dict(os.environ, IN_THE_LAB="1"),
+            capture_output=True, text=True, cwd=ROOT, timeout=120,
+            env=dict(os.environ, IN_THE_LAB="1"),
         )  # fmt: skip
         if result.returncode != 0:
             pytest.fail(result.stdout + result.stderr, pytrace=False)
@@ -52,7 +56,11 @@ def in_the_lab(test):
 def on(machine, program, *args, **options):
     """Runs a program of ours on a machine to its end, with its output captured as text."""
     return subprocess.run(
-        ["on", machine, binary(program), *map(str, args)], capture_output=True, text=True, timeout=PATIENCE, **options
+        ["on", machine, binary(program), *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        **options,
     )
 
 

@@ -1,11 +1,11 @@
 """Runs the ```console blocks of a note, and compares what they print with what the note shows.
 
-    python3 tests/blackbox/console.py notes/echo.md       runs every block of the note
-    python3 tests/blackbox/console.py notes/echo.md 2     runs the third (counted from 0)
+    python3 tests/support/console.py notes/echo.md       runs every block of the note
+    python3 tests/support/console.py notes/echo.md 2     runs the third (counted from 0)
 
 In a block, a line is one of
 
-    $ COMMAND           typed at a terminal; what follows is what it shows, to the end of the command
+    $ COMMAND           typed at a terminal; what follows is what it shows, until it ends
     NAME$ COMMAND       the same at a terminal called NAME, for sessions that need several
     NAME> LINE          typed into what runs there; ^C and ^D are the keys
     NAME: LINE          what NAME's terminal shows now, after something happened elsewhere
@@ -16,9 +16,10 @@ A command may go on over lines after a backslash at its end. A comment before th
 
     <!-- varies: K3x 2026-11-22 -->
 
-names words that are different each time: each matches any run of characters but blanks, the same one throughout.
-Commands run in bash from the project's root, with build/ made, in a network namespace of their own where the system
-allows (`unshare --net`), so that the ports in the text are free.
+names words that are different each time: each matches any run of characters but blanks, the same
+one throughout. Commands run in bash from the project's root, with build/ made, in a network
+namespace of their own where the system allows (`unshare --net`), so that the ports in the text are
+free.
 """
 
 import fcntl
@@ -36,7 +37,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30
 # A `make` in a note is the reader's own, not a part of the `make test` that runs it.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not re.fullmatch("MAKE.*|MFLAGS", name)}
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if not re.fullmatch("MAKE.*|MFLAGS", name)
+}
 
 
 def blocks(path):
@@ -126,7 +129,9 @@ class Words:
             if value is not None:
                 pattern = pattern.replace(place, re.escape(value))
             elif place in pattern:
-                pattern = pattern.replace(place, rf"(?P<v{len(fresh)}>\S+?)", 1).replace(place, rf"(?P=v{len(fresh)})")
+                pattern = pattern.replace(place, rf"(?P<v{len(fresh)}>\S+?)", 1).replace(
+                    place, rf"(?P=v{len(fresh)})"
+                )
                 fresh.append(word)
         matched = re.fullmatch(pattern, shown.rstrip())
         if matched:
@@ -157,7 +162,9 @@ def run(lines, varies=()):
 
     try:
         for line in lines:
-            prompt = re.match(r"(\w*)\$ (.*)|(\w+)> ?(.*)|(\w+): ", line.replace("\0", "\\\n"), re.DOTALL)
+            prompt = re.match(
+                r"(\w*)\$ (.*)|(\w+)> ?(.*)|(\w+): ", line.replace("\0", "\\\n"), re.DOTALL
+            )
             if prompt and prompt[2] is not None:
                 name = prompt[1]
                 settle()
@@ -180,7 +187,8 @@ def run(lines, varies=()):
                     skipping = False
                     break
                 assert skipping, f"\nthe note:  {line}\nit showed: {shown}"
-        if name in terminals and not re.search(r"\w", name):  # the unnamed terminal's command comes to its end
+        # The unnamed terminal's command comes to its end.
+        if name in terminals and not re.search(r"\w", name):
             settle()
         for other, terminal in terminals.items():
             if not (other == name and skipping):

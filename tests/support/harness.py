@@ -1,4 +1,4 @@
-"""What the black-box tests share: starting a program, waiting for an event, talking bytes, finding a peer."""
+"""What all tests share: starting a program, waiting for an event, talking bytes, finding a peer."""
 
 import os
 import re
@@ -66,7 +66,9 @@ def needs_plain_build(program):
 
 def peer(name):
     """The path of a real peer. Missing, it skips the test, or fails it under REQUIRE_PEERS=1."""
-    path = shutil.which(name, path=os.environ["PATH"] + f":/usr/sbin:/sbin:{ROOT}/build/peers/usr/sbin")
+    path = shutil.which(
+        name, path=os.environ["PATH"] + f":/usr/sbin:/sbin:{ROOT}/build/peers/usr/sbin"
+    )
     if path is None:
         wanted = f"{name} is missing: install the package {PACKAGES.get(name, name)}"
         (pytest.fail if os.environ.get("REQUIRE_PEERS") == "1" else pytest.skip)(wanted)
@@ -89,9 +91,25 @@ def free_port():
 
 
 def is_listening(port):
-    """Whether somebody listens on an IPv4 port, in this network: to connect and see would be to be a client."""
+    """Whether somebody listens on an IPv4 port, in this network: to connect and see would be to be
+    a client."""
     table = Path("/proc/net/tcp").read_text().splitlines()
-    return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in table)
+    return any(
+        line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in table
+    )
+
+
+def children(pid):
+    """The processes whose parent it is, zombies among them: [(pid, state)]."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(parent) == pid:
+            found.append((int(stat.parent.name), state))
+    return found
 
 
 def strace(calls, *injections):
@@ -139,7 +157,9 @@ class Program:
             found = [line for line in self.log if text in line]
             if not found and self.process.poll() is not None:
                 self._reader.join(PATIENCE)
-                assert any(text in line for line in self.log), f"{self.program} ended with the log {self.log}"
+                assert any(
+                    text in line for line in self.log
+                ), f"{self.program} ended with the log {self.log}"
             return found
 
         return eventually(look)[0]
@@ -160,7 +180,9 @@ class Program:
 
     def rss(self):
         """Resident memory in bytes, now."""
-        return 1024 * int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())[1])
+        return 1024 * int(
+            re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())[1]
+        )
 
     def cpu(self):
         """Seconds of processor time used so far, user and system."""
@@ -172,8 +194,18 @@ class Program:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def inject(self, calls, injection, trace=os.devnull):
-        """Injects faults into its system calls from now on: strace counts from here. It goes when the program ends."""
-        words = [peer("strace"), "-f", "-o", trace, "-e", "trace=" + calls, "-e", "inject=" + injection]
+        """Injects faults into its system calls from now on: strace counts from here. It goes when
+        the program ends."""
+        words = [
+            peer("strace"),
+            "-f",
+            "-o",
+            trace,
+            "-e",
+            "trace=" + calls,
+            "-e",
+            "inject=" + injection,
+        ]
         tracer = subprocess.Popen([*words, "-p", str(self.pid)], stderr=subprocess.PIPE, text=True)
         assert "attached" in tracer.stderr.readline()
         threading.Thread(target=tracer.communicate, daemon=True).start()
@@ -185,26 +217,34 @@ class Program:
         return status
 
     def stop(self, how=signal.SIGTERM):
-        """Asks it to end and asserts that it did as promised: at once, status 0, no sanitizer finding."""
+        """Asks it to end and asserts that it did as promised: at once, status 0, no sanitizer
+        finding."""
         if self.stopped:
             return
         self.stopped = True
         if self.process.poll() is None:
             self.process.send_signal(how)
             try:
-                self.wait(10 if sanitized(self.program) else 1 if self.program not in BLOCKING else 5)
+                self.wait(
+                    10 if sanitized(self.program) else 1 if self.program not in BLOCKING else 5
+                )
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.wait()
                 pytest.fail(f"{self.program} did not end at {how.name}; its log: {self.log}")
         status = self.wait()
-        assert not [line for line in self.log if "Sanitizer" in line or "runtime error" in line], self.log
+        assert not [
+            line for line in self.log if "Sanitizer" in line or "runtime error" in line
+        ], self.log
         if not self.program.startswith("tests/peers/"):  # which end as their languages do
-            assert status == (-how if self.program in BLOCKING else 0), f"{self.program}: {status}; its log: {self.log}"
+            assert status == (
+                -how if self.program in BLOCKING else 0
+            ), f"{self.program}: {status}; its log: {self.log}"
 
 
 def connect(address, family=None, receive_buffer=None):
-    """A TCP connection with a time limit on every call. A small receive_buffer (bytes) makes a slow reader."""
+    """A TCP connection with a time limit on every call. A small receive_buffer (bytes) makes a slow
+    reader."""
     host, port = address
     client = socket.socket(family or (socket.AF_INET6 if ":" in host else socket.AF_INET))
     client.settimeout(PATIENCE)
@@ -247,12 +287,18 @@ def reset(client):
 def run(program, *args, **options):
     """Runs a program to its end, with its output captured as text."""
     return subprocess.run(
-        [binary(program), *map(str, args)], capture_output=True, timeout=PATIENCE, text=True, cwd=ROOT, **options
+        [binary(program), *map(str, args)],
+        capture_output=True,
+        timeout=PATIENCE,
+        text=True,
+        cwd=ROOT,
+        **options,
     )
 
 
 def converse(client, sent):
-    """Sends all, half-closes, and returns all that comes back: reading meanwhile, or both ends would wait."""
+    """Sends all, half-closes, and returns all that comes back: reading meanwhile, or both ends
+    would wait."""
 
     def send():
         try:
@@ -270,7 +316,8 @@ def converse(client, sent):
 
 
 def fill(client, piece, limit=200 << 20):
-    """Sends `piece` again and again until nothing more goes: the peer has stopped reading. Returns how much went."""
+    """Sends `piece` again and again until nothing more goes: the peer has stopped reading. Returns
+    how much went."""
     client.setblocking(False)
     went = 0
     while select.select([], [client], [], 0.3)[1]:

@@ -1,4 +1,5 @@
-"""An HTTP client that sends bytes and reads responses one by one: what a test of a web server needs, and no more."""
+"""An HTTP client that sends bytes and reads responses one by one: what a test of a web server
+needs, and no more."""
 
 from harness import connect, receive
 

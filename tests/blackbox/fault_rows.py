@@ -1,0 +1,298 @@
+"""The fault table: when CALL fails with ERRNO, PROGRAMS do this, and this is the line for it
+(test_errors.py)."""
+
+from typing import NamedTuple
+
+from fault_words import (
+    AGAIN,
+    ENDS,
+    EXIT,
+    IGNORED,
+    LATER,
+    LOST,
+    NEXT,
+    NOBODY,
+    NOT_LOGGED,
+    NOT_PARKED,
+    NO_FILE,
+    NO_FILE_500,
+    NO_FILE_NOW,
+    NO_ROOM,
+    QUIET,
+    RESTS,
+    SHORT_READ,
+    SHORT_WRITE,
+    SLEEPS,
+)
+
+ONE_EACH = ["echo/iterative", "echo/fork", "echo/thread"]  # they block, each on one client
+ECHO_LOOPS = ["echo/poll", "echo/select", "echo/generations"]
+STREAM_LOOPS = [
+    *ECHO_LOOPS,
+    "broadcast/server",
+    "tcp/commands",
+    "tcp/web",
+    "tcp/forward",
+    "tcp/netcat",
+    "unix_domain/stream_server",
+    "unix_domain/fd_server",
+]
+LOOPS = [*STREAM_LOOPS, "unix_domain/datagram_server"]
+STREAMS = [*ONE_EACH, *STREAM_LOOPS]
+SERVERS = [*ONE_EACH, *LOOPS]
+OVER_TCP = [program for program in SERVERS if not program.startswith("unix_domain")]
+FILES = ["tcp/commands", "tcp/web", "unix_domain/fd_server"]
+
+
+def but(programs, *others):
+    return [program for program in programs if program not in others]
+
+
+# How a table of programs is called in the note, where it would be long.
+GROUPS = {
+    ("all servers", "tous les serveurs"): SERVERS,
+    ("all servers over TCP", "tous les serveurs sur TCP"): OVER_TCP,
+    ("all that accept", "tous ceux qui acceptent"): STREAMS,
+    ("all loops", "toutes les boucles"): LOOPS,
+    ("all loops that accept", "toutes les boucles qui acceptent"): STREAM_LOOPS,
+}
+
+# The call: what strace may see of it. A "?" is for the spellings that a machine lacks.
+CALLS = {
+    "accept": "?accept,accept4",
+    "recv": "recvfrom",
+    "send": "sendto",
+    "poll, select": "?poll,?ppoll,?select,?pselect6",
+    "fork": "?fork,clone,?clone3",
+    "pthread_create": "clone,?clone3",
+    "open": "openat",
+    "stat": "newfstatat,?statx,?stat,?lstat",
+    "pread": "pread64",
+    "fcntl": "fcntl",
+    "pipe": "?pipe,pipe2",
+}
+
+ALL_SERVED = {AGAIN, LATER, NEXT, NOBODY, RESTS, SLEEPS, IGNORED, NOT_LOGGED}
+
+FIRST_THIRD_EVERY_SECOND = ("1", "3", "2+2")
+WITH_RESTS = ("1", "3", "2..4+2")  # as well, but each costs a tenth of a second
+
+
+class Row(NamedTuple):
+    call: str
+    errors: str
+    programs: list
+    outcome: tuple  # in English, in French
+    file: str  # where the code for it stands (the first program's)
+    code: str  # what stands on that line; in the other programs' sources, too
+    when: tuple = FIRST_THIRD_EVERY_SECOND
+
+
+SHORTAGE = "EMFILE ENFILE ENOBUFS ENOMEM"
+PASSING = "EINTR EAGAIN ENOBUFS ENOMEM"
+GONE = "ECONNRESET ETIMEDOUT EHOSTUNREACH"
+
+RECEIVED_LATER = "if (received == -1) return tcp::later(errno);"
+OUTGOING = ["tcp/commands", "tcp/web"]
+BROADCAST = "broadcast/server"
+NETCAT = "tcp/netcat"
+
+ROWS = [
+    # accept
+    Row("accept", "EINTR ECONNABORTED EPROTO EPERM", but(STREAMS, "echo/iterative"), NEXT,
+        "tcp/tcp.hpp", "if (!is_shortage(error)) return;"),
+    Row("accept", "EINTR ECONNABORTED EPROTO EPERM", ["echo/iterative"], NEXT,
+        "echo/iterative.cpp",
+        "// Else EINTR: again; or ECONNABORTED ...: that client is gone, the next one is not."),
+    Row("accept", "EAGAIN", STREAM_LOOPS, NOBODY,
+        "tcp/tcp.hpp", "if (error == EAGAIN) said_ = false;"),
+    Row("accept", "ENFILE ENOBUFS ENOMEM", but(STREAMS, "echo/iterative"), RESTS,
+        "tcp/tcp.hpp", "until_ = Clock::now() + std::chrono::milliseconds{100};", WITH_RESTS),
+    Row("accept", "EMFILE", but(STREAMS, "echo/iterative", BROADCAST), RESTS,
+        "tcp/tcp.hpp", "until_ = Clock::now() + std::chrono::milliseconds{100};", WITH_RESTS),
+    Row("accept", "EMFILE", [BROADCAST], NEXT,
+        "broadcast/server.cpp", "if (!fd && errno == EMFILE && spare) {"),
+    Row("accept", SHORTAGE, ["echo/iterative"], RESTS,
+        "echo/iterative.cpp", "poll(nullptr, 0, 100);", WITH_RESTS),
+    Row("fcntl", SHORTAGE[:6], ["tcp/forward"], RESTS,
+        "tcp/forward.cpp", "Fd second{fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, 0)};", WITH_RESTS),
+    # poll and select
+    Row("poll, select", "EINTR", but(LOOPS, BROADCAST, "tcp/web", "echo/generations"), AGAIN,
+        "echo/poll.cpp", "if (ready <= 0) continue;"),
+    Row("poll, select", "EINTR", [BROADCAST, "tcp/web"], AGAIN,
+        "broadcast/server.cpp", "if (ready == -1) continue;"),
+    Row("poll, select", "EINTR", ["echo/generations"], AGAIN,
+        "echo/generations.cpp", "if (ready > 0) {"),
+    Row("poll, select", "ENOMEM EINVAL", LOOPS, SLEEPS,
+        "echo/poll.cpp", "if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop", WITH_RESTS),
+    # recv
+    Row("recv", "EINTR", ONE_EACH, AGAIN,
+        "echo/iterative.cpp", "while (received == -1 && errno == EINTR);"),
+    Row("recv", PASSING, but(STREAM_LOOPS, BROADCAST, NETCAT), LATER,
+        "echo/poll.cpp", RECEIVED_LATER),
+    Row("recv", PASSING, [BROADCAST], LATER,
+        "broadcast/server.cpp", "if (received == -1 && tcp::later(errno)) return;"),
+    Row("recv", PASSING, ["unix_domain/datagram_server"], LATER,
+        "unix_domain/datagram_server.cpp", "if (received == -1 ||"),
+    Row("recv", f"ENOMEM {GONE}", ONE_EACH, ENDS,
+        "echo/iterative.cpp", "if (received <= 0) return;"),
+    Row("recv", GONE, but(STREAM_LOOPS, BROADCAST, NETCAT, "unix_domain/fd_server"), ENDS,
+        "echo/poll.cpp", RECEIVED_LATER),
+    Row("recv", "ECONNRESET", ["unix_domain/fd_server"], ENDS,
+        "unix_domain/fd_server.cpp", RECEIVED_LATER,
+        ("1", "3", "1+2")),  # every second recv only reads what is left before a close
+    Row("recv", GONE, [BROADCAST], ENDS,
+        "broadcast/server.cpp", "lose(client, log);"),
+    # send
+    Row("send", "EINTR", ONE_EACH, AGAIN,
+        "tcp/tcp.hpp", "if (sent == -1 && errno == EINTR) continue;"),
+    Row("send", PASSING, [*ECHO_LOOPS, "unix_domain/stream_server", "tcp/forward"], LATER,
+        "echo/poll.cpp", "if (sent == -1 && !tcp::later(errno)) return false;"),
+    Row("send", PASSING, OUTGOING, LATER,
+        "tcp/outgoing.hpp", "if (sent == -1) return tcp::later(errno);"),
+    Row("send", PASSING, [BROADCAST], LATER,
+        "broadcast/server.cpp", "if (sent == -1 && !tcp::later(errno))"),
+    Row("send", f"ENOBUFS EPIPE {GONE}", ONE_EACH, ENDS,
+        "tcp/tcp.hpp", "if (sent == -1) return false;"),
+    Row("send", f"EPIPE {GONE}", [*ECHO_LOOPS, "unix_domain/stream_server", "tcp/forward"], ENDS,
+        "echo/poll.cpp", "if (sent == -1 && !tcp::later(errno)) return false;"),
+    Row("send", f"EPIPE {GONE}", OUTGOING, ENDS,
+        "tcp/outgoing.hpp", "if (sent == -1) return tcp::later(errno);"),
+    Row("send", f"EPIPE {GONE}", [BROADCAST], ENDS,
+        "broadcast/server.cpp", "return hang_up(client, SHUT_RD);"),
+    Row("sendto", "EINTR", ["unix_domain/datagram_server"], AGAIN,
+        "unix_domain/datagram_server.cpp", "== -1 && errno == EINTR) {"),
+    Row("sendto", "EAGAIN ECONNREFUSED ENOENT ENOBUFS ENOMEM EACCES",
+        ["unix_domain/datagram_server"], LOST,
+        "unix_domain/datagram_server.cpp", "== -1 && errno == EINTR) {"),
+    Row("sendmsg", PASSING, ["unix_domain/fd_server"], LATER,
+        "unix_domain/fd_server.cpp", "if (sent == -1) return tcp::later(errno);"),
+    Row("sendmsg", "EPIPE ECONNRESET", ["unix_domain/fd_server"], ENDS,
+        "unix_domain/fd_server.cpp", "if (sent == -1) return tcp::later(errno);"),
+    Row("sendmsg", "ETOOMANYREFS", ["unix_domain/fd_server"], NO_FILE_NOW,
+        "unix_domain/fd_server.cpp", "if (sent == -1 && errno == ETOOMANYREFS) {"),
+    # read and write, on sockets and beside them
+    Row("read", PASSING, [NETCAT], LATER,
+        "tcp/netcat.cpp", "if (!tcp::later(errno)) fail(errno);"),
+    Row("write", PASSING, [NETCAT], LATER,
+        "tcp/netcat.cpp", "if (!tcp::later(errno)) fail(errno);"),
+    Row("read", f"EIO {GONE}", [NETCAT], ENDS,
+        "tcp/netcat.cpp", "if (!tcp::later(errno)) fail(errno);"),
+    Row("write", f"ENOSPC {GONE}", [NETCAT], ENDS,
+        "tcp/netcat.cpp", "if (!tcp::later(errno)) fail(errno);"),
+    Row("write", "EPIPE", [NETCAT], ENDS,
+        "tcp/netcat.cpp", "if (!tcp::later(errno)) fail(errno);", ("2",)),
+    Row("write", "EPIPE", [NETCAT], QUIET,
+        "tcp/netcat.cpp", "if (down.error == EPIPE || down.error == EBADF)", ("1",)),
+    Row("write", "EINTR EAGAIN", ["tcp/web"], LATER,
+        "tcp/access_log.hpp", "if (written == -1) return;"),
+    Row("write", "EPIPE EIO ENOSPC", ["tcp/web"], NOT_LOGGED,
+        "tcp/access_log.hpp", "if (written == -1 && !tcp::later(errno)) waiting_.clear();"),
+    Row("write", "EINTR EAGAIN EPIPE EIO ENOSPC", ["unix_domain/stream_server"], NOT_LOGGED,
+        "tcp/tcp.hpp", "std::cerr.clear();"),
+    # One process or thread more
+    Row("fork", "EAGAIN ENOMEM", ["echo/fork"], NO_ROOM,
+        "echo/fork.cpp", "tcp::refuse(std::move(client), full);"),
+    Row("pthread_create", "EAGAIN ENOMEM", ["echo/thread"], NO_ROOM,
+        "echo/thread.cpp", "tcp::refuse(std::move(client), full);"),
+    # Files
+    Row("open", "ENOENT EACCES ELOOP", FILES, NO_FILE,
+        "tcp/inside.hpp", "if (!file || fstat(file.get(), &status) == -1) return {};"),
+    Row("open", SHORTAGE, ["tcp/commands"], NO_FILE,
+        "tcp/commands.cpp", "Commands::missing(name)"),
+    Row("open", SHORTAGE, ["tcp/web"], NO_FILE_NOW,
+        "tcp/site.hpp", "tcp::is_shortage(errno) ? 503"),
+    Row("open", SHORTAGE, ["unix_domain/fd_server"], NO_FILE_NOW,
+        "unix_domain/fd_server.cpp", "const bool ours = tcp::is_shortage(error)"),
+    Row("open", "EIO", ["tcp/commands", "unix_domain/fd_server"], NO_FILE,
+        "tcp/inside.hpp", "if (!file || fstat(file.get(), &status) == -1) return {};"),
+    Row("open", "EIO", ["tcp/web"], NO_FILE_500,
+        "tcp/site.hpp", "errno == EIO ? 500"),
+    Row("stat", "ENOENT EACCES", FILES, NO_FILE,
+        "tcp/inside.hpp",
+        "if (fstatat(at, last.c_str(), &status, AT_SYMLINK_NOFOLLOW) == -1) return {};"),
+    Row("pread", "EINTR EAGAIN", OUTGOING, LATER,
+        "tcp/outgoing.hpp", "if (got == -1) return tcp::later(errno);"),
+    Row("pread", "EIO", OUTGOING, ENDS,
+        "tcp/outgoing.hpp", "if (got == -1) return tcp::later(errno);"),
+    # Only in tcp/forward: the way on to the target. And what is asked of a socket.
+    Row("connect", "EINTR", ["tcp/forward"], AGAIN,
+        "tcp/relay.hpp", "while (result == -1 && errno == EINTR);"),
+    Row("connect", "ECONNREFUSED ENETUNREACH EHOSTUNREACH ETIMEDOUT EADDRNOTAVAIL EAGAIN EPERM",
+        ["tcp/forward"], ENDS,
+        "tcp/relay.hpp", "return give_up(\"connect \""),
+    Row("socket", f"{SHORTAGE} EAFNOSUPPORT", ["tcp/forward"], ENDS,
+        "tcp/relay.hpp", "if (!target_.fd) return errno;"),
+    Row("setsockopt", "ENOBUFS", ["tcp/forward"], IGNORED,
+        "tcp/relay.hpp", "setsockopt(target_.fd.get(), IPPROTO_TCP,"),
+    Row("getsockopt", "ENOBUFS", ["tcp/forward"], ENDS,
+        "tcp/tcp.hpp", "SO_ERROR, &error, &length) == 0 ? error : errno;"),
+    Row("shutdown", "ENOTCONN", ["tcp/forward"], ENDS,
+        "tcp/relay.hpp", "return shutdown(to.fd.get(), SHUT_WR) == 0;"),
+    Row("setsockopt", "ENOBUFS", ["unix_domain/stream_server"], IGNORED,
+        "unix_domain/stream_server.cpp",
+        "setsockopt(fd.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);"),
+    Row("getsockopt", "ENOBUFS", ["unix_domain/stream_server"], IGNORED,
+        "unix_domain/stream_server.cpp", "== -1) return \"unknown\";"),
+]  # fmt: skip
+
+# Before the server is ready: the first such call fails.
+SETUP = [
+    Row("socket", f"{SHORTAGE} EAFNOSUPPORT", SERVERS, EXIT,
+        "echo/iterative.cpp", "check(\"socket"),
+    Row("setsockopt", "ENOBUFS",
+        but(SERVERS, "unix_domain/stream_server", "unix_domain/fd_server"), EXIT,
+        "echo/iterative.cpp", "check(\"setsockopt"),
+    Row("bind", "EADDRINUSE EACCES EADDRNOTAVAIL", SERVERS, EXIT,
+        "echo/iterative.cpp", "check(\"bind "),
+    Row("listen", "EADDRINUSE", STREAMS, EXIT,
+        "echo/iterative.cpp", "check(\"listen "),
+    Row("getsockname", "ENOBUFS", OVER_TCP, EXIT,
+        "echo/iterative.cpp", "check(\"getsockname\""),
+    Row("pipe", "EMFILE ENFILE", LOOPS, EXIT,
+        "tcp/tcp.hpp", "check(\"pipe\", pipe(ends));"),
+]  # fmt: skip
+
+# Where echo/generations parks the silent.
+PARKED = [
+    Row("pipe", "EMFILE", ["echo/generations"], NOT_PARKED,
+        "echo/parking.hpp", "} catch (const std::system_error&) {", ("1..2",)),
+    Row("pthread_create", "EAGAIN", ["echo/generations"], NOT_PARKED,
+        "echo/parking.hpp", "} catch (const std::system_error&) {", ("1..2",)),
+    Row("write", "EINTR", ["echo/generations"], NOT_PARKED,
+        "echo/parking.hpp",
+        "if (write(lots_[i].inbox.get(), &record, sizeof record) == -1) return false;", ("1",)),
+    Row("write", "EAGAIN", ["echo/generations"], LATER,
+        "echo/parking.hpp",
+        "if (write(ready_in, &parked[i], sizeof parked[i]) == -1) continue;", ("1",)),
+    Row("read", "EINTR", ["echo/generations"], LATER,
+        "echo/parking.hpp", "const ssize_t size = read(inbox.get(), more, sizeof more);", ("1",)),
+    Row("poll, select", "ENOMEM", ["echo/generations"], SLEEPS,
+        "echo/parking.hpp", "if (ready == -1 && errno != EINTR) usleep(100'000);", ("1..3",)),
+]  # fmt: skip
+
+
+# What is no error, and must not be taken for one: seen from a peer who sends byte by byte, or
+# hardly reads.
+SHORTS = [
+    Row("recv", "(fewer bytes)", [*ONE_EACH, *ECHO_LOOPS, "unix_domain/stream_server"], SHORT_READ,
+        "echo/reply.hpp", "if (at_line_start_) out += prefix;"),
+    Row("recv", "(fewer bytes)", [BROADCAST], SHORT_READ,
+        "broadcast/talk.hpp", "begun_ += piece;"),
+    Row("recv", "(fewer bytes)", ["tcp/commands"], SHORT_READ,
+        "tcp/commands.hpp", "if (!quit_) received_ += bytes;"),
+    Row("recv", "(fewer bytes)", ["tcp/web"], SHORT_READ,
+        "tcp/web.cpp", "if (!client.parser.read(client.received)) break;"),
+    Row("recv", "(fewer bytes)", ["unix_domain/fd_server"], SHORT_READ,
+        "unix_domain/fd_server.cpp", "client.name += piece.substr(0, newline);"),
+    Row("send", "(fewer bytes)", [*ECHO_LOOPS, "unix_domain/stream_server"], SHORT_WRITE,
+        "echo/poll.cpp", "if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));"),
+    Row("send", "(fewer bytes)", [BROADCAST], SHORT_WRITE,
+        "broadcast/server.cpp", "client.cursor.advance("),
+    Row("send", "(fewer bytes)", OUTGOING, SHORT_WRITE,
+        "tcp/outgoing.hpp", "at_ += sent;"),
+    Row("send", "(fewer bytes)", ["tcp/forward"], SHORT_WRITE,
+        "tcp/relay.hpp", "to.unsent.assign("),
+    Row("write", "(fewer bytes)", [NETCAT], SHORT_WRITE,
+        "tcp/netcat.cpp", "unsent.remove_prefix("),
+]  # fmt: skip
