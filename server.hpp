@@ -47,6 +47,17 @@ inline bool is_shortage(int error) {
 /// of a terminal may hang. What finds no room is lost, in whole lines.
 class StderrLog {
   public:
+    /// Opens once more, in its place, the terminal or the pipe that stderr is. O_NONBLOCK belongs
+    /// to the open file, and the shell shares the one that we were given: only one of our own may
+    /// have it. Where there can be none (somebody else's terminal) poll has to do.
+    StderrLog() {
+        struct stat status {};
+        const char* name = isatty(STDERR_FILENO) == 1 ? ttyname(STDERR_FILENO) : nullptr;
+        if (fstat(STDERR_FILENO, &status) == 0 && S_ISFIFO(status.st_mode)) name = "/dev/fd/2";
+        const Fd own{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
+        if (own) dup2(own.get(), STDERR_FILENO);
+    }
+
     /// Keeps a line, made of pieces, for write_some(). Or loses it: a mebibyte waits already, or
     /// memory is short.
     void add(std::initializer_list<std::string_view> pieces) try {
@@ -61,13 +72,13 @@ class StderrLog {
 
     /// Writes as many lines as stderr takes now.
     void write_some() {
-        pollfd room{own_ ? own_.get() : STDERR_FILENO, POLLOUT, 0};
-        while (written_ < waiting_.size() && poll(&room, 1, 0) == 1) {
+        pollfd room{STDERR_FILENO, POLLOUT, 0};
+        while (written_ < waiting_.size() && poll(&room, 1, 0) != 0) {
             // poll promises room for PIPE_BUF bytes of a pipe, and for one byte of a terminal.
             const std::string_view rest = std::string_view{waiting_}.substr(written_);
             const std::size_t whole_lines = rest.rfind('\n', PIPE_BUF - 1) + 1;  // 0: not even one
             const std::size_t size = whole_lines > 0 ? whole_lines : std::size_t{PIPE_BUF};
-            const ssize_t written = write(room.fd, rest.data(), std::min(size, rest.size()));
+            const ssize_t written = write(STDERR_FILENO, rest.data(), std::min(size, rest.size()));
             if (written == -1 && later(errno)) return;
             // After any other error nobody can ever read it.
             written_ =
@@ -79,18 +90,6 @@ class StderrLog {
     }
 
   private:
-    /// The terminal or the pipe behind stderr, opened once more. O_NONBLOCK belongs to the open
-    /// file, and the shell shares the one of descriptor 2: only an open file of our own may have
-    /// it. Empty where there can be none (a socket, somebody else's terminal): then poll must do.
-    static Fd open_again() {
-        struct stat status {};
-        if (fstat(STDERR_FILENO, &status) == -1) return {};
-        const char* name = isatty(STDERR_FILENO) == 1 ? ttyname(STDERR_FILENO) : nullptr;
-        if (name == nullptr && S_ISFIFO(status.st_mode)) name = "/dev/fd/2";
-        return Fd{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
-    }
-
-    Fd own_ = open_again();
     std::string waiting_{};
     std::size_t written_ = 0;  ///< bytes of it
 };
