@@ -55,6 +55,7 @@ blackbox: all  ## the black-box tests
 exercise:  ## the exercises of the notes; with NAME=rot13, the test of your solution of one
 	@$(ANY_PYTHON) tests/exercise.py $(NAME)
 
+# python3 tests/answers/prove.py --renew ten: writes an answer anew, after the sources have changed.
 answers:  ## proves each exercise's test: it fails before the answer, and passes after it
 	$(ANY_PYTHON) tests/answers/prove.py $(NAME)
 
