@@ -21,7 +21,7 @@ CATCH     = $(if $(wildcard /usr/include/catch2/catch_all.hpp /usr/local/include
 # The first Python 3 that has pytest.
 PYTHON   ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import pytest' 2>/dev/null && echo $$p && break; done)
 PYTEST    = $(or $(PYTHON),$(error pytest is missing: install the package python3-pytest)) -m pytest -p no:cacheprovider -q -rs
-# tests/exercise.py and prove.py run under any Python 3, and say what else they lack.
+# tests/exercise.py, prove.py and links.py run under any Python 3, and say what else they lack.
 ANY_PYTHON = $(or $(PYTHON),$(shell command -v python3 2>/dev/null),$(error python3 is missing: install the package python3-pytest))
 # A fuzzer a parser: tests/fuzz/NAME.cpp, with what it starts from in tests/fuzz/corpus/NAME.
 FUZZERS  := $(patsubst tests/fuzz/%.cpp,build/fuzz/%,$(wildcard tests/fuzz/*.cpp))
@@ -29,7 +29,7 @@ RUNS     ?= 10000000
 FORMATTED = $(wildcard *.hpp */*.hpp */*.cpp tests/*/*.hpp tests/*/*.cpp)
 
 .DEFAULT_GOAL := all
-.PHONY: all run lab test unit blackbox exercise answers bench soak fuzz lint format clean help
+.PHONY: all run lab test unit blackbox exercise answers bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -55,6 +55,7 @@ blackbox: all  ## the black-box tests
 exercise:  ## the exercises of the notes; with NAME=rot13, the test of your solution of one
 	@$(ANY_PYTHON) tests/exercise.py $(NAME)
 
+# python3 tests/answers/prove.py --renew ten: writes an answer anew, after the sources have changed.
 answers:  ## proves each exercise's test: it fails before the answer, and passes after it
 	$(ANY_PYTHON) tests/answers/prove.py $(NAME)
 
@@ -74,6 +75,9 @@ fuzz: $(FUZZERS)  ## ten million inputs for each parser (clang and libclang-rt-d
 	    echo "$$fuzzer: $(RUNS) inputs"; \
 	    $$fuzzer -runs=$(RUNS) -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/$$name- \
 	        build/fuzz/found/$$name tests/fuzz/corpus/$$name || exit 1; done
+
+links:  ## put right the line numbers of the notes' links to code; says what is to be mended by hand
+	@$(ANY_PYTHON) tests/support/links.py
 
 lint:  ## clang-format, warnings under both compilers, clang-tidy, shellcheck (those, and clang)
 	clang-format --dry-run -Werror $(FORMATTED)

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 from console import blocks
 from harness import ROOT
-from test_links import links, prose
+from links import links, prose
 
 # Headings that several notes have are called the same in each.
 HEADINGS = {
