@@ -8,7 +8,6 @@ import socket
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from harness import (
@@ -28,6 +27,7 @@ from harness import (
     sanitized,
     strace,
 )
+from wants import children
 
 BLOCKING = ["echo/iterative", "echo/fork", "echo/thread"]
 LOOPS = ["echo/select", "echo/poll", "echo/generations"]
@@ -447,18 +447,7 @@ def test_fork_leaves_no_zombie(start):
         client.close()
     assert_serves(server)
 
-    def children():
-        found = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                state, parent = stat.read_text().rpartition(")")[2].split()[:2]
-            except OSError:
-                continue  # it has ended meanwhile
-            if int(parent) == server.pid:
-                found.append(state)
-        return found
-
-    eventually(lambda: not children())
+    eventually(lambda: not children(server.pid))
 
 
 @pytest.mark.parametrize("program", CONCURRENT)

@@ -30,6 +30,7 @@ from harness import (
     sanitized,
     strace,
 )
+from wants import proc
 
 NETCAT = "tcp/netcat"
 
@@ -455,8 +456,8 @@ def test_a_reader_that_goes_between_poll_and_write_is_no_error(netcat, server):
 def test_sigpipe_is_ignored(netcat):
     """It comes with EPIPE, when a peer or a reader goes between poll and write."""
     program = listening(netcat)
-    with open(f"/proc/{program.pid}/status") as status:
-        ignored = int(re.search(r"SigIgn:\s*(\w+)", status.read())[1], 16)
+    status = proc(program.pid, "status").read_text()
+    ignored = int(re.search(r"SigIgn:\s*(\w+)", status)[1], 16)
     assert ignored & 1 << signal.SIGPIPE - 1
 
 
