@@ -404,7 +404,7 @@ def test_standard_input_is_a_terminal(netcat, server):
 def in_a_shell(command):
     """Runs netcat with redirections that only a shell has. Its status and its standard error."""
     result = subprocess.run(
-        ["sh", "-c", f"exec {binary(NETCAT)} {command}"], stderr=PIPE, timeout=30
+        ["sh", "-c", f'exec "$0" {command}', binary(NETCAT)], stderr=PIPE, timeout=30
     )
     return result.returncode, result.stderr.decode()
 

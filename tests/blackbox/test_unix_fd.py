@@ -536,7 +536,7 @@ def test_a_full_disk_is_one_line(server, place):
 
 def test_standard_output_that_was_never_open_is_not_the_server(server, place):
     ended = subprocess.run(
-        ["bash", "-c", f"{binary(CLIENT)} {place}/s hello >&- <&-"], timeout=PATIENCE
+        ["bash", "-c", f'"$0" {place}/s hello >&- <&-', binary(CLIENT)], timeout=PATIENCE
     )
     assert ended.returncode == 0
 

@@ -502,7 +502,7 @@ def test_a_closed_standard_output_ends_the_client_quietly(server, place):
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-", "<&- >&- 2>&-"])
 def test_a_standard_descriptor_that_was_never_open_is_not_the_socket(server, place, closed):
     ended = subprocess.run(
-        ["bash", "-c", f"echo salut | {binary(CLIENT)} {place}/s {closed}"],
+        ["bash", "-c", f'echo salut | "$0" {place}/s {closed}', binary(CLIENT)],
         capture_output=True,
         timeout=PATIENCE,
     )
