@@ -17,10 +17,13 @@ PROGRAMS := $(SOURCES:%.cpp=build/%)
 UNIT     := $(patsubst %.cpp,build/%.o,$(wildcard tests/unit/*.cpp))
 BENCH_TOOLS := $(patsubst %.cpp,build/%,$(wildcard tests/bench/*.cpp))
 # Catch2 3 is a library; Catch2 2, which Debian 12 packages, is a header.
-CATCH     = $(if $(wildcard /usr/include/catch2/catch_all.hpp /usr/local/include/catch2/catch_all.hpp),-lCatch2Main -lCatch2)
+CATCH_IN  = $(firstword $(foreach in,/usr /usr/local /opt/homebrew build,$(if $(wildcard $(in)/include/catch2),$(in))))
+CATCH_INCLUDE = $(if $(filter-out /usr /usr/local,$(CATCH_IN)),-isystem $(CATCH_IN)/include)
+CATCH_LIBRARY = $(if $(wildcard $(CATCH_IN)/include/catch2/catch_all.hpp),-L$(CATCH_IN)/lib -lCatch2Main -lCatch2)
 # The first Python 3 that has pytest.
-PYTHON   ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import pytest' 2>/dev/null && echo $$p && break; done)
-PYTEST    = $(or $(PYTHON),$(error pytest is missing: install the package python3-pytest)) -m pytest -p no:cacheprovider -q -rs
+PYTHON   ?= $(shell for p in build/venv/bin/python3 python3 /usr/bin/python3; do \
+                $$p -c 'import pytest' 2>/dev/null && echo $$p && break; done)
+WITH_PYTEST = $(or $(PYTHON),$(error pytest is missing: install the package python3-pytest))
 # tests/exercise.py, prove.py and links.py run under any Python 3, and say what else they lack.
 ANY_PYTHON = $(or $(PYTHON),$(shell command -v python3 2>/dev/null),$(error python3 is missing: install the package python3-pytest))
 # A fuzzer a parser: tests/fuzz/NAME.cpp, with what it starts from in tests/fuzz/corpus/NAME.
@@ -28,8 +31,16 @@ FUZZERS  := $(patsubst tests/fuzz/%.cpp,build/fuzz/%,$(wildcard tests/fuzz/*.cpp
 RUNS     ?= 10000000
 FORMATTED = $(wildcard *.hpp */*.hpp */*.cpp tests/*/*.hpp tests/*/*.cpp)
 
+# As many compilers at once as there are processors, unless -j says how many; the words of each together.
+ifeq (,$(MAKELEVEL:0=)$(filter -j%,$(MAKEFLAGS)))
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+endif
+ifeq (output-sync,$(filter output-sync,$(.FEATURES))$(filter-out all build/%,$(MAKECMDGOALS)))
+MAKEFLAGS += --output-sync
+endif
+
 .DEFAULT_GOAL := all
-.PHONY: all run lab test unit blackbox exercise answers bench soak fuzz links lint format clean help
+.PHONY: all run lab test tested peers unit blackbox exercise answers bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -40,17 +51,30 @@ run: build/echo/poll  ## build the echo server and serve on 127.0.0.1:9090
 lab: $(filter build/tcp/%,$(PROGRAMS))  ## a shell in the course page's network: so-high, ovh, sas1, roucas101
 	@tests/lab/lab
 
-test:  ## install what the tests need, then build and run them all
-	@tests/install
-	@$(MAKE) unit
-	@$(MAKE) blackbox
+test:  ## install what the tests want, build, and run all that this machine can run
+	@tests/install || true
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory tested
+
+# What is installed is looked at anew. All is run, whatever fails, and what cannot be run is named last.
+tested:
+	@status=0; \
+	    $(if $(CATCH_IN),$(MAKE) --no-print-directory unit || status=1;) \
+	    $(if $(PYTHON),$(MAKE) --no-print-directory blackbox || status=1;) \
+	    $(if $(CATCH_IN),,echo "The unit tests were not run: install the package catch2.";) \
+	    $(if $(PYTHON),,echo "The black-box tests were not run: install the package python3-pytest.";) \
+	    exit $$status
+
+peers:  ## install every real program that a test talks to (Debian, Ubuntu): tests/support/packages
+	@tests/install $$(awk '!/^#/ && NF == 2 { print $$2 }' tests/support/packages | sort -u)
+	@tests/unpack $$(awk '!/^#/ && $$3 == "unpacked" { print $$2 }' tests/support/packages)
 
 unit: build/tests/unit/all  ## the unit tests
 	build/tests/unit/all
 
 # ONLY='tests/blackbox/test_echo.py -k half_close' runs a part of them.
 blackbox: all  ## the black-box tests
-	$(PYTEST) --durations=5 $(or $(ONLY),tests)
+	$(WITH_PYTEST) tests/run.py $(or $(ONLY),tests)
 
 exercise:  ## the exercises of the notes; with NAME=rot13, the test of your solution of one
 	@$(ANY_PYTHON) tests/exercise.py $(NAME)
@@ -67,7 +91,7 @@ bench:  ## every claim of speed, against its peer in the same run
 
 # ROUNDS=2 is a short one: so many thousand connections. SERVER=echo/poll is one, SERVER='echo/thread or tcp/web' are two.
 soak: all  ## twenty thousand connections to each server, most of them hostile, and nothing left behind
-	ROUNDS=$(or $(ROUNDS),20) $(PYTEST) -s $(if $(SERVER),-k '$(SERVER)') tests/soak/soak.py
+	ROUNDS=$(or $(ROUNDS),20) $(WITH_PYTEST) -m pytest -p no:cacheprovider -q -s $(if $(SERVER),-k '$(SERVER)') tests/soak/soak.py
 
 # Stops at the first finding, and leaves it in build/fuzz/NAME-crash-...; RUNS=100000 is quicker, FUZZERS=... is one.
 fuzz: $(FUZZERS)  ## ten million inputs for each parser (clang and libclang-rt-dev)
@@ -102,7 +126,7 @@ $(PROGRAMS) $(BENCH_TOOLS): build/%: %.cpp build/flags
 
 $(UNIT): build/%.o: %.cpp build/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -c -o $@ $<
+	$(COMPILE) -O0 -g0 $(CATCH_INCLUDE) -MMD -MP -c -o $@ $<
 
 # libFuzzer is clang's.
 $(FUZZERS): build/fuzz/%: tests/fuzz/%.cpp
@@ -110,7 +134,7 @@ $(FUZZERS): build/fuzz/%: tests/fuzz/%.cpp
 	clang++ $(HOUSE) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -MMD -MP -o $@ $<
 
 build/tests/unit/all: $(UNIT)
-	$(COMPILE) -o $@ $^ $(CATCH)
+	$(COMPILE) -o $@ $^ $(CATCH_LIBRARY)
 
 # Another compiler or other flags than last time: everything is built anew.
 build/flags: FORCE

@@ -1,17 +1,43 @@
 """What holds for every suite. pytest.ini puts tests/support on the path: `from harness import ...`
 works in each."""
 
+import json
+import os
 import resource
+import signal
+from pathlib import Path
 
 import pytest
+import skips
 from unix_sockets import short_directory
+
+# tests/run.py sums up what several runs have skipped. It is not for the runs that a test starts.
+SKIPPED_TO = os.environ.pop("SKIPPED_TO", None)
 
 # Thousands of clients are thousands of descriptors in this process too.
 _, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (HARD, HARD))
+
+# Files for a second user to read, whatever the umask of the one who runs the tests.
+os.umask(0o022)
+
+# In a background job of a script, and under nohup, signals are ignored, and what we start would
+# inherit that. It does not inherit a handler: exec(3) gives it the default action.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, lambda number, frame: None)
 
 
 @pytest.fixture
 def place():
     with short_directory() as directory:
         yield directory
+
+
+def pytest_terminal_summary(terminalreporter):
+    reasons = skips.count(terminalreporter.stats.get("skipped", []))
+    if SKIPPED_TO:
+        Path(SKIPPED_TO).write_text(json.dumps(reasons))
+    elif lines := skips.summary(reasons):
+        terminalreporter.section("not run", "-")
+        terminalreporter.write("\n".join([*lines, ""]))

@@ -23,6 +23,7 @@ from fault_rows import (
 )
 from harness import PATIENCE, Program, eventually, peer, receive_all
 from unix_sockets import bound, dial
+from wants import proc
 
 NO_LEAK_CHECK = {"ASAN_OPTIONS": "detect_leaks=0"}  # it does not work under ptrace
 
@@ -310,7 +311,7 @@ class Server:
         self.process, self.pid = self.running.process, self.running.pid
         self.made.append(self)
         # It waits: all is open that will be.
-        eventually(lambda: ") S " in Path(f"/proc/{self.pid}/stat").read_text())
+        eventually(lambda: ") S " in proc(self.pid, "stat").read_text())
         self.at_first = self.running.descriptors()
 
     def connect(self, **options):

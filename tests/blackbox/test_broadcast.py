@@ -9,7 +9,6 @@ import socket
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from harness import (
@@ -25,6 +24,7 @@ from harness import (
     sanitized,
     strace,
 )
+from wants import memory
 
 SERVER = "broadcast/server"
 FD_SETSIZE = 1024
@@ -597,13 +597,6 @@ class Flood:
                     at[guest] = (at[guest] + len(lines)) % len(self.heard)
 
 
-def peak_memory(server):
-    """The most resident memory it ever had, in bytes."""
-    return 1024 * int(
-        re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.pid}/status").read_text())[1]
-    )
-
-
 def test_one_that_never_reads_is_dropped_and_the_others_lose_nothing_of_a_flood(start):
     server = start(SERVER)
     guests = room(server, 51)
@@ -612,7 +605,7 @@ def test_one_that_never_reads_is_dropped_and_the_others_lose_nothing_of_a_flood(
     flood = Flood(guests[0])
     flood.starts(blocks)
     flood.is_heard_by(guests, blocks, [f"{dead.name} est déconnecté"])
-    assert sanitized(SERVER) or peak_memory(server) < 16 << 20
+    assert sanitized(SERVER) or memory(server.pid, "VmHWM") < 16 << 20
     converse(*guests)
 
 

@@ -27,7 +27,6 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from fault_clients import CONTENT, GREETING, PREFIX, RIGHT, TOLD, Server, Target, words
@@ -51,8 +50,9 @@ from fault_rows import (
     STREAMS,
     but,
 )
-from harness import PATIENCE, ROOT, Program, children, eventually, receive, receive_until, strace
+from harness import PATIENCE, ROOT, Program, eventually, receive, receive_until, strace
 from unix_sockets import short_directory
+from wants import children, lacking, open_files, proc
 
 
 @pytest.mark.parametrize("language", NOTES, ids=NOTES.values())
@@ -228,7 +228,7 @@ def test_a_signal_while_it_looks_up_its_own_name_ends_it_at_once(servers, progra
 def test_a_flood_of_clients_leaves_the_others_their_turn(servers, program):
     """As many as a backlog can hold are accepted, then those who are in have their turn."""
     server = Server(program, servers.place, servers.target)
-    most = min(socket.SOMAXCONN, int(Path("/proc/sys/net/core/somaxconn").read_text()))
+    most = min(socket.SOMAXCONN, int(proc("sys/net/core/somaxconn").read_text()))
     server.join("-e", "trace=accept4," + CALLS["poll, select"])
     os.kill(server.pid, signal.SIGSTOP)
     clients = []
@@ -405,11 +405,11 @@ def test_what_the_socket_takes_a_part_of_arrives_whole(servers, program):
 def give_small_buffers(pid):
     """To each socket that a process has: through copies of its descriptors (pidfd_getfd(2))."""
     pidfd = os.pidfd_open(pid)
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        if os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
-            fd = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, int(name), 0)
+    for number, file in open_files(pid).items():
+        if file.startswith("socket:"):
+            fd = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, number, 0)
             if fd == -1:
-                pytest.skip(f"takes pidfd_getfd(2): {os.strerror(ctypes.get_errno())}")
+                lacking(f"takes pidfd_getfd(2): {os.strerror(ctypes.get_errno())}")
             with socket.socket(fileno=fd) as copy:
                 copy.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
     os.close(pidfd)

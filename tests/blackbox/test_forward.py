@@ -1,7 +1,6 @@
 """tcp/forward: what one end says the other hears, its end and its death included."""
 
 import contextlib
-import os
 import re
 import signal
 import socket
@@ -25,7 +24,7 @@ from harness import (
     sanitized,
     strace,
 )
-from lab import needs_the_lab
+from wants import needs_namespace, proc
 
 FORWARD = "tcp/forward"
 
@@ -436,7 +435,7 @@ def test_a_reset_ends_that_connection_only(start, target):
 def received_and_unread(server, client):
     """How many bytes from this client the server's kernel has taken, and the server has not."""
     ports = (f":{server.port:04X}", f":{client.getsockname()[1]:04X}")
-    for line in open("/proc/net/tcp"):
+    for line in proc("net/tcp").read_text().splitlines():
         fields = line.split()
         if fields[1].endswith(ports[0]) and fields[2].endswith(ports[1]):
             return int(fields[4].split(":")[1], 16)
@@ -720,7 +719,6 @@ def test_what_does_not_pass_costs_one_connection(start, target, fault):
 
 def test_a_signal_ends_it_while_a_name_is_looked_up(tmp_path):
     """The name server, in a network of its own, hears the question and says nothing."""
-    needs_the_lab()  # a network of one's own
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.9\n")
     inside = """
 import socket, subprocess, sys
@@ -737,9 +735,9 @@ try:
 finally:
     forward.kill()
 """
-    mount = f"mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && {peer('ip')} link set lo up"
-    root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    words = [peer("unshare"), "--net", "--mount", *root, "sh", "-c", mount + ' && exec "$@"', "sh"]
+    mount = 'mount --bind "$0" /etc/resolv.conf && ip link set lo up && exec "$@"'
+    peer("ip")
+    words = [*needs_namespace("--net", "--mount"), "sh", "-c", mount, tmp_path / "resolv.conf"]
     result = subprocess.run(
         [*words, sys.executable, "-c", inside, binary("tcp/forward")],
         capture_output=True,

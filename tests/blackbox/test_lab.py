@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,8 +11,10 @@ from subprocess import PIPE
 
 import pytest
 from console import ENVIRONMENT
-from harness import PATIENCE, ROOT, binary, eventually, is_listening, peer, receive, receive_all
+from harness import PATIENCE, ROOT, eventually, is_listening, peer, receive, receive_all
 from lab import LAB, firewall, in_the_lab, needs_the_lab, on
+from unix_sockets import AS_NOBODY, copy_for_all
+from wants import proc
 
 MACHINES = ["so-high", "ovh", "sas1", "roucas101"]
 NEIGHBOURS = list(zip(MACHINES, MACHINES[1:])) + list(zip(MACHINES[1:], MACHINES))
@@ -101,7 +102,7 @@ def test_the_firewall_stops_the_syn_and_not_the_conversation(start):
 def test_on_is_the_command_in_status_and_for_signals():
     assert subprocess.run(["on", "sas1", "sh", "-c", "exit 9"]).returncode == 9
     sleeper = subprocess.Popen(["on", "sas1", "sleep", "100"])
-    eventually(lambda: b"sleep\x00100" in open(f"/proc/{sleeper.pid}/cmdline", "rb").read())
+    eventually(lambda: b"sleep\x00100" in proc(sleeper.pid, "cmdline").read_bytes())
     sleeper.terminate()
     assert sleeper.wait(PATIENCE) == -signal.SIGTERM
 
@@ -144,10 +145,9 @@ def test_a_commands_status_is_the_labs():
 def running(mark):
     """The processes that have `mark` among their arguments, seen from outside."""
     found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for cmdline in proc().glob("[0-9]*/cmdline"):
         try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                found += [pid] if mark.encode() in file.read().split(b"\0") else []
+            found += [cmdline] if mark.encode() in cmdline.read_bytes().split(b"\0") else []
         except OSError:
             pass
     return found
@@ -156,7 +156,7 @@ def running(mark):
 @pytest.mark.parametrize("killed", [False, True])
 def test_it_leaves_nothing_behind(killed):
     needs_the_lab()
-    before = output("ip", "netns"), output("ip", "-br", "link"), open("/proc/mounts").read()
+    before = output("ip", "netns"), output("ip", "-br", "link"), proc("mounts").read_text()
     mark = f"86400.{os.getpid()}{int(killed)}"
     lab = subprocess.Popen(
         [LAB, "sh", "-c", f"on roucas101 sleep {mark} & sleep {mark} & read _"], stdin=PIPE
@@ -168,28 +168,21 @@ def test_it_leaves_nothing_behind(killed):
     assert (
         output("ip", "netns"),
         output("ip", "-br", "link"),
-        open("/proc/mounts").read(),
+        proc("mounts").read_text(),
     ) == before
 
 
-def test_an_ordinary_user_can_open_it():
+def test_an_ordinary_user_can_open_it(place):
     needs_the_lab()
     if os.getuid() != 0:
         pytest.skip("we are one: every other test here shows it")
-    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
-    if (
-        subprocess.run(
-            ["unshare", "--user", "--map-root-user", "true"], capture_output=True, **nobody
-        ).returncode
-        != 0
-    ):
+    words = ["unshare", "--user", "--map-root-user", "true"]
+    if subprocess.run(words, capture_output=True, **AS_NOBODY).returncode != 0:
         pytest.skip("this system lets only root make namespaces")
-    with tempfile.TemporaryDirectory() as directory:  # nobody may read it, wherever the project is
-        os.chmod(directory, 0o755)
-        lab, probe = shutil.copy(LAB, directory), shutil.copy(binary("tcp/probe"), directory)
-        result = subprocess.run([lab, "sh", "-c", f"firewall ovh reject 9; {probe} ovh 9"],
-                                capture_output=True, text=True, timeout=PATIENCE, cwd="/",
-                                **nobody)  # fmt: skip
+    lab, probe = copy_for_all(LAB, place), copy_for_all("tcp/probe", place)
+    result = subprocess.run([lab, "sh", "-c", f"firewall ovh reject 9; {probe} ovh 9"],
+                            capture_output=True, text=True, timeout=PATIENCE, cwd="/",
+                            **AS_NOBODY)  # fmt: skip
     assert result.stdout == "10.0.0.2:9 rejected (port unreachable)\n", result.stderr
 
 
@@ -293,10 +286,10 @@ def who_may_log_in():
     the lab of an ordinary user there is but one user, root for want of a better name, and sshd has
     to be it, as itself, from the start.
     """
-    _, uid, count = map(int, open("/proc/self/uid_map").read().split()[:3])
+    _, uid, count = map(int, proc("self/uid_map").read_text().split()[:3])
     if count > 1:
         return "root", []
-    gid = open("/proc/self/gid_map").read().split()[1]
+    gid = proc("self/gid_map").read_text().split()[1]
     return pwd.getpwuid(uid).pw_name, [
         "unshare",
         "--user",

@@ -30,6 +30,7 @@ from harness import (
     sanitized,
     strace,
 )
+from wants import proc
 
 NETCAT = "tcp/netcat"
 
@@ -403,7 +404,7 @@ def test_standard_input_is_a_terminal(netcat, server):
 def in_a_shell(command):
     """Runs netcat with redirections that only a shell has. Its status and its standard error."""
     result = subprocess.run(
-        ["sh", "-c", f"exec {binary(NETCAT)} {command}"], stderr=PIPE, timeout=30
+        ["sh", "-c", f'exec "$0" {command}', binary(NETCAT)], stderr=PIPE, timeout=30
     )
     return result.returncode, result.stderr.decode()
 
@@ -455,8 +456,8 @@ def test_a_reader_that_goes_between_poll_and_write_is_no_error(netcat, server):
 def test_sigpipe_is_ignored(netcat):
     """It comes with EPIPE, when a peer or a reader goes between poll and write."""
     program = listening(netcat)
-    with open(f"/proc/{program.pid}/status") as status:
-        ignored = int(re.search(r"SigIgn:\s*(\w+)", status.read())[1], 16)
+    status = proc(program.pid, "status").read_text()
+    ignored = int(re.search(r"SigIgn:\s*(\w+)", status)[1], 16)
     assert ignored & 1 << signal.SIGPIPE - 1
 
 

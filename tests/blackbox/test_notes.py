@@ -1,8 +1,11 @@
 """Every ```console block of the notes and the README does what it shows."""
 
+import contextlib
+import errno
+import fcntl
 import os
 import re
-import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +14,7 @@ import console
 import pytest
 from harness import ROOT, needs_plain_build, peer
 from lab import needs_the_lab
+from wants import PACKAGES, namespace
 
 ENGLISH = [*sorted(ROOT.glob("notes/*.md")), ROOT / "README.md"]
 FRENCH = [*sorted(ROOT.glob("notes/fr/*.md")), *ROOT.glob("README.fr.md")]
@@ -29,16 +33,29 @@ def each_once():
 BLOCKS = each_once()
 
 
-def own_network():
-    """The words that give a command a network of its own, where the system allows it; none where it
-    does not."""
-    for words in (["unshare", "--net"], ["unshare", "--net", "--map-root-user"]):
-        if (
-            shutil.which("unshare")
-            and subprocess.run([*words, "true"], capture_output=True).returncode == 0
-        ):
-            return words
-    return []
+@contextlib.contextmanager
+def waiting_for(name):
+    """Of the tests that run side by side, one at a time has what is called so."""
+    with open(ROOT / f"build/{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def network_for(text):
+    """The words that give a block a network of its own, in which its ports are free. Where the
+    system allows none, they may be somebody's."""
+    if words := namespace("--net"):
+        yield words
+        return
+    with waiting_for("ports"):
+        for port in {int(number) for number in re.findall(r"\b[1-9]\d{3,4}\b", text)}:
+            try:
+                socket.create_server(("127.0.0.1", port % 65536)).close()
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    pytest.skip(f"somebody has port {port}, and no network can be made here")
+        yield []
 
 
 @pytest.mark.parametrize(
@@ -46,41 +63,32 @@ def own_network():
 )
 def test_a_console_block_does_what_it_shows(file, index):
     _, lines, _ = console.blocks(file)[index]
+    text = "\n".join(lines)
     for name in re.findall(
-        r"(?:[$>|]|&&|sudo|TZ=UTC) *(?:on \w+ )?(?:/usr/sbin/)?([a-z][a-z0-9]*)\b", "\n".join(lines)
+        r"(?:[$>|]|&&|sudo|TZ=UTC) *(?:on \w+ )?(?:/usr/sbin/)?([a-z][a-z0-9]*)\b", text
     ):
-        if name in (
-            "nc",
-            "ncat",
-            "socat",
-            "strace",
-            "tcpdump",
-            "ss",
-            "chronyd",
-            "faketime",
-            "curl",
-            "openssl",
-        ):
+        if name in PACKAGES:
             peer(name)
         if name == "tcpdump" and os.geteuid() != 0:  # it refuses in a user's own namespace, too
             pytest.skip("tcpdump wants root")
         if name == "strace":  # a sanitizer makes calls of its own
-            for program in re.findall(r"build/(\w+/\w+)", "\n".join(lines)):
+            for program in re.findall(r"build/(\w+/\w+)", text):
                 needs_plain_build(program)
-    if "tests/lab/lab" in "\n".join(lines):
+    if "tests/lab/lab" in text:
         needs_the_lab()
-    network = own_network()
-    result = subprocess.run(
-        [*network, sys.executable, console.__file__, file, str(index)],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        env=dict(
-            os.environ,
-            ASAN_OPTIONS="verify_asan_link_order=0",  # for a sanitizer's build under faketime
-            **({"CONSOLE_OWN_NETWORK": "1"} if network else {}),
-        ),
-    )
+    # The blocks of a note write to the same files of build/.
+    with waiting_for(file.name), network_for(text) as network:
+        result = subprocess.run(
+            [*network, sys.executable, console.__file__, file, str(index)],
+            capture_output=True,
+            text=True,
+            timeout=180,
+            env=dict(
+                os.environ,
+                ASAN_OPTIONS="verify_asan_link_order=0",  # for a sanitizer's build under faketime
+                **({"CONSOLE_OWN_NETWORK": "1"} if network else {}),
+            ),
+        )
     assert result.returncode == 0, result.stderr
 
 

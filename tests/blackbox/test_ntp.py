@@ -24,6 +24,7 @@ from ntp_server import (
     report,
     seconds,
 )
+from wants import needs_namespace
 
 
 @pytest.fixture
@@ -44,20 +45,12 @@ def good(request, n):
     return [answer(request)]
 
 
-def namespace(kind):
-    """The words that give a command a namespace of its own, where the system allows it."""
-    words = [peer("unshare"), kind, *([] if os.geteuid() == 0 else ["--map-root-user"])]
-    if subprocess.run([*words, "true"], capture_output=True).returncode != 0:
-        wanted = f"{' '.join(words)} is not allowed here"
-        (pytest.fail if os.environ.get("REQUIRE_PEERS") == "1" else pytest.skip)(wanted)
-    return words
-
-
 def named(tmp_path, *addresses):
     """The words under which the name `many.addresses` has these."""
     hosts = tmp_path / "hosts"
     hosts.write_text("".join(f"{address} many.addresses\n" for address in addresses))
-    return [*namespace("--mount"), "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$0" "$@"']
+    mount = 'mount --bind "$0" /etc/hosts && exec "$@"'
+    return [*needs_namespace("--mount"), "sh", "-c", mount, hosts]
 
 
 def number(fields, key):
@@ -675,7 +668,9 @@ def ntpd(tmp_path_factory):
     # too often to stop.
     conf.write_text("tos orphan 5 orphanwait 1\ndisable ntp\nrestrict default limited kod\n")
     peer("ip")
-    server = Peer([*namespace("--net"), "sh", "-c", NTPD.format(ntpd=peer("ntpd"), conf=conf)], 123)
+    server = Peer(
+        [*needs_namespace("--net"), "sh", "-c", NTPD.format(ntpd=peer("ntpd"), conf=conf)], 123
+    )
     server.under = ["nsenter", f"--target={server.process.pid}", "--net"]
     if os.geteuid() != 0:
         server.under += ["--user", "--preserve-credentials"]

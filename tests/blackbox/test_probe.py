@@ -41,7 +41,7 @@ def test_a_verdict_that_cannot_be_written_is_said(server):
 
 
 def test_who_wants_the_status_only_may_close_standard_output(server):
-    words = ["sh", "-c", f"{binary(PROBE)} 127.0.0.1 {port_of(server)} >&-"]
+    words = ["sh", "-c", f'"$0" 127.0.0.1 {port_of(server)} >&-', binary(PROBE)]
     result = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert (result.returncode, result.stderr) == (0, "")
 

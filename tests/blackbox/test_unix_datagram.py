@@ -125,8 +125,10 @@ def test_a_client_that_never_reads_stops_nobody(server, place, client):
             assert ask(client, place, b"salut") == PREFIX + b"salut"
 
 
-def test_a_client_that_never_reads_costs_nothing(server, place):
+def test_a_client_that_never_reads_costs_nothing(server, place, client):
     needs_plain_build(SERVER)
+    client.sendto(b"x" * 50_000, str(place / "s"))  # what an answer takes, once
+    client.recv(100_000)
     before = server.rss()
     with bound(place / "deaf", socket.SOCK_DGRAM) as deaf:
         for _ in range(2000):
@@ -466,8 +468,8 @@ def test_a_closed_standard_output_ends_the_client_quietly(server, place):
 
 def test_standard_output_that_was_never_open_is_not_the_server(server, place):
     (place / "tmp").mkdir()
-    command = f"echo un | TMPDIR={place}/tmp {binary(CLIENT)} {place}/s >&-"
-    assert subprocess.run(["bash", "-c", command], timeout=PATIENCE).returncode == 0
+    command = f'echo un | TMPDIR={place}/tmp "$0" {place}/s >&-'
+    assert subprocess.run(["bash", "-c", command, binary(CLIENT)], timeout=PATIENCE).returncode == 0
     assert list((place / "tmp").iterdir()) == []
 
 

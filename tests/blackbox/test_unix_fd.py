@@ -20,7 +20,8 @@ from harness import (
     run,
     strace,
 )
-from unix_sockets import NOBODY, as_nobody, bound, dial, needs_root
+from unix_sockets import AS_NOBODY, NOBODY, as_nobody, bound, copy_for_all, dial
+from wants import needs_root, open_files, proc
 
 SERVER, CLIENT = "unix_domain/fd_server", "unix_domain/fd_client"
 SECRET = b"only its owner can open this\n"
@@ -306,14 +307,9 @@ def test_too_many_descriptors_that_nobody_receives_are_an_error_that_passes(star
     needs_root()
     os.chown(place, NOBODY, NOBODY)
     os.chmod(root / "private", 0o644)
-    copy = place / "fd_server"
-    copy.write_bytes(open(binary(SERVER), "rb").read())
-    copy.chmod(0o755)
     server = subprocess.Popen(
-        [copy, place / "s", root],
-        user=NOBODY,
-        group=NOBODY,
-        extra_groups=[],
+        [copy_for_all(SERVER, place), place / "s", root],
+        **AS_NOBODY,
         stderr=subprocess.PIPE,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30)),
     )
@@ -436,9 +432,7 @@ def test_the_client_says_what_the_server_said(server, place, name):
 def test_a_second_user_reads_what_it_could_not_open(server, place, root):
     needs_root()
     os.chmod(place / "s", 0o666)
-    cat = subprocess.run(
-        ["cat", root / "private"], capture_output=True, user=NOBODY, group=NOBODY, extra_groups=[]
-    )
+    cat = subprocess.run(["cat", root / "private"], capture_output=True, **AS_NOBODY)
     assert cat.returncode == 1
     ended = as_nobody(CLIENT, place / "s", "private", reachable=place)
     assert (ended.returncode, ended.stdout.encode(), ended.stderr) == (0, SECRET, "")
@@ -505,16 +499,11 @@ def test_the_client_keeps_one_descriptor_of_many_and_it_is_closed_on_exec(place,
     client = Program(CLIENT, place / "s", "x", stdout=subprocess.PIPE)
     os.write(writing, b"from the pipe")
     assert client.process.stdout.read(len(b"from the pipe")) == b"from the pipe"
-    assert str(root / "hello") not in [
-        os.readlink(entry) for entry in os.scandir(f"/proc/{client.pid}/fd")
-    ]
-    pipes = [
-        entry.name
-        for entry in os.scandir(f"/proc/{client.pid}/fd")
-        if os.readlink(entry) == os.readlink(f"/proc/self/fd/{reading}")
-    ]
+    files = open_files(client.pid)
+    assert str(root / "hello") not in files.values()
+    pipes = [fd for fd, file in files.items() if file == open_files(os.getpid())[reading]]
     assert len(pipes) == 1
-    flags = open(f"/proc/{client.pid}/fdinfo/{pipes[0]}").read().split("flags:")[1].split()[0]
+    flags = proc(client.pid, "fdinfo", pipes[0]).read_text().split("flags:")[1].split()[0]
     assert int(flags, 8) & os.O_CLOEXEC
     for descriptor in {writing, reading, *others}:
         os.close(descriptor)
@@ -547,7 +536,7 @@ def test_a_full_disk_is_one_line(server, place):
 
 def test_standard_output_that_was_never_open_is_not_the_server(server, place):
     ended = subprocess.run(
-        ["bash", "-c", f"{binary(CLIENT)} {place}/s hello >&- <&-"], timeout=PATIENCE
+        ["bash", "-c", f'"$0" {place}/s hello >&- <&-', binary(CLIENT)], timeout=PATIENCE
     )
     assert ended.returncode == 0
 

@@ -1,6 +1,5 @@
 """The three servers of unix_domain/ and their path: made, refused, replaced, removed."""
 
-import contextlib
 import fcntl
 import os
 import signal
@@ -20,6 +19,7 @@ from unix_sockets import (
     is_served,
     kind,
 )
+from wants import open_files
 
 LONGEST = 107  # what sun_path holds, with a NUL after it
 
@@ -84,9 +84,8 @@ def test_a_standard_descriptor_that_came_closed_is_not_taken_for_a_socket(
     program = subprocess.Popen(["bash", "-c", f'exec "$@" {closed}', "bash", *words], cwd=place)
     try:
         eventually(lambda: is_listening(place / "s"))
-        assert {os.readlink(f"/proc/{program.pid}/fd/{number}") for number in numbers} == {
-            "/dev/null"
-        }
+        files = open_files(program.pid)
+        assert {files[number] for number in numbers} == {"/dev/null"}
         assert is_served(server, place / "s")
     finally:
         program.terminate()
@@ -207,7 +206,7 @@ def test_two_servers_at_once_on_a_dead_socket_are_one(place, server):
     dead_socket(place / "s", kind(server))
     hold = strace("?unlink,unlinkat", "?unlink,unlinkat:delay_enter=500000:when=1")
     slow = Program(server, *arguments(server, place / "s"), under=hold)
-    eventually(lambda: str(place) in open_files(slow))
+    eventually(lambda: str(place) in open_files(slow.pid).values())
     both = [slow, Program(server, *arguments(server, place / "s"))]
     eventually(lambda: any(p.process.poll() is not None for p in both))
     (winner,) = [p for p in both if p.process.poll() is None]
@@ -218,15 +217,6 @@ def test_two_servers_at_once_on_a_dead_socket_are_one(place, server):
     assert is_served(server, place / "s")
     winner.stop()
     assert list(place.iterdir()) == []
-
-
-def open_files(program):
-    """What its descriptors are open on. One may be closed while we look."""
-    found = []
-    for entry in os.scandir(f"/proc/{program.pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):
-            found.append(os.readlink(entry))
-    return found
 
 
 @each_server

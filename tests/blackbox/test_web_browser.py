@@ -1,12 +1,11 @@
 """The page of tcp/www in a real browser: headless Chromium, driven by Selenium."""
 
-import importlib.util
 import json
-import os
 import re
 
 import pytest
 from harness import Program, eventually, peer
+from wants import needs_python_module, proc
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +18,8 @@ def site():
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    if importlib.util.find_spec("selenium") is None:
-        wanted = "selenium is missing: install the package python3-selenium"
-        (pytest.fail if os.environ.get("REQUIRE_PEERS") == "1" else pytest.skip)(wanted)
+    needs_python_module("selenium")
+    proc()  # Chromium does not start without one
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 

@@ -7,14 +7,12 @@ versions may know better.
 """
 
 import email.utils
-import importlib.util
 import json
-import os
 import sys
-from pathlib import Path
 
 import pytest
 from harness import ROOT, Program, peer
+from wants import needs_node_module, needs_python_module
 from web_client import Connection, get
 
 WWW = ROOT / "tcp/www"
@@ -87,22 +85,13 @@ BREAKS = {
 }
 
 
-def missing_package(server):
-    for module in NEEDS.get(server, []):
-        if importlib.util.find_spec(module) is None:
-            return f"python3-{module}".replace("python3-uvicorn", "uvicorn")
-    if server == EXPRESS and not Path("/usr/share/nodejs/express").exists():
-        return "node-express"
-    return None
-
-
 @pytest.fixture(scope="module", params=SERVERS)
 def running(request):
     name = request.param
-    if package := missing_package(name):
-        (pytest.fail if os.environ.get("REQUIRE_PEERS") == "1" else pytest.skip)(
-            f"install the package {package}"
-        )
+    for module in NEEDS.get(name, []):
+        needs_python_module(module)
+    if name == EXPRESS:
+        needs_node_module("express")
     words = (
         [sys.executable] if name.endswith(".py") else [peer("node")] if name.endswith("js") else []
     )

@@ -1,9 +1,9 @@
 """Write the missing server: echo/epoll, whose list of descriptors is kept by the kernel."""
 
-import os
 import time
 
 import harness
+from wants import open_files
 
 PROGRAMS = {"echo/epoll": "echo/poll"}
 HELLO = "Le serveur écoute.\n"
@@ -12,10 +12,8 @@ HELLO = "Le serveur écoute.\n"
 def test_it_has_an_epoll_descriptor(start):
     server = start("echo/epoll")
     server.connect().expect(HELLO)
-    links = [
-        os.readlink(f"/proc/{server.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{server.pid}/fd")
-    ]
-    assert "anon_inode:[eventpoll]" in links, f"among its descriptors there is none: {links}"
+    files = open_files(server.pid)
+    assert "anon_inode:[eventpoll]" in files.values(), f"among its descriptors is none: {files}"
 
 
 def test_it_answers_lines_however_they_are_cut(start):

@@ -14,6 +14,7 @@ import clients
 from clients import hostile, leave
 from crowd import READ, WRITE, Crowd, connected, exchanging, receiving, reset, sending
 from harness import PATIENCE, Program, eventually, receive_all
+from wants import threads
 
 GREETING = "Le serveur écoute.\n".encode()
 PREFIX = "le serveur répond : ".encode()
@@ -154,7 +155,7 @@ class Generations(Echo):
 
     def settle(self):
         """They are parked: in three threads beside the main one."""
-        eventually(lambda: len(os.listdir(f"/proc/{self.server.pid}/task")) >= 4)
+        eventually(lambda: threads(self.server.pid) >= 4)
 
 
 class UnixEcho(Echo):

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import PATIENCE, binary, children, needs_plain_build, sanitized
+import wants
+from harness import PATIENCE, binary, needs_plain_build, sanitized
 from places import PLACES
 from unix_sockets import short_directory
 
@@ -25,13 +26,13 @@ def at_rest(server, expected=None):
     deadline = time.monotonic() + PATIENCE
     thread_sanitized = b"__tsan_init" in Path(binary(server.program)).read_bytes()
     while True:
-        threads = len(os.listdir(f"/proc/{server.pid}/task"))
+        threads = wants.threads(server.pid)
         if thread_sanitized and threads > 1:
             threads -= 1  # its own, which it starts beside the program's first
         state = {
             "descriptors": server.descriptors(),
             "threads": threads,
-            "children": children(server.pid),
+            "children": wants.children(server.pid),
         }
         if expected in (None, state) or time.monotonic() > deadline:
             return state

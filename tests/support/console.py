@@ -205,6 +205,8 @@ def loopback_up():
 
 
 if __name__ == "__main__":
+    # In a background job SIGINT is ignored, and the commands would inherit that; not a handler.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("CONSOLE_OWN_NETWORK"):
         loopback_up()
     found = blocks(sys.argv[1])

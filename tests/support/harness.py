@@ -1,10 +1,9 @@
-"""What all tests share: starting a program, waiting for an event, talking bytes, finding a peer."""
+"""What all tests share: starting a program, waiting for an event, talking bytes."""
 
 import os
 import re
 import resource
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,39 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+from wants import ROOT, cpu_time, memory, open_files, peer, proc
 
-ROOT = Path(__file__).resolve().parents[2]
 # Seconds until a test gives up waiting; no test waits that long when all is well.
 PATIENCE = float(os.environ.get("PATIENCE", 30))
 
 # These leave SIGTERM its default action, and their notes say so.
 BLOCKING = {"echo/iterative", "echo/fork", "echo/thread"}
-
-# Peer: the Debian package that has it.
-PACKAGES = {
-    "nc": "netcat-openbsd",
-    "ncat": "ncat",
-    "socat": "socat",
-    "strace": "strace",
-    "tcpdump": "tcpdump",
-    "unshare": "util-linux",
-    "ip": "iproute2",
-    "ss": "iproute2",
-    "nft": "nftables",
-    "ssh": "openssh-client",
-    "sshd": "openssh-server",
-    "iperf3": "iperf3",
-    "chronyd": "chrony",
-    "ntpd": "ntpsec (beside chrony: tests/unpack ntpsec)",
-    "faketime": "faketime",
-    "curl": "curl",
-    "wget": "wget",
-    "wrk": "wrk",
-    "openssl": "openssl",
-    "chromium": "chromium",
-    "chromedriver": "chromium-driver",
-    "node": "nodejs",
-}
 
 
 def binary(program):
@@ -64,23 +37,14 @@ def needs_plain_build(program):
         pytest.skip("measured on the plain build: a sanitizer has memory and time of its own")
 
 
-def peer(name):
-    """The path of a real peer. Missing, it skips the test, or fails it under REQUIRE_PEERS=1."""
-    path = shutil.which(
-        name, path=os.environ["PATH"] + f":/usr/sbin:/sbin:{ROOT}/build/peers/usr/sbin"
-    )
-    if path is None:
-        wanted = f"{name} is missing: install the package {PACKAGES.get(name, name)}"
-        (pytest.fail if os.environ.get("REQUIRE_PEERS") == "1" else pytest.skip)(wanted)
-    return path
-
-
 def eventually(condition, patience=PATIENCE):
     """Waits until condition() is true, and returns what it returned."""
     deadline = time.monotonic() + patience
+    pause = 0.0005
     while not (result := condition()):
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.01)
     return result
 
 
@@ -93,23 +57,10 @@ def free_port():
 def is_listening(port):
     """Whether somebody listens on an IPv4 port, in this network: to connect and see would be to be
     a client."""
-    table = Path("/proc/net/tcp").read_text().splitlines()
+    table = proc("net/tcp").read_text().splitlines()
     return any(
         line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in table
     )
-
-
-def children(pid):
-    """The processes whose parent it is, zombies among them: [(pid, state)]."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue  # it has ended meanwhile
-        if int(parent) == pid:
-            found.append((int(stat.parent.name), state))
-    return found
 
 
 def strace(calls, *injections):
@@ -180,18 +131,15 @@ class Program:
 
     def rss(self):
         """Resident memory in bytes, now."""
-        return 1024 * int(
-            re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())[1]
-        )
+        return memory(self.pid)
 
     def cpu(self):
         """Seconds of processor time used so far, user and system."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_time(self.pid)
 
     def descriptors(self):
         """How many descriptors it has open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return len(open_files(self.pid))
 
     def inject(self, calls, injection, trace=os.devnull):
         """Injects faults into its system calls from now on: strace counts from here. It goes when

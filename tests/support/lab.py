@@ -7,11 +7,13 @@ roucas101 9090`."""
 
 import functools
 import os
+import re
 import subprocess
 import sys
 
 import pytest
-from harness import PATIENCE, ROOT, binary, peer
+from harness import PATIENCE, binary
+from wants import ROOT, lacking, peer
 
 LAB = str(ROOT / "tests/lab/lab")
 INSIDE = "IN_THE_LAB" in os.environ
@@ -29,7 +31,7 @@ def needs_the_lab():
     for name in ("ip", "nft", "unshare"):
         peer(name)
     if refusal():
-        (pytest.fail if os.environ.get("REQUIRE_PEERS") == "1" else pytest.skip)(refusal())
+        lacking(refusal().strip())
 
 
 def in_the_lab(test):
@@ -47,7 +49,7 @@ def in_the_lab(test):
         if result.returncode != 0:
             pytest.fail(result.stdout + result.stderr, pytrace=False)
         if "1 passed" not in result.stdout:
-            pytest.skip(result.stdout)
+            pytest.skip(re.search(r"^SKIPPED .*?: (.*)", result.stdout, re.MULTILINE)[1])
 
     outside.__name__, outside.__doc__ = test.__name__, test.__doc__
     return outside

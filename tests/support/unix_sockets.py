@@ -8,11 +8,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import pytest
 from harness import PATIENCE, binary
+from wants import needs_root, proc
 
 SERVERS = ["unix_domain/stream_server", "unix_domain/datagram_server", "unix_domain/fd_server"]
 NOBODY = 65534
+AS_NOBODY = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 
 
 @contextlib.contextmanager
@@ -52,7 +53,7 @@ def bound(path, type=socket.SOCK_STREAM):
 def is_listening(path):
     """Whether `path` takes connections (__SO_ACCEPTCON, 0x10000, in the flags), or datagrams (type
     2)."""
-    sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    sockets = [line.split() for line in proc("net/unix").read_text().splitlines()[1:]]
     return any(f[-1] == str(path) and (int(f[3], 16) & 0x10000 or f[4] == "0002") for f in sockets)
 
 
@@ -70,27 +71,23 @@ def is_served(server, path):
         return client.recv(100) == "Le serveur écoute.\n".encode()
 
 
-def needs_root():
-    """Skips a test that takes a second user, or more than one user's rights."""
-    if os.geteuid() != 0:
-        pytest.skip("takes root")
+def copy_for_all(program, directory):
+    """The path of a copy that anybody can run: the checkout may be private."""
+    copy = shutil.copy(binary(program), directory)
+    os.chmod(copy, 0o755)
+    return copy
 
 
 def as_nobody(program, *args, reachable, **options):
-    """Runs a program to its end as a second user, from a copy in `reachable`: the checkout may be
-    private."""
+    """Runs a program to its end as a second user, from a copy in `reachable`."""
     needs_root()
-    copy = Path(reachable) / Path(program).name
-    shutil.copy(binary(program), copy)
-    copy.chmod(0o755)
+    copy = copy_for_all(program, reachable)
     return subprocess.run(
         [copy, *map(str, args)],
         capture_output=True,
         timeout=PATIENCE,
         text=True,
         cwd=reachable,
-        user=NOBODY,
-        group=NOBODY,
-        extra_groups=[],
+        **AS_NOBODY,
         **options,
     )

@@ -1,0 +1,142 @@
+"""What a test may want and this machine may lack: without it the test is skipped, with the reason,
+or fails under REQUIRE_PEERS=1 (CI, which has everything)."""
+
+import functools
+import importlib.util
+import os
+import resource
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# {what is asked for: the Debian package that has it}
+PACKAGES = dict(
+    line.split()[:2]
+    for line in (ROOT / "tests/support/packages").read_text().splitlines()
+    if line and not line.startswith("#")
+)
+
+
+def lacking(reason):
+    """Skips the test for want of something that CI has."""
+    (pytest.fail if os.environ.get("REQUIRE_PEERS") == "1" else pytest.skip)(reason)
+
+
+def missing(what):
+    lacking(f"{what} is missing: install the package {PACKAGES[what]}")
+
+
+def peer(name):
+    """The path of a real peer."""
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin:{ROOT}/build/peers/usr/sbin"
+    return shutil.which(name, path=path) or missing(name)
+
+
+def needs_python_module(name):
+    if importlib.util.find_spec(name) is None:
+        missing(name)
+
+
+def needs_node_module(name):
+    if not Path("/usr/share/nodejs", name).exists():
+        missing(name)
+
+
+def needs_root():
+    """For what takes a second user, or more than one user's rights. CI may be anybody."""
+    if os.geteuid() != 0:
+        pytest.skip("takes root")
+
+
+def needs_descriptors(count):
+    """For a test that has so many open at once, in this process or in the server."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most != resource.RLIM_INFINITY and most < count:
+        lacking(f"takes {count} descriptors; this system allows {most} (ulimit -Hn)")
+
+
+@functools.cache
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as one:
+            one.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def needs_ipv6(*addresses):
+    """For a test that uses these addresses, if one of them is of IPv6."""
+    if any(":" in address for address in addresses or ["::1"]) and not has_ipv6():
+        lacking("IPv6 is switched off here")
+
+
+@functools.cache
+def namespace(*kinds):
+    """The words that give a command namespaces of its own, namespace("--net"), or None where the
+    system allows none."""
+    unshare = shutil.which("unshare")
+    for more in ([], ["--map-root-user"]):
+        words = [unshare, *kinds, *more]
+        if unshare and subprocess.run([*words, "true"], capture_output=True).returncode == 0:
+            return words
+    return None
+
+
+def needs_namespace(*kinds):
+    peer("unshare")
+    return namespace(*kinds) or lacking(f"unshare {' '.join(kinds)} is not allowed here")
+
+
+def proc(*path):
+    """A file of /proc, where Linux tells what its processes and sockets do."""
+    if not Path("/proc/self/stat").exists():
+        lacking("there is no /proc here, where Linux tells what a process does")
+    return Path("/proc", *map(str, path))
+
+
+def open_files(pid):
+    """{descriptor: what it is open on} of a process."""
+    found = {}
+    for entry in os.scandir(proc(pid, "fd")):
+        try:
+            found[int(entry.name)] = os.readlink(entry)
+        except FileNotFoundError:
+            pass  # closed while we looked
+    return found
+
+
+def cpu_time(pid):
+    """Seconds of processor time that a process has used, user and system."""
+    fields = proc(pid, "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(pid, which="VmRSS"):
+    """Bytes of memory: resident now (VmRSS), or the most that ever were (VmHWM)."""
+    for line in proc(pid, "status").read_text().splitlines():
+        if line.startswith(which + ":"):
+            return 1024 * int(line.split()[1])
+    raise AssertionError(f"no {which}")
+
+
+def threads(pid):
+    """How many threads it has."""
+    return len(os.listdir(proc(pid, "task")))
+
+
+def children(pid):
+    """The processes whose parent it is, zombies among them: [(pid, state)]."""
+    found = []
+    for stat in proc().glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(parent) == pid:
+            found.append((int(stat.parent.name), state))
+    return found
