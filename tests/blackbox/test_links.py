@@ -192,7 +192,8 @@ def test_make_links_does_it(tree):
     (tree.root / "tests/support").mkdir(parents=True)
     for file in ("Makefile", "tests/support/links.py"):
         shutil.copy2(ROOT / file, tree.root / file)
-    (tree.root / "README.md").write_text("[`open()`](tcp/server.cpp#L1) [`gone`](tcp/server.cpp#L1)")
+    note = "[`open()`](tcp/server.cpp#L1) [`gone`](tcp/server.cpp#L1)"
+    (tree.root / "README.md").write_text(note)
     make = ["make", "-s", "links", f"PYTHON={sys.executable}"]
     run = subprocess.run(make, cwd=tree.root, capture_output=True, text=True)
     assert run.stdout == (
