@@ -2,18 +2,15 @@
 //
 //     forgotten   .-------- still owed to somebody ----------.  not yet said
 //     . . . . . . |Message de K3x : salut\nqQ2 est connecté\n|
-//                 ^ the slowest's cursor   ^ another's       ^ end: the cursors of all who are up
-//                 to date
+//                 ^ the slowest's cursor   ^ another's       ^ end: the cursor of all the others
 //
 // What everyone must see is appended once, whole. Each client has a cursor, and is sent what lies
-// between it and the end, in as large a piece as its socket takes: a message more costs no system
-// call more. Hence the order (one log), the framing (nothing else is ever sent from it), the
-// batches, and a bound on memory: the log is as long as the slowest client is behind, and Patience
-// says what happens to that one.
+// between it and the end, in as large a piece as its socket takes: one message more costs no system
+// call more. As there is one log, all see the same order; as nothing else is ever sent from it, no
+// two messages mix. The log is as long as the slowest client is behind, and Patience bounds that.
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -30,15 +27,27 @@ class Log {
     /// How far the slowest is behind, in bytes.
     [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(end() - start_); }
 
+    /// Appends all the pieces. Throws std::bad_alloc, and has then appended none of them.
     template <typename... Piece>
     void append(const Piece&... pieces) {
+        const std::size_t wanted =
+            bytes_.size() + (std::string_view{pieces}.size() + ...) + for_news;
+        if (wanted > bytes_.capacity()) bytes_.reserve(2 * wanted);
+        (bytes_.append(pieces), ...);
+    }
+
+    /// The same for the short news that a client has left, which always find room: even when
+    /// memory is short, the others must hear of it. As many as there can be clients in a room.
+    template <typename... Piece>
+    void append_news(const Piece&... pieces) {
         (bytes_.append(pieces), ...);
     }
 
     /// The bytes from `from` to `to`, or to the end, whichever comes first. `from` is not
     /// forgotten. Valid until the next append or forget.
     [[nodiscard]] std::string_view between(Position from, Position to) const {
-        return std::string_view{bytes_}.substr(static_cast<std::size_t>(from - erased_), to - from);
+        const auto length = static_cast<std::size_t>(std::min(to, end()) - from);
+        return std::string_view{bytes_}.substr(static_cast<std::size_t>(from - erased_), length);
     }
 
     /// Nobody will ask for what lies before `position`. It is erased once it is half of what is
@@ -52,6 +61,8 @@ class Log {
     }
 
   private:
+    static constexpr std::size_t for_news = std::size_t{32} * 1024;
+
     std::string bytes_;    ///< [erased_, end())
     Position erased_ = 0;  ///< how much was ever taken off the front of bytes_
     Position start_ = 0;   ///< what lies before is forgotten, erased or not
@@ -86,42 +97,32 @@ class Cursor {
         left_ = position;
         farewell_ = farewell;
     }
-    [[nodiscard]] bool has_left() const { return left_ != never; }
-
-    /// It is owed nothing any more, whether or not it has left.
-    void finish() {
-        at_ = never;
-        greeting_.clear();
-        farewell_ = {};
-    }
-    [[nodiscard]] bool is_finished() const { return at_ == never; }
 
     /// What lies before this in the log is of no use to it.
     [[nodiscard]] Log::Position at() const { return at_; }
 
   private:
-    static constexpr auto never = std::numeric_limits<Log::Position>::max();
     Log::Position at_;
-    Log::Position left_ = never;
+    Log::Position left_ = std::numeric_limits<Log::Position>::max();  ///< it has not
     std::string greeting_;
     std::string_view farewell_{};
 };
 
 /// The policy for those who do not keep up. All the others wait for the slowest (or the log would
 /// grow without bound), so it must be held to something: from when it is more than `limit` bytes
-/// behind, it has to accept `least` bytes in every `period`.
+/// behind, it has to accept `least` bytes in every `period`. All times are in milliseconds, by a
+/// clock that nobody sets.
 class Patience {
   public:
-    using Clock = std::chrono::steady_clock;
     static constexpr std::size_t limit = std::size_t{256} * 1024;
     static constexpr std::size_t least = std::size_t{64} * 1024;
-    static constexpr std::chrono::seconds period{5};
+    static constexpr std::int64_t period = 5000;
 
     /// Whether it has run out, at `now`, with a client that is at `at`, and whom others wait for or
     /// not. Once it has begun only progress stops it: a byte taken here and there, just enough not
     /// to be awaited, does not.
-    bool is_lost(bool awaited, Log::Position at, Clock::time_point now) {
-        if (is_running() && at - mark_ >= least) since_ = {};
+    bool is_lost(bool awaited, Log::Position at, std::int64_t now) {
+        if (is_running() && at - mark_ >= least) since_ = never;
         if (!is_running() && awaited) {
             mark_ = at;
             since_ = now;
@@ -130,9 +131,10 @@ class Patience {
     }
 
     /// While it is, is_lost() must be asked again even when nothing happens.
-    [[nodiscard]] bool is_running() const { return since_ != Clock::time_point{}; }
+    [[nodiscard]] bool is_running() const { return since_ != never; }
 
   private:
-    Clock::time_point since_{};
+    static constexpr std::int64_t never = -1;
+    std::int64_t since_ = never;
     Log::Position mark_ = 0;
 };

@@ -45,7 +45,7 @@ class Talker {
     [[nodiscard]] std::string greeting() const { return "je suis : " + name_ + '\n'; }
 
     void enter(Log& log) const { log.append(name_, " est connecté\n"); }
-    void leave(Log& log) const { log.append(name_, " est déconnecté\n"); }
+    void leave(Log& log) const { log.append_news(name_, " est déconnecté\n"); }
 
     /// Puts into the log the lines that `bytes`, the next of what the client sends, cut anywhere,
     /// complete. Every byte but '\n' is passed through. The worst case is a run of empty lines: 18
