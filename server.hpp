@@ -52,9 +52,11 @@ class StderrLog {
     /// have it. Where there can be none (somebody else's terminal) poll has to do.
     StderrLog() {
         struct stat status {};
-        const char* name = isatty(STDERR_FILENO) == 1 ? ttyname(STDERR_FILENO) : nullptr;
-        if (fstat(STDERR_FILENO, &status) == 0 && S_ISFIFO(status.st_mode)) name = "/dev/fd/2";
-        const Fd own{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
+        const bool terminal = isatty(STDERR_FILENO) == 1;
+        const char* name = terminal ? ttyname(STDERR_FILENO) : "/dev/fd/2";
+        if (name == nullptr || fstat(STDERR_FILENO, &status) == -1) return;
+        if (!terminal && !S_ISFIFO(status.st_mode)) return;  // a file never makes us wait
+        const Fd own{open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
         if (own) dup2(own.get(), STDERR_FILENO);
     }
 

@@ -10,7 +10,6 @@
 #include "../fd.hpp"
 
 #include <arpa/inet.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <charconv>
 #include <csignal>
@@ -58,10 +57,11 @@ int main(int argc, char* argv[]) try {
     check("listen", listen(listener.get(), SOMAXCONN));
     check("getsockname", getsockname(listener.get(), generic, &length));  // for a PORT of 0
     std::cerr << "listening on " + text(address) + '\n';
-    for (pollfd log{STDERR_FILENO, POLLOUT, 0};;) {
+    const Fd own{open("/dev/stderr", O_WRONLY | O_APPEND | O_NONBLOCK)};  // a log that never waits
+    for (dup2(own.get(), STDERR_FILENO);; std::cerr.clear()) {
         const Fd client{accept(listener.get(), generic, &length)};  // the address is the client's
         if (!client) sleep(1);  // it has gone already, or no descriptor is free
-        if (client && poll(&log, 1, 0) == 1) std::cerr << "client " + text(address) + '\n';
+        if (client) std::cerr << "client " + text(address) + '\n';
         if (client) converse(client);
     }
 } catch (const std::exception& error) {
