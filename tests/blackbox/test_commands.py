@@ -108,7 +108,7 @@ def test_the_time_is_now_with_the_offset_of_the_zone(start, zone, offset):
         (b"vide", b""),
         (b"un nom avec des blancs", b"\0\r\n\xff"),
         (b"sous dossier/bas/b", b"en bas"),
-        (b"./sous dossier//bas/./b", b"en bas"),
+        (b"sous dossier//bas///b", b"en bas"),
     ],
 )
 def test_a_file(server, name, content):

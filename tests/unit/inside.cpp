@@ -1,5 +1,5 @@
-// tcp/inside.hpp: what a name may reach, in a directory planted for the purpose.
-#include "../../tcp/inside.hpp"
+// inside.hpp: what a name may reach, in a directory planted for the purpose.
+#include "../../inside.hpp"
 
 #include <filesystem>
 #include <fstream>
@@ -19,7 +19,9 @@ struct Planted {
         fs::create_directories(root / "sub" / "deep");
         std::ofstream{outside / "secret"} << "secret";
         std::ofstream{root / "a"} << "in the root";
-        std::ofstream{root / "..a"} << "a name that starts with two dots";
+        fs::create_directory(root / ".git");
+        for (const char* name : {"..a", ".env", ".git/config", "sub/.env"})
+            std::ofstream{root / name} << "not meant for strangers";
         std::ofstream{root / "sub" / "deep" / "b"} << "deep";
         fs::create_symlink(outside / "secret", root / "link");
         fs::create_symlink("a", root / "link_to_a");
@@ -46,7 +48,7 @@ struct Planted {
 
 TEST_CASE("a file in the directory or below it opens, the directory being named by a link") {
     const Planted planted;
-    for (const char* name : {"a", "./a", "..a", "sub/deep/b", "sub//deep/./b"}) {
+    for (const char* name : {"a", "sub/deep/b", "sub//deep///b"}) {
         INFO(name);
         CHECK(planted.error_of(name) == 0);
     }
@@ -71,6 +73,22 @@ TEST_CASE("no name leaves the directory") {
     }
 }
 
+TEST_CASE("no component starts with a dot") {
+    const Planted planted;
+    for (const char* name : {".env", ".git/config", "sub/.env", "..a", ".", "./a", "sub/./deep/b",
+                             "sub/.", "sub//.env", "..."}) {
+        INFO(name);
+        CHECK(planted.error_of(name) == ENOENT);
+    }
+}
+
+TEST_CASE("a dot elsewhere in a name is nothing special") {
+    for (const char* name : {"a.b", "a./b", "a../b", "a..", "a.b/c.d"}) {
+        INFO(name);
+        CHECK(is_served_name(name));
+    }
+}
+
 TEST_CASE("no symbolic link is followed, even one that stays inside") {
     const Planted planted;
     CHECK(planted.error_of("link") == ELOOP);
@@ -82,9 +100,10 @@ TEST_CASE("what is no regular file is refused, and a FIFO does not hang") {
     const Planted planted;
     CHECK(planted.error_of("sub") == EISDIR);
     CHECK(planted.error_of("sub/") == EISDIR);
-    CHECK(planted.error_of(".") == EISDIR);
     CHECK(planted.error_of("fifo") == ENXIO);
     CHECK(planted.error_of("a/") == ENOTDIR);
     CHECK(planted.error_of("absent") == ENOENT);
+    CHECK(planted.error_of("a//") == ENOTDIR);
+    CHECK(planted.error_of("sub//") == EISDIR);
     CHECK(planted.error_of(std::string(300, 'x')) == ENAMETOOLONG);
 }
