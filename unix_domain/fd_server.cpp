@@ -15,7 +15,7 @@
 // as if by dup(2). So it is opened by the server's rights, and read by one who may have none.
 //
 // The loop is the one of echo/poll. Before this: unix_domain/stream_server, tcp/commands. After it:
-// unix_domain/fd_client. See also: unix_domain/rights.hpp; tcp/inside.hpp, what a name may reach.
+// unix_domain/fd_client. See also: unix_domain/rights.hpp; inside.hpp, what a name may reach.
 #include "../fd.hpp"
 
 #include <poll.h>
@@ -25,8 +25,8 @@
 #include <climits>
 #include <csignal>
 
+#include "../inside.hpp"
 #include "../server.hpp"
-#include "../tcp/inside.hpp"
 #include "options.hpp"
 #include "path.hpp"
 #include "rights.hpp"
