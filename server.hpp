@@ -3,6 +3,7 @@
 //     log_line, StderrLog stderr, without ever waiting for whoever reads it
 //     stop_pipe           SIGINT, SIGTERM and their like, as something that poll can see
 //     Rest, rest_or_stop  when the system is short of something: wait a little, do not spin
+//     passes              the same for a client
 //     send_all, refuse    all of it to one client; or a word, and the end
 //     PollList            what poll looks at, and what is known of each
 //
@@ -159,6 +160,13 @@ inline std::int64_t clock_ms() {
 inline void sleep_a_little() {
     const timespec tenth{0, 100'000'000};
     nanosleep(&tenth, nullptr);
+}
+
+/// For a client, which has nobody else to serve: whether a call failed with `error` for a reason
+/// that passes, so that it is to be tried again. After a shortage it sleeps a little first.
+inline bool passes(int error) {
+    if (is_shortage(error)) sleep_a_little();
+    return later(error) || is_shortage(error);
 }
 
 /// After poll or select failed, and not by EINTR: there was no memory for it (ENOMEM), or the limit

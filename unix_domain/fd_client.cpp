@@ -2,20 +2,26 @@
 // could not open.
 //
 //     build/unix_domain/fd_client /tmp/files NAME      asks build/unix_domain/fd_server /tmp/files
-//     DIR
+//                                                      DIR
 //
 //     socket -> connect
 //     send                  NAME and a newline
 //     recvmsg               a byte and a descriptor; or a line that says why not
 //     read -> write         from that descriptor, to its end
 //
-// Before this: unix_domain/fd_server, the other end. See also: UNP 15.7, TLPI 61.13.3, cmsg(3).
-#include <climits>
-#include <cstring>
-
+// Before this: unix_domain/fd_server, the other end. See also: unix_domain/rights.hpp; UNP 15.7,
+// TLPI 61.13.3, cmsg(3).
 #include "../fd.hpp"
-#include "../tcp/tcp.hpp"
+
+#include <sys/socket.h>
+
+#include <climits>
+#include <csignal>
+
+#include "../server.hpp"
+#include "options.hpp"
 #include "path.hpp"
+#include "system.hpp"
 
 namespace {
 
@@ -30,34 +36,25 @@ struct Answer {
 Answer receive(const Fd& server) {
     char bytes[PATH_MAX];
     iovec data{bytes, sizeof bytes};
-    // Room for the one descriptor that we want. A server may send more (up to 253, unix(7)): those
-    // without room are closed by the kernel, which says so by MSG_CTRUNC in msg_flags. But
-    // CMSG_SPACE rounds up, and on a 64-bit system there is room for two. What is delivered is ours
-    // to close: so all of it is taken, and the first kept.
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    // Room for the one descriptor that we want. Of more (a message has up to 253, unix(7)) the
+    // kernel closes those without room; yet two may fit. What is delivered is ours to close. So all
+    // of it is taken, and the first is kept.
+    unix_domain::Control control;
     msghdr message{};
     message.msg_iov = &data;
     message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    unix_domain::set_control(message, control);
     ssize_t received = -1;
-    do {  // CLOEXEC from the first moment, as O_CLOEXEC does for open; macOS has fcntl(F_SETFD),
-          // afterwards
-        received = recvmsg(server.get(), &message, MSG_CMSG_CLOEXEC);
+    do {
+        received = unix_domain::receive_message(server, message);
     } while (received == -1 && errno == EINTR);
     Answer answer{{bytes, static_cast<std::size_t>(check("recvmsg", received))}};
-
-    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
-         part = CMSG_NXTHDR(&message, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-        for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= part->cmsg_len; at += sizeof(int)) {
-            int number = -1;
-            std::memcpy(&number, reinterpret_cast<const char*>(part) + at, sizeof number);
-            Fd file{number};
-            if (!answer.file) answer.file = std::move(file);
-        }
+    for (const int number : unix_domain::descriptors_in(message)) {
+        Fd file{number};
+        if (!answer.file) answer.file = std::move(file);
     }
-    // Nothing else says that a descriptor came and we had no number free for it (RLIMIT_NOFILE).
+    // Nothing but MSG_CTRUNC says that a descriptor came and that we had no number free for it
+    // (RLIMIT_NOFILE).
     if ((message.msg_flags & MSG_CTRUNC) != 0 && !answer.file)
         throw std::runtime_error{"recvmsg: no descriptor left to receive the file"};
     return answer;
@@ -73,8 +70,7 @@ void print(const Fd& file) {
         for (std::string_view rest{bytes, static_cast<std::size_t>(got)}; !rest.empty();) {
             const ssize_t written = write(STDOUT_FILENO, rest.data(), rest.size());
             if (written == -1 && errno == EINTR) continue;
-            if (written == -1 && (errno == EPIPE || errno == EBADF))
-                return;  // nobody reads us: done, and no harm
+            if (written == -1 && (errno == EPIPE || errno == EBADF)) return;  // nobody reads us
             rest.remove_prefix(static_cast<std::size_t>(check("write", written)));
         }
     }
@@ -82,15 +78,14 @@ void print(const Fd& file) {
 
 }  // namespace
 
-constexpr auto usage =
-    "PATH NAME\n"
-    "  PATH        the server's socket\n"
-    "  NAME        a file in its directory";
-
 int main(int argc, char* argv[]) try {
-    const auto arguments = unix_domain::operands("unix_domain/fd_client", 2, usage, argc, argv);
-    const std::string& path = arguments[0];
-    const std::string& name = arguments[1];
+    const std::string usage =
+        "PATH NAME\n"
+        "  PATH        the server's socket\n"
+        "  NAME        a file in its directory";
+    const auto words = unix_domain::operands("unix_domain/fd_client", 2, usage, argc, argv);
+    const std::string& path = words[0];
+    const std::string& name = words[1];
     if (name.find('\n') != name.npos)
         throw std::runtime_error{"a name with a newline in it cannot be asked for"};
     const sockaddr_un address = unix_domain::address_of(path);
@@ -98,7 +93,7 @@ int main(int argc, char* argv[]) try {
 
     const Fd server{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     check("connect " + path, connect(server.get(), unix_domain::generic(address), sizeof address));
-    if (!tcp::send_all(server, name + '\n')) check("send", -1);
+    if (!send_all(server, name + '\n')) check("send", -1);
     Answer answer = receive(server);
     if (answer.file) {
         print(answer.file);
@@ -113,6 +108,6 @@ int main(int argc, char* argv[]) try {
     no.resize(std::min(no.find('\n'), no.size()));
     throw std::runtime_error{no.empty() ? path + ": neither a file nor a reason came" : no};
 } catch (const std::exception& error) {
-    tcp::log(std::string{"unix_domain/fd_client: "} + error.what());
+    log_line("unix_domain/fd_client: ", error.what());
     return 1;
 }

@@ -1,39 +1,44 @@
 // unix_domain/path.hpp: an address that is a path, and the file that bind(2) makes of it.
 //
 // A port is free again when its server ends. A path is not: bind makes a file, of the type socket,
-// which stays until somebody removes it, and bind never takes a path where something stands
+// which stays until somebody removes it. And bind takes no path where something stands
 // (EADDRINUSE). So a server
 //
-//     before bind     removes what a dead server left there, and nothing else SocketFile{path} bind
-//     under umask 0177: the file has mode 0600 from its first moment after bind      remembers
-//     which file is its own                                  SocketFile::bound() at its end removes
-//     that file, if it is still the one that stands there      ~SocketFile()
+//     removes what a dead server left there        SocketFile{path}
+//     bind, under umask 0177                       the file has mode 0600 from its first moment
+//     remembers which file is its own              SocketFile::bound()
+//     removes that file at its end                 ~SocketFile()
+//
+// Two servers may find the same dead socket at once. If both called unlink, the second would remove
+// what the first has just bound. A lock on the directory would let them take turns; but whoever may
+// open a directory may lock it, and everybody may open /tmp. So there is no lock. A server moves
+// the dead socket away, to a new name that nobody else knows: of two, one gets it. If what it got
+// is something else, the new socket of the other, it puts that back where it stood. In a sticky
+// directory such as /tmp, only their owner can move our files, so no stranger can take part.
 //
 // socket, bind, listen and connect are not here: they stand in the programs.
-// Sources: unix(7), Stevens UNP ch. 15, Kerrisk TLPI ch. 57.
+// Sources: unix(7), rename(2); Stevens, UNP, chapter 15; Kerrisk, TLPI, chapter 57.
 #pragma once
 
-#include <fcntl.h>
-#include <sys/file.h>
+#include "../fd.hpp"
+
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
-#include <iostream>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
 #include <string>
-#include <string_view>
-#include <vector>
 
-#include "../fd.hpp"
-#include "../tcp/tcp.hpp"
+#include "../server.hpp"
 
 namespace unix_domain {
 
 /// The address that bind, connect and sendto take; its length is `sizeof`. Throws
 /// std::runtime_error when the path and the NUL after it do not fit sun_path (108 bytes on Linux,
-/// 104 on the BSDs and macOS): cut, it would name another file. Empty, it would be no path but an
-/// autobind (unix(7)).
+/// 104 on the BSDs and macOS): cut, it would name another file. An empty one would be no path but
+/// an autobind (unix(7)).
 inline sockaddr_un address_of(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -52,98 +57,103 @@ inline const sockaddr* generic(const sockaddr_un& address) {
     return reinterpret_cast<const sockaddr*>(&address);
 }
 
-/// Whether the socket at `address` has nobody behind it any more. The one who asks is a datagram
-/// socket, whatever stands there: a stream socket answers it EPROTOTYPE, even between its bind and
-/// its listen, when it would refuse its own kind like a dead one; and no server sees a connection
+/// Whether the socket at `address` has nobody behind it any more. A datagram socket asks, whatever
+/// stands there. A live stream socket answers it EPROTOTYPE, even between its bind and its listen,
+/// when it would refuse another stream socket as a dead one does. And no server sees a connection
 /// come and go.
 inline bool is_dead(const sockaddr_un& address) {
     const Fd asker{check("socket", socket(AF_UNIX, SOCK_DGRAM, 0))};
     return connect(asker.get(), generic(address), sizeof address) == -1 && errno == ECONNREFUSED;
 }
 
+/// Whether two looks at a name, by lstat(2), saw one file. A number of an inode is given again once
+/// its file is gone; so who compares keeps one of the two from going.
+inline bool is_same_file(const struct stat& a, const struct stat& b) {
+    return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 /// The file of a server's socket: made room for, then owned. Declare it after the socket, to be
-/// destroyed before.
+/// destroyed before it: an open socket keeps its inode.
 class SocketFile {
   public:
-    /// Removes a dead socket from `path`. Anything else stays, symbolic links among it: bind will
-    /// say EADDRINUSE. Throws std::system_error when the directory cannot be locked (see turn_).
+    /// Makes room at `path` if a dead socket stands there. Anything else stays, a symbolic link too
+    /// (lstat does not follow it): bind will say EADDRINUSE. Throws std::system_error.
     explicit SocketFile(std::string path) : path_{std::move(path)} {
-        if (!stands_dead()) return;
-        const auto slash = path_.rfind('/');
-        const std::string directory = slash == path_.npos ? "." : path_.substr(0, slash + 1);
-        turn_ = Fd{check("open " + directory,
-                         open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC))};
-        for (int tries = 100; flock(turn_.get(), LOCK_EX | LOCK_NB) == -1; --tries) {
-            if (tries == 0 || (errno != EWOULDBLOCK && errno != EINTR))
-                check("flock " + directory, -1);
-            usleep(10'000);
-        }
-        if (stands_dead()) unlink(path_.c_str());  // still: it may be another's by now
+        struct stat seen {};
+        if (lstat(path_.c_str(), &seen) == -1 || !S_ISSOCK(seen.st_mode)) return;
+        if (is_dead(address_of(path_))) move_away(seen);
     }
     SocketFile(const SocketFile&) = delete;
     SocketFile& operator=(const SocketFile&) = delete;
 
-    /// To be called once bind has succeeded: the file that stands there is ours. Throws
-    /// std::system_error.
+    /// To be called once bind has succeeded: the file that stands there is ours. Another server may
+    /// have taken it away, and is about to put it back. Throws std::system_error.
     void bound() {
-        check("stat " + path_, lstat(path_.c_str(), &ours_));
-        turn_ = Fd{};
+        int tries = 10;
+        while (lstat(path_.c_str(), &ours_) == -1 && --tries > 0) sleep_a_little();
+        check("stat " + path_, tries > 0 ? 0 : -1);
+        remove_dead();
     }
 
-    /// Not by the name alone: somebody may have removed our file and bound another. The inode's
-    /// number tells them apart as long as our socket is open, which keeps it from being given
-    /// again.
+    /// Not by the name alone: somebody may have removed our file and bound another.
     ~SocketFile() {
+        remove_dead();
         struct stat now {};
         if (!S_ISSOCK(ours_.st_mode) || lstat(path_.c_str(), &now) == -1) return;
-        if (now.st_dev == ours_.st_dev && now.st_ino == ours_.st_ino) unlink(path_.c_str());
+        if (is_same_file(ours_, now)) unlink(path_.c_str());
     }
 
   private:
-    [[nodiscard]] bool stands_dead() const {
-        struct stat status {};
-        return lstat(path_.c_str(), &status) == 0 && S_ISSOCK(status.st_mode) &&
-               is_dead(address_of(path_));
+    /// Moves the dead socket that was `seen` at the path to a name of ours. Had another server been
+    /// faster, it puts back what it took; link(2), unlike rename, does so only where nothing
+    /// stands.
+    void move_away(const struct stat& seen) {
+        std::string name = path_ + ".XXXXXX";
+        const Fd reserved{check("mkstemp " + name, mkstemp(name.data()))};
+        struct stat taken {};
+        const bool moved = std::rename(path_.c_str(), name.c_str()) == 0;
+        if (!moved || (lstat(name.c_str(), &taken) == 0 && is_same_file(seen, taken))) {
+            dead_ = name;
+            return;
+        }
+        check("link " + name + ' ' + path_, link(name.c_str(), path_.c_str()));
+        unlink(name.c_str());
+    }
+
+    /// Only once ours is bound: until then the dead socket keeps the number of its inode, by which
+    /// another server tells it from ours.
+    void remove_dead() {
+        if (!dead_.empty()) unlink(dead_.c_str());
+        dead_.clear();
     }
 
     std::string path_;
-    /// The directory, locked from the last look at a dead socket until we have bound: of two
-    /// servers that find the same dead socket, the second would else remove what the first has just
-    /// bound. flock(2) leaves no file behind.
-    Fd turn_{};
+    std::string dead_{};   ///< where the dead socket is now
     struct stat ours_ {};  ///< all zero until bound
 };
 
-// ---- The command line: PROGRAM PATH ...
-// -------------------------------------------------------------------
-
-/// Reads `PROGRAM OPERAND...`, `count` of them, none empty, and sees to the standard descriptors
-/// first. `usage` is what follows "usage: PROGRAM". Ends the program itself on -h (status 0) and on
-/// bad usage (status 2).
-inline std::vector<std::string> operands(const std::string& program, std::size_t count,
-                                         const std::string& usage, int argc, char* argv[]) {
-    const std::string text = "usage: " + program + ' ' + usage + "\n  -h, --help  this text";
-    open_standard_descriptors();
-    std::vector<std::string> found;
-    bool options = true;
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view word = argv[i];
-        if (options && (word == "-h" || word == "--help")) {
-            std::cout << text << '\n';
-            std::exit(0);
-        }
-        if (options && word == "--") {
-            options = false;  // what follows may start with a dash
-        } else if (options && word.size() > 1 && word.front() == '-') {
-            tcp::bad_usage(program, "unknown option " + std::string{word}, text);
-        } else {
-            if (word.empty()) tcp::bad_usage(program, "empty argument", text);
-            found.emplace_back(word);
-        }
+/// A path for the socket of a client, in a new directory that nobody else can enter (mkdtemp(3):
+/// mode 0700), in $TMPDIR or /tmp. At its end the socket and the directory are removed. The
+/// constructor throws std::system_error.
+class PrivatePath {
+  public:
+    PrivatePath() {
+        const char* const parent = std::getenv("TMPDIR");
+        directory_ = parent == nullptr || *parent == '\0' ? "/tmp" : parent;
+        directory_ += "/socklab-XXXXXX";
+        if (mkdtemp(directory_.data()) == nullptr) check("mkdtemp " + directory_, -1);
     }
-    if (found.size() < count) tcp::bad_usage(program, "too few arguments", text);
-    if (found.size() > count) tcp::bad_usage(program, "too many arguments", text);
-    return found;
-}
+    PrivatePath(const PrivatePath&) = delete;
+    PrivatePath& operator=(const PrivatePath&) = delete;
+    ~PrivatePath() {
+        unlink(socket().c_str());
+        rmdir(directory_.c_str());
+    }
+
+    [[nodiscard]] std::string socket() const { return directory_ + "/socket"; }
+
+  private:
+    std::string directory_;
+};
 
 }  // namespace unix_domain

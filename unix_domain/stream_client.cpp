@@ -1,7 +1,7 @@
-// unix_domain/stream_client: to a path what tcp/netcat is to a port: standard input and output,
-// tied to a server.
+// unix_domain/stream_client: to a path what tcp/netcat is to a port. It ties standard input and
+// output to a server.
 //
-//     build/unix_domain/stream_client /tmp/echo        talks to build/unix_domain/stream_server
+//     build/unix_domain/stream_client /tmp/echo   talks to build/unix_domain/stream_server
 //     /tmp/echo
 //
 //     socket -> connect                AF_UNIX: the path, and no address of our own
@@ -10,27 +10,32 @@
 //       down: recv -> write ----+      until the server closes; the program ends when both have
 //
 // Before this: unix_domain/stream_server, the other end. After it: unix_domain/datagram_client.
+#include "../fd.hpp"
+
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <climits>
+#include <csignal>
 
-#include "../fd.hpp"
-#include "../tcp/tcp.hpp"
+#include "../server.hpp"
+#include "options.hpp"
 #include "path.hpp"
 
 namespace {
 
+enum Named { input_entry, server_entry, output_entry, entries };
+
 /// One direction of the conversation.
 struct Flow {
     bool open = true;
-    std::string bytes{};  ///< Taken and not yet passed on: while there are some, we take no more
-                          ///< (backpressure).
+    std::string bytes{};  ///< taken, and to be passed on before we take more (backpressure)
 
     [[nodiscard]] bool takes() const { return open && bytes.empty(); }
 
     /// After the read or recv that returned `n`: 0 is the end of this direction.
     void took(const char* call, const char* buffer, ssize_t n) {
-        if (n == -1 && !tcp::later(errno)) check(call, n);
+        if (n == -1 && !passes(errno)) check(call, n);
         if (n == 0) open = false;
         if (n > 0) bytes.assign(buffer, static_cast<std::size_t>(n));
     }
@@ -38,16 +43,16 @@ struct Flow {
     /// After the send or write that returned `n`. False when nobody is there to take any.
     [[nodiscard]] bool passed(const char* call, ssize_t n) {
         if (n == -1 && (errno == EPIPE || errno == ECONNRESET || errno == EBADF)) return false;
-        if (n == -1 && !tcp::later(errno)) check(call, n);
+        if (n == -1 && !passes(errno)) check(call, n);
         if (n > 0) bytes.erase(0, static_cast<std::size_t>(n));
         return true;
     }
 };
 
-/// Until both directions have ended. We do not make the two standard descriptors non-blocking: they
-/// are the shell's too, and would stay so after us. We only ask of them what poll has promised: to
-/// read what is there, and to write PIPE_BUF bytes. False when the server closed before it had
-/// taken all that we had for it.
+/// Talks until both directions have ended. False when the server closed before it had taken all
+/// that we had for it. The standard descriptors stay blocking: they are the shell's too, and would
+/// keep the flag after us. We ask of them only what poll has promised: to read what is there, and
+/// to write PIPE_BUF bytes.
 bool converse(const Fd& server) {
     Flow up;
     Flow down;
@@ -56,19 +61,18 @@ bool converse(const Fd& server) {
     while (up.open || down.open) {
         const auto wanted =
             static_cast<short>((down.takes() ? POLLIN : 0) | (up.bytes.empty() ? 0 : POLLOUT));
-        const bool listens = up.open || wanted != 0;  // poll skips a negative descriptor
-        pollfd polled[] = {
-            {up.takes() ? STDIN_FILENO : -1, POLLIN, 0},
-            {listens ? server.get() : -1, wanted, 0},
-            {down.open ? STDOUT_FILENO : -1, down.bytes.empty() ? short{0} : short{POLLOUT}, 0}};
-        const int ready = poll(polled, 3, -1);
-        if (ready == -1 && !tcp::later(errno)) check("poll", ready);
+        const short output = down.bytes.empty() ? 0 : POLLOUT;
+        // poll skips a negative descriptor. It reports POLLHUP even to those who want nothing.
+        pollfd polled[entries] = {{up.takes() ? STDIN_FILENO : -1, POLLIN, 0},
+                                  {up.open || wanted != 0 ? server.get() : -1, wanted, 0},
+                                  {down.open ? STDOUT_FILENO : -1, output, 0}};
+        const int ready = poll(polled, entries, -1);
+        if (ready == -1 && !passes(errno)) check("poll", ready);
         if (ready <= 0) continue;
-        const short from_stdin = polled[0].revents;
-        const short from_server = polled[1].revents;
-        const short from_stdout = polled[2].revents;
+        const short from_server = polled[server_entry].revents;
+        const short from_output = polled[output_entry].revents;
 
-        if (from_stdin != 0) {
+        if (polled[input_entry].revents != 0) {
             up.took("read", buffer, read(STDIN_FILENO, buffer, sizeof buffer));
             if (!up.open) shutdown(server.get(), SHUT_WR);
         }
@@ -79,18 +83,15 @@ bool converse(const Fd& server) {
                 all_taken = false;
             }
         }
-        // The server has closed altogether: nobody is there for the line that the user may still
-        // type.
+        // The server has closed altogether: nobody is there for what the user may still type.
         if ((from_server & POLLHUP) != 0 && up.bytes.empty()) up.open = false;
 
         if ((from_server & ~POLLOUT) != 0 && down.takes()) {
             down.took("recv", buffer, recv(server.get(), buffer, sizeof buffer, MSG_DONTWAIT));
-            if (!down.open)
-                close(STDOUT_FILENO);  // the server's half-close, passed on to who reads us
+            if (!down.open) close(STDOUT_FILENO);  // the server's half-close, for who reads us
         }
-        if ((from_stdout & ~POLLOUT) != 0)
-            return true;  // nobody reads us any more: done, and no harm
-        if ((from_stdout & POLLOUT) != 0) {
+        if ((from_output & ~POLLOUT) != 0) return true;  // nobody reads us any more: no harm
+        if ((from_output & POLLOUT) != 0) {
             const std::size_t size = std::min<std::size_t>(down.bytes.size(), PIPE_BUF);
             if (!down.passed("write", write(STDOUT_FILENO, down.bytes.data(), size))) return true;
         }
@@ -100,19 +101,17 @@ bool converse(const Fd& server) {
 
 }  // namespace
 
-constexpr auto usage = "PATH\n  PATH        the server's socket";
-
 int main(int argc, char* argv[]) try {
+    const std::string usage = "PATH\n  PATH        the server's socket";
     const std::string path =
         unix_domain::operands("unix_domain/stream_client", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
-    std::signal(SIGPIPE, SIG_IGN);
-
+    std::signal(SIGPIPE, SIG_IGN);  // a send to a server that has gone is an errno, EPIPE, no death
     const Fd server{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     check("connect " + path, connect(server.get(), unix_domain::generic(address), sizeof address));
     if (!converse(server))
         throw std::runtime_error{path + ": closed before it had read everything"};
 } catch (const std::exception& error) {
-    tcp::log(std::string{"unix_domain/stream_client: "} + error.what());
+    log_line("unix_domain/stream_client: ", error.what());
     return 1;
 }

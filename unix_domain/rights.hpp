@@ -1,0 +1,62 @@
+// unix_domain/rights.hpp: descriptors that travel with a message (SCM_RIGHTS), without a socket in
+// sight.
+//
+// Beside its bytes a message may have control messages. They lie one behind the other in a buffer
+// of ours, each with a header, a cmsghdr, and aligned: cmsg(3) has the macros that find them.
+#pragma once
+
+#include "../fd.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+namespace unix_domain {
+
+/// Room for a control message with one descriptor. CMSG_SPACE rounds up: on a 64-bit system there
+/// is room for two.
+struct Control {
+    alignas(cmsghdr) char bytes[CMSG_SPACE(sizeof(int))] = {};
+};
+
+/// Gives `message` the room of `control` for its control messages.
+inline void set_control(msghdr& message, Control& control) {
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+}
+
+/// Puts the descriptor `number` beside the bytes of `message`, by a control message in `control`.
+inline void attach(int number, msghdr& message, Control& control) {
+    set_control(message, control);
+    cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof number);
+    std::memcpy(CMSG_DATA(rights), &number, sizeof number);
+}
+
+/// The descriptors that recvmsg(2) has put into the control messages of `message`, in their order.
+/// Each is open now, and the caller's to close. Reads nothing outside the control buffer, whatever
+/// the lengths in it say.
+inline std::vector<int> descriptors_in(msghdr& message) {
+    std::vector<int> found;
+    const char* const end = static_cast<const char*>(message.msg_control) + message.msg_controllen;
+    for (cmsghdr* part = CMSG_FIRSTHDR(&message);
+         part != nullptr && part->cmsg_len >= CMSG_LEN(0);  // else it could be its own successor
+         part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+        const char* const start = reinterpret_cast<const char*>(part);
+        const auto size =
+            std::min<std::size_t>(part->cmsg_len, static_cast<std::size_t>(end - start));
+        for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= size; at += sizeof(int)) {
+            int number = -1;
+            std::memcpy(&number, start + at, sizeof number);
+            found.push_back(number);
+        }
+    }
+    return found;
+}
+
+}  // namespace unix_domain
