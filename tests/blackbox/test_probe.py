@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from harness import PATIENCE, binary, free_port, needs_plain_build, reset, run, strace
 from lab import firewall, in_the_lab, on
+from wants import needs_ipv6
 
 PROBE = "tcp/probe"
 
@@ -100,6 +101,7 @@ def test_all_are_tried_at_once(deaf):
 
 
 def test_ipv6():
+    needs_ipv6()
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         result = run(PROBE, "::1", port_of(listener))
         assert (result.returncode, result.stdout) == (0, f"[::1]:{port_of(listener)} open\n")
