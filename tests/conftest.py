@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,11 @@ SKIPPED_TO = os.environ.pop("SKIPPED_TO", None)
 _, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (HARD, HARD))
 
-# Files for a second user to read, whatever the umask of the one who runs the tests.
+# A second user is to read what we write, whatever our umask and wherever our TMPDIR is; and the path
+# of a socket that a program makes in TMPDIR is to be short. What Python makes stays in ours.
 os.umask(0o022)
+tempfile.gettempdir()  # is remembered
+os.environ["TMPDIR"] = "/tmp"
 
 # In a background job of a script, and under nohup, signals are ignored, and what we start would
 # inherit that. It does not inherit a handler: exec(3) gives it the default action.

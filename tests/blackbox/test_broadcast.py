@@ -24,7 +24,7 @@ from harness import (
     sanitized,
     strace,
 )
-from wants import memory
+from wants import memory, needs_ipv6
 
 SERVER = "broadcast/server"
 FD_SETSIZE = 1024
@@ -176,6 +176,7 @@ def test_a_real_client_hears_its_own_message_before_the_close(start, client):
 
 @pytest.mark.parametrize("address, client", [("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
 def test_it_listens_where_it_is_told_to(start, address, client):
+    needs_ipv6(address, client)
     server = start(SERVER, "-b", address, 0)
     assert receive(connect((client, server.port)), 10) == b"je suis : "
 

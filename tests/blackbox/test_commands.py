@@ -26,6 +26,7 @@ from harness import (
     run,
     sanitized,
 )
+from wants import needs_ipv6
 
 PROGRAM = "tcp/commands"
 # Descriptors with no client: the standard three, the stop pipe, the directory, the listener.
@@ -297,6 +298,7 @@ def test_a_port_that_is_taken(server):
 
 @pytest.mark.parametrize("bind, host", [("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
 def test_ipv4_and_ipv6(start, bind, host):
+    needs_ipv6(bind, host)
     server = start(PROGRAM, "-b", bind, 0)
     assert converse(connect((host, server.port)), b"hello\n") == b"hello\n"
 

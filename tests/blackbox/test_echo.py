@@ -27,7 +27,7 @@ from harness import (
     sanitized,
     strace,
 )
-from wants import children
+from wants import children, has_ipv6, needs_ipv6
 
 BLOCKING = ["echo/iterative", "echo/fork", "echo/thread"]
 LOOPS = ["echo/select", "echo/poll", "echo/generations"]
@@ -142,6 +142,7 @@ def test_after_a_half_close_all_that_is_owed_is_delivered(start, program):
     "bind, host", [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")]
 )
 def test_ipv4_and_ipv6(start, program, bind, host):
+    needs_ipv6(bind, host)
     server = start(program, "-b", bind, 0)
     shown = f"[{bind}]" if ":" in bind else bind
     assert server.log[0] == f"listening on {shown}:{server.port}"
@@ -689,7 +690,8 @@ def test_those_who_cannot_be_parked_are_served_all_the_same(start, tmp_path, cal
 )
 def test_a_real_client_holds_the_conversation(start, program, command):
     peer(command[0])
-    server = start(program, "-b", "::", 0)
+    needs_ipv6(*command)
+    server = start(program, "-b", "::" if has_ipv6() else "127.0.0.1", 0)
     words = [word.replace("PORT", str(server.port)) for word in command]
     sent = b"bonjour\n\xc3\xa0 bient\xc3\xb4t\r\n\n"
     result = subprocess.run(words, input=sent, capture_output=True, timeout=PATIENCE)

@@ -24,7 +24,7 @@ from harness import (
     sanitized,
     strace,
 )
-from wants import needs_namespace, proc
+from wants import needs_ipv6, needs_namespace, proc
 
 FORWARD = "tcp/forward"
 
@@ -124,6 +124,7 @@ def test_the_redirection_is_given_as_to_ssh_or_bare(start, target, words):
      ("*:", "[::]"), (":", "[::]"), ("0.0.0.0:", "0.0.0.0")],
 )  # fmt: skip
 def test_it_listens_where_it_is_told(start, target, bind, listens):
+    needs_ipv6(listens)
     server = start(FORWARD, bind + to(target))
     assert listeners(server, 1)[0].rpartition(":")[0] == listens
     client, far = through(server, target)
@@ -147,6 +148,7 @@ def test_every_interface_is_ipv4_on_a_system_without_ipv6(start, target):
 
 
 def test_from_ipv4_to_ipv6(start):
+    needs_ipv6()
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as target:
         target.settimeout(30)
         client, far = through(start(FORWARD, to(target)), target)

@@ -14,7 +14,7 @@ from console import ENVIRONMENT
 from harness import PATIENCE, ROOT, eventually, is_listening, peer, receive, receive_all
 from lab import LAB, firewall, in_the_lab, needs_the_lab, on
 from unix_sockets import AS_NOBODY, copy_for_all
-from wants import proc
+from wants import has_ipv6, needs_ipv6, proc
 
 MACHINES = ["so-high", "ovh", "sas1", "roucas101"]
 NEIGHBOURS = list(zip(MACHINES, MACHINES[1:])) + list(zip(MACHINES[1:], MACHINES))
@@ -31,7 +31,7 @@ def output(*words, **options):
 def test_each_machine_sees_its_neighbours_and_nobody_else():
     for one in MACHINES:
         for other in MACHINES:
-            for prefix in ("", "ip6-"):
+            for prefix in ("", "ip6-") if has_ipv6() else ("",):
                 seen = (
                     on(one, "tcp/probe", "-w", "1", prefix + other, 9)
                     .stdout.split(maxsplit=1)[1]
@@ -259,6 +259,7 @@ def test_netcat_and_forward_try_each_address(start):
 @in_the_lab
 def test_w_shares_its_seconds_out_among_the_addresses(start):
     """The first address is filtered, the second one open: it is reached within -w."""
+    needs_ipv6()
     with open("/etc/hosts", "a") as hosts:
         hosts.write("10.0.0.4 two\nfd00::4 two\n")
     first = socket.getaddrinfo("two", 9090)[0][0]

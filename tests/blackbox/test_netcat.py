@@ -30,7 +30,7 @@ from harness import (
     sanitized,
     strace,
 )
-from wants import proc
+from wants import needs_ipv6, proc
 
 NETCAT = "tcp/netcat"
 
@@ -127,6 +127,7 @@ def test_the_port_is_the_one_that_was_asked_for(netcat, server):
 
 
 def test_it_speaks_ipv6(netcat):
+    needs_ipv6()
     program = netcat("-l", "::1", 0)
     assert program.address[0] == "::1"
     client = netcat("::1", program.port)

@@ -1,5 +1,6 @@
 """ntp/client: the report, the wire, each refusal; chronyd and ntpd; clocks moved across 2036."""
 
+import contextlib
 import datetime
 import os
 import re
@@ -24,7 +25,7 @@ from ntp_server import (
     report,
     seconds,
 )
-from wants import needs_namespace
+from wants import has_ipv6, needs_ipv6, needs_namespace
 
 
 @pytest.fixture
@@ -89,6 +90,7 @@ def test_the_report_is_a_key_and_a_value_a_line(fake):
 
 
 def test_an_ipv6_server_stands_in_brackets(fake):
+    needs_ipv6()
     server = fake(good, host="::1")
     assert report(ask(server))["server"] == f"[::1]:{server.port}"
 
@@ -438,6 +440,7 @@ def test_the_last_addresss_trouble_is_reported(fake, tmp_path):
 
 
 def test_4_and_6_choose_the_family(fake, tmp_path):
+    needs_ipv6()
     six = fake(good, host="::1")
     four = fake(good, port=six.port)
     under = named(tmp_path, "127.0.0.1", "::1")
@@ -576,6 +579,9 @@ def test_without_the_kernels_stamp_our_own_clock_will_do(fake):
 # ---- Real servers --------------------------------------------------------------------------------
 
 
+HOSTS = ["127.0.0.1", "::1"] if has_ipv6() else ["127.0.0.1"]
+
+
 class Peer:
     """A real server that answers."""
 
@@ -596,17 +602,19 @@ class Peer:
 
 
 def free_port():
-    """A UDP port that nobody has at 127.0.0.1 nor at ::1."""
+    """A UDP port that nobody has at any of HOSTS."""
     while True:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as six, socket.socket(
-            type=socket.SOCK_DGRAM
-        ) as four:
-            six.bind(("::1", 0))
+        with contextlib.ExitStack() as held:
+            port = 0
             try:
-                four.bind(("127.0.0.1", six.getsockname()[1]))
+                for host in HOSTS:
+                    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+                    one = held.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+                    one.bind((host, port))
+                    port = one.getsockname()[1]
             except OSError:
                 continue
-            return six.getsockname()[1]
+            return port
 
 
 def answers(host, port):
@@ -627,12 +635,12 @@ def chronyd(directory, env=None):
     port = free_port()
     conf = directory / "chrony.conf"
     conf.write_text(
-        f"local stratum 3\nallow\nport {port}\ncmdport 0\nbindaddress 127.0.0.1\nbindaddress ::1\n"
-        f"pidfile {directory}/pid\nbindcmdaddress /\n"
+        f"local stratum 3\nallow\nport {port}\ncmdport 0\npidfile {directory}/pid\nbindcmdaddress /\n"
+        + "".join(f"bindaddress {host}\n" for host in HOSTS)
     )
     # -x: it never touches the clock. -U: so it need not be root.
     server = Peer([peer("chronyd"), "-x", "-U", "-d", "-u", "root", "-f", conf], port, env=env)
-    for host in ("127.0.0.1", "::1"):
+    for host in HOSTS:
         eventually(lambda: answers(host, port) or server.process.poll() is not None)
     assert server.process.poll() is None, server.process.communicate()[0]
     return server
@@ -647,6 +655,7 @@ def chrony(tmp_path_factory):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_against_chronyd_the_offset_is_within_the_delay_of_zero(chrony, host):
+    needs_ipv6(host)
     fields = report(ask(chrony, "-n", 8, host=host))
     assert abs(number(fields, "offset")) <= number(fields, "delay") < 0.1
     assert fields["stratum"] == "3"

@@ -25,6 +25,7 @@ from harness import (
     sanitized,
 )
 from unix_sockets import AS_NOBODY, copy_for_all
+from wants import needs_ipv6
 from web_client import Connection, get
 
 PROGRAM = "tcp/web"
@@ -665,6 +666,7 @@ def test_a_port_that_is_taken(server):
 
 @pytest.mark.parametrize("bind, host", [("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
 def test_ipv4_and_ipv6(start, bind, host):
+    needs_ipv6(bind, host)
     server = start(PROGRAM, "-b", bind, 0)
     assert get((host, server.port), "/").status == 302
 
