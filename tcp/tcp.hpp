@@ -27,6 +27,7 @@
 #include <string_view>
 
 #include "../server.hpp"
+#include "connecting.hpp"
 #include "keepalive.hpp"
 #include "options.hpp"
 
@@ -87,17 +88,25 @@ inline std::string local_address(const Fd& fd) {
 /// The list that getaddrinfo(3) made, freed with its owner.
 using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
-/// Every TCP address of `host` and `port` (digits), in the order to try them (RFC 6724). `flags`:
-/// AI_PASSIVE for an address to listen on.
-/// Throws std::runtime_error "HOST: Name or service not known".
-inline Addresses resolve(const std::string& host, const std::string& port, int flags = 0) {
+/// Asks getaddrinfo(3) for every TCP address of `host` and `port` (digits), in the order to try
+/// them (RFC 6724). `flags`: AI_PASSIVE for an address to listen on; AI_NUMERICHOST where `host`
+/// must be an address, in digits, and no name server is asked. 0, or an error for gai_strerror(3).
+inline int look_up(const std::string& host, const std::string& port, int flags, Addresses& found) {
     addrinfo hints{};
     hints.ai_flags = flags | AI_NUMERICSERV;
     hints.ai_socktype = SOCK_STREAM;  // ai_family stays AF_UNSPEC: IPv4 and IPv6
-    addrinfo* found = nullptr;
-    const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+    addrinfo* first = nullptr;
+    const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &first);
+    found.reset(error == 0 ? first : nullptr);
+    return error;
+}
+
+/// The same addresses. Throws std::runtime_error "HOST: Name or service not known".
+inline Addresses resolve(const std::string& host, const std::string& port, int flags = 0) {
+    Addresses found{nullptr, freeaddrinfo};
+    const int error = look_up(host, port, flags, found);
     if (error != 0) throw std::runtime_error{host + ": " + gai_strerror(error)};
-    return {found, freeaddrinfo};
+    return found;
 }
 
 /// Sets what every connection of ours has; what accept(2) returns inherits it from its listener.
@@ -130,33 +139,6 @@ inline Fd passive_open(const Where& where) {
         } catch (const std::system_error&) {
             if (a->ai_next == nullptr) throw;
         }
-    }
-}
-
-/// Starts to connect `fd`, which does not block. 0: it is under way, and done when poll says
-/// POLLOUT; pending_error() then tells how it went. Otherwise an errno. After EINTR the handshake
-/// goes on too: a second connect would fail with EALREADY (UNP 5.9).
-inline int start_connect(const Fd& fd, const sockaddr* to, socklen_t length) {
-    if (connect(fd.get(), to, length) == 0) return 0;
-    return errno == EINPROGRESS || errno == EINTR ? 0 : errno;
-}
-
-/// The error that waits on a socket; 0 for none.
-inline int pending_error(const Fd& fd) {
-    int error = 0;
-    socklen_t length = sizeof error;
-    return getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
-}
-
-/// Waits until `fd` is connected, `limit` milliseconds at most. 0, or an errno: ETIMEDOUT ...
-inline int wait_connected(const Fd& fd, std::int64_t limit) {
-    for (const std::int64_t end = clock_ms() + limit;;) {
-        pollfd polled{fd.get(), POLLOUT, 0};
-        const auto left = std::max<std::int64_t>(0, end - clock_ms());
-        const int ready = poll(&polled, 1, static_cast<int>(left));
-        if (ready == 0) return ETIMEDOUT;
-        if (ready == 1) return pending_error(fd);
-        if (errno != EINTR) return errno;
     }
 }
 

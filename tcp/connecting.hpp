@@ -1,0 +1,72 @@
+// tcp/connecting.hpp: to connect without being held up by it, in three steps.
+//
+//     start_connect      the SYN leaves
+//     poll, POLLOUT      it has come to an end, good or bad; wait_connected does that for one
+//     socket connect_result     which end
+//
+// Sources: connect(2), EINPROGRESS; Stevens, UNP 5.9 and 16.3; RFC 9293 3.5.
+#pragma once
+
+#include "../fd.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "../server.hpp"
+
+namespace tcp {
+
+/// Starts to connect `fd`, which does not block. 0: it is under way. Otherwise an errno. After
+/// EINTR the handshake goes on; who asks once more is told so by EALREADY, or EISCONN (UNP 5.9).
+inline int start_connect(const Fd& fd, const sockaddr* to, socklen_t length) {
+    while (connect(fd.get(), to, length) == -1) {
+        if (errno == EINTR) continue;
+        const bool under_way = errno == EINPROGRESS || errno == EALREADY || errno == EISCONN;
+        return under_way ? 0 : errno;
+    }
+    return 0;
+}
+
+/// The error that waits on a socket; 0 for none.
+inline int pending_error(const Fd& fd) {
+    int error = 0;
+    socklen_t length = sizeof error;
+    return getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+/// Whether a socket is connected to itself. The system chooses the port that we connect from. It
+/// may choose the very one that we connect to: then our SYN meets our own socket, and that is a
+/// connection (simultaneous open, RFC 9293 3.5), though nobody listens there.
+inline bool is_its_own_peer(const Fd& fd) {
+    sockaddr_storage ours{};
+    sockaddr_storage theirs{};
+    socklen_t our_length = sizeof ours;
+    socklen_t their_length = sizeof theirs;
+    return getsockname(fd.get(), reinterpret_cast<sockaddr*>(&ours), &our_length) == 0 &&
+           getpeername(fd.get(), reinterpret_cast<sockaddr*>(&theirs), &their_length) == 0 &&
+           our_length == their_length && std::memcmp(&ours, &theirs, our_length) == 0;
+}
+
+/// How the connect that was started has ended, once poll says POLLOUT: 0, or an errno.
+inline int connect_result(const Fd& fd) {
+    const int error = pending_error(fd);
+    return error == 0 && is_its_own_peer(fd) ? ECONNREFUSED : error;
+}
+
+/// Waits until `fd` is connected, `limit` milliseconds at most. 0, or an errno: ETIMEDOUT ...
+inline int wait_connected(const Fd& fd, std::int64_t limit) {
+    for (const std::int64_t end = clock_ms() + limit;;) {
+        pollfd polled{fd.get(), POLLOUT, 0};
+        const auto left = std::max<std::int64_t>(0, end - clock_ms());
+        const int ready = poll(&polled, 1, static_cast<int>(left));
+        if (ready == 0) return ETIMEDOUT;
+        if (ready == 1) return connect_result(fd);
+        if (errno != EINTR) return errno;
+    }
+}
+
+}  // namespace tcp
