@@ -1,17 +1,38 @@
 #!/usr/bin/env python3
-"""The web server with FastAPI, on uvicorn: tests/peers/web_fastapi.py [PORT]"""
+"""The web server with FastAPI, on uvicorn: tests/peers/fastapi/web.py [-d DIR] [PORT], in a virtualenv or with the
+system's packages:
+
+/usr/bin/python3 -m venv --system-site-packages build/fastapi
+build/fastapi/bin/pip install -r tests/peers/fastapi/requirements.txt
+build/fastapi/bin/python tests/peers/fastapi/web.py
+"""
+
+import os
 import socket
 import sys
 from typing import Optional
 
-import uvicorn
-from fastapi import FastAPI, Response
-from fastapi.responses import RedirectResponse
-from fastapi.staticfiles import StaticFiles
-from javascript import calcul
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import uvicorn  # noqa: E402
+from fastapi import FastAPI, Response  # noqa: E402
+from fastapi.responses import RedirectResponse  # noqa: E402
+from fastapi.staticfiles import StaticFiles  # noqa: E402
+from javascript import calcul  # noqa: E402
+from serving import is_inside, listening, words  # noqa: E402
+
+options = words(8080, "tcp/www")
+
+
+class Files(StaticFiles):
+    """Starlette stays in the directory; a link in there, or a name that starts with a dot, is the same to it."""
+
+    def lookup_path(self, path):
+        return super().lookup_path(path) if is_inside(options.directory, path) else ("", None)
+
 
 app = FastAPI()
-app.mount("/static", StaticFiles(directory="tcp/www"))
+app.mount("/static", Files(directory=options.directory))
 
 
 @app.api_route("/", methods=["GET", "HEAD"])
@@ -26,6 +47,6 @@ def api_calcul(a: Optional[str] = None, b: Optional[str] = None):
     return Response(json, status, media_type="application/json")
 
 
-with socket.create_server(("127.0.0.1", int((sys.argv[1:] or [8080])[0]))) as listener:
-    print("listening on {}:{}".format(*listener.getsockname()), file=sys.stderr, flush=True)
+with socket.create_server(("127.0.0.1", options.port)) as listener:
+    listening(listener.getsockname())
     uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[listener])

@@ -1,13 +1,31 @@
 #!/usr/bin/env python3
-"""The web server with Flask: tests/peers/web_flask.py [PORT]"""
+"""The web server with Flask: tests/peers/flask/web.py [-d DIR] [PORT], in a virtualenv or with the system's packages:
+
+/usr/bin/python3 -m venv --system-site-packages build/flask
+build/flask/bin/pip install -r tests/peers/flask/requirements.txt
+build/flask/bin/python tests/peers/flask/web.py
+"""
+
 import os
 import sys
 
-from flask import Flask, Response, redirect, request
-from javascript import calcul
-from werkzeug.serving import WSGIRequestHandler, make_server
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-app = Flask(__name__, static_url_path="/static", static_folder=os.path.abspath("tcp/www"))
+from flask import Flask, Response, abort, redirect, request  # noqa: E402
+from javascript import calcul  # noqa: E402
+from serving import is_inside, listening, words  # noqa: E402
+from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: E402
+
+options = words(8080, "tcp/www")
+app = Flask(__name__, static_url_path="/static", static_folder=os.path.abspath(options.directory))
+
+
+@app.before_request
+def no_link_and_no_dot():
+    """Flask stays in the directory, and follows links there, and serves names that start with a dot."""
+    name = request.path.removeprefix("/static/")
+    if name != request.path and not is_inside(options.directory, name):
+        abort(404)
 
 
 @app.get("/", provide_automatic_options=False)
@@ -23,6 +41,6 @@ def api_calcul():
 
 
 WSGIRequestHandler.protocol_version = "HTTP/1.1"
-server = make_server("127.0.0.1", int((sys.argv[1:] or [8080])[0]), app, threaded=True)
-print(f"listening on 127.0.0.1:{server.port}", file=sys.stderr, flush=True)
+server = make_server("127.0.0.1", options.port, app, threaded=True)
+listening(("127.0.0.1", server.port))
 server.serve_forever()

@@ -1,0 +1,241 @@
+"""The servers in other languages (tests/peers), as commands: their words, how they end, and strangers at those in shell."""
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote
+
+import peer_servers
+import pytest
+from harness import PATIENCE, ROOT, connect, converse, eventually, peer, receive, receive_until
+from peer_servers import EVERY, interpreter
+
+SHELL = [server for server in EVERY if server.endswith(".sh")]
+WITH_FILES = peer_servers.COMMANDS + peer_servers.WEB
+
+
+def run(server, *args):
+    """Runs one to its end."""
+    words, environment = interpreter(server)
+    return subprocess.run([*words, str(ROOT / server), *map(str, args)], env={**os.environ, **environment}, cwd=ROOT,
+                          capture_output=True, text=True, timeout=PATIENCE)  # fmt: skip
+
+
+def marked(mark):
+    """The processes that were started with MARK=mark in their environment, dead ones that nobody waits for aside."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if f"MARK={mark}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes():
+                found.add(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+@pytest.fixture
+def start(request, tmp_path):
+    """start(server, ...), with its own directory for temporary files, and the mark that its processes have."""
+    started = []
+
+    def start(server, *args, under=(), **options):
+        temporary = tmp_path / "temporary"
+        temporary.mkdir()
+        mark = f"{os.getpid()}.{request.node.name}"
+        program = peer_servers.start(server, *args, under=under, env={"MARK": mark, "TMPDIR": str(temporary)}, **options)
+        program.mark, program.temporary = mark, temporary
+        started.append(program)
+        return program
+
+    yield start
+    for program in started:
+        program.stop()
+
+
+# ---- Their words -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("server", EVERY)
+def test_bad_usage_is_said_with_the_usage_and_status_2(server):
+    for args in [["neuf"], ["0", "0"], ["-x"]]:
+        result = run(server, *args)
+        assert result.returncode == 2 and result.stdout == "" and "usage: " in result.stderr, args
+
+
+@pytest.mark.parametrize("server", EVERY)
+def test_a_port_that_is_taken_is_said_and_the_end(server):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        result = run(server, other.getsockname()[1])
+    assert result.returncode != 0 and "listening on" not in result.stderr and "in use" in result.stderr.lower()
+
+
+@pytest.mark.parametrize("server", EVERY)
+def test_it_listens_on_this_machine_only_and_says_where(server, start):
+    program = start(server)
+    assert program.log[0] == f"listening on 127.0.0.1:{program.port}"
+    listeners = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if line.split()[3] == "0A"]
+    assert [address for address in listeners if address.endswith(f":{program.port:04X}")] == [f"0100007F:{program.port:04X}"]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    root = tmp_path_factory.mktemp("files")
+    served = root / "served"
+    (served / "sub").mkdir(parents=True)
+    (root / "secret").write_text("not for you")
+    for name in ("file", "sub/file", "two words", "é", "a+b"):
+        (served / name).write_text(f"in {name}")
+    (served / ".env").write_text("not for you")
+    (served / "link").symlink_to("../secret")
+    (served / "link_inside").symlink_to("file")
+    (served / "out").symlink_to("..")
+    os.mkfifo(served / "fifo")
+    return served
+
+
+@pytest.mark.parametrize("server", peer_servers.WEB)
+def test_a_web_server_has_the_files_of_its_directory_and_no_others(server, start, directory):
+    program = start(server, "-d", directory)
+
+    def get(name):
+        connection = http.client.HTTPConnection(*program.address, timeout=PATIENCE)
+        connection.request("GET", f"/static/{name}")
+        response = connection.getresponse()
+        return response.status, response.read()
+
+    for target in ("file", "sub/file", "two%20words", "%C3%A9", "%66ile", "a+b"):
+        assert get(target) == (200, f"in {unquote(target)}".encode()), target
+    for target in ("absent", "sub", ".env", "%2eenv", "sub/.%2e/.env", "link", "link_inside", "out/secret", "fifo", "..%2fsecret",
+                   "%2e%2e/secret", "file%0A", "file/", f"{directory}/file"):  # fmt: skip
+        if server == peer_servers.FASTAPI and target in ("file%0A", "file/"):
+            continue  # Starlette takes a last newline or slash off: it is "file" there
+        status, body = get(target)
+        assert status == 404 and b"not for you" not in body, target
+
+
+# ---- How they end ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name)
+@pytest.mark.parametrize("server", EVERY)
+def test_a_signal_ends_it_and_all_that_it_has_started(server, how, start):
+    """Also with clients in the middle of what they say; its port is free at once, and no file is left."""
+    program = start(server, under=["env", "--default-signal=INT"])  # ignored in a background job of a script
+    clients = [connect(program.address) for _ in range(3)]
+    for client in clients:
+        client.sendall(b"hel")
+    if server in peer_servers.ECHO + peer_servers.BROADCAST:
+        for client in clients:
+            receive_until(client, b"\n")
+    assert program.pid in marked(program.mark)
+    program.process.send_signal(how)
+    program.wait()
+    program.stopped = True
+    eventually(lambda: not marked(program.mark))
+    assert list(program.temporary.iterdir()) == []
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(program.address)
+
+
+# ---- Strangers at the servers in shell -------------------------------------------------------------------
+
+ATTACKS = [
+    b"$(touch pirate)", b"`touch pirate`", b"; touch pirate", b"| touch pirate", b"& touch pirate &", b"\ntouch pirate",
+    b"x\0; touch pirate", b"' ; touch pirate ; '", b'" ; touch pirate ; "', b"') ; touch pirate", b"${IFS}$(touch${IFS}pirate)",
+    b"-n", b"-e pirate", b"--help", b"--", b"*", b"/*", b"~root", b"{a,b}", b"\\", b"\\\\n", b"%s%n%x", b"!touch pirate",
+    b"<(touch pirate)", b"> pirate", b">> pirate", b"exec:touch pirate", b"!!exec:touch pirate", b"a=$(touch pirate)",
+    b"a[$(touch pirate)]", b"1+system(\"touch pirate\")", b"$((pirate=1))", b"\x1b]0;pirate\x07", b"\r", b"\xff\xfe\x81",
+]  # fmt: skip
+
+
+def conversations(server):
+    """What a stranger may send with these words in it."""
+    if not server.endswith("web.sh"):
+        yield b"\n".join(ATTACKS)
+        yield b"".join(b"fichier " + word + b"\nfichier sub/" + word + b"\nfichier sub/" + word + b"/x\n" for word in ATTACKS)
+        return
+    for word in ATTACKS:
+        url = b"".join(b"%%%02X" % byte for byte in word)
+        yield (b"GET /static/" + url + b" HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: " + word + b"\r\n\r\n"
+               b"GET /static/sub/" + url + b"/" + word + b"?" + word + b" HTTP/1.1\r\nHost: " + word + b"\r\n\r\n")  # fmt: skip
+        yield (b"GET /api/calcul?a=" + url + b"&b=1 HTTP/1.1\r\nHost: a\r\n\r\n"
+               b"GET /api/calcul?a=1&b=" + word + b" HTTP/1.1\r\nHost: a\r\nContent-Length: " + word + b"\r\n\r\n")  # fmt: skip
+        yield word + b" " + word + b" " + word + b"\r\n" + word + b": " + word + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("server", SHELL)
+def test_no_word_of_a_stranger_is_run_or_is_an_option(server, start, tmp_path):
+    """Neither does a file of ours come to be, nor has any program a word of a stranger among its arguments; a name of a
+    file stands there after ./ only. And nobody else minds."""
+    served = tmp_path / "served"
+    (served / "sub").mkdir(parents=True)
+    calls = tmp_path / "calls"
+    trace = [peer("strace"), "-D", "-f", "-qq", "-s", "4000", "-e", "trace=execve", "-o", str(calls)]
+    program = start(server, *(["-d", served] if server in WITH_FILES else []), under=trace)
+    for sent in conversations(server):
+        converse(connect(program.address), sent)
+    assert list(served.rglob("*")) == [served / "sub"]
+    assert not (ROOT / "pirate").exists()
+    programs = set()
+    for call in re.findall(r'execve\("([^"]*)", \[(.*)\], 0x', calls.read_text()):
+        programs.add(os.path.basename(call[0]))
+        words = re.findall(r'"((?:[^"\\]|\\.)*)"', call[1])
+        assert not [word for word in words if "pirate" in word and not word.startswith("./")], call
+    ours = {os.path.basename(server), "dirname", "setsid", "socat"}
+    assert programs - ours <= {"head", "wc", "date", "dd", "awk", "mawk", "gawk", "tr", "mktemp", "mkfifo", "mkdir", "tail", "rm"}
+
+
+HELLO = {
+    "echo.sh": (b"bonjour\n", "Le serveur écoute.\nle serveur répond : bonjour\n".encode()),
+    "commands.sh": (b"hello\n", b"hello\n"),
+    "web.sh": (b"GET /rien HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 404 Not Found\r\n"),
+    "broadcast.sh": (b"bonjour\n", b"je suis : "),
+}
+
+
+@pytest.mark.parametrize("server", SHELL)
+def test_two_hundred_clients_at_once_are_served_and_leave_nothing(server, start):
+    program = start(server)
+    before = len(marked(program.mark))
+    sent, expected = HELLO[os.path.basename(server)]
+    clients = [connect(program.address) for _ in range(200)]
+    for client in clients:
+        client.sendall(sent)
+    for client in clients:
+        assert receive(client, len(expected)) == expected
+    for client in clients:
+        client.close()
+    eventually(lambda: len(marked(program.mark)) == before)
+    assert converse(connect(program.address), sent).startswith(expected)
+
+
+@pytest.mark.parametrize("server", SHELL)
+def test_a_line_of_a_megabyte_is_no_trouble(server, start):
+    program = start(server)
+    line = b"x" * 1_000_000
+    got = converse(connect(program.address), line + b"\n")
+    if server.endswith("echo.sh"):
+        assert got == "Le serveur écoute.\nle serveur répond : ".encode() + line + b"\n"
+    elif server.endswith("commands.sh"):
+        assert got == b"erreur : commande inconnue : " + line + b"\n"
+    elif server.endswith("web.sh"):
+        assert got.startswith(b"HTTP/1.1 431 ")
+    else:
+        assert got.endswith("erreur : ligne trop longue\n".encode()) and len(got) < 100
+
+
+def test_a_file_that_shrinks_ends_the_connection(start, directory):
+    """The shell has said SIZE: what is missing cannot be made up."""
+    file = directory / "large"
+    file.write_bytes(b"x" * 50_000_000)
+    program = start("tests/peers/commands.sh", "-d", directory)
+    client = connect(program.address, receive_buffer=4096)
+    client.sendall(b"fichier large\nhello\n")
+    assert receive_until(client, b"\n") == b"large 50000000\n"
+    os.truncate(file, 1000)
+    assert not converse(client, b"").endswith(b"hello\n")
