@@ -1,4 +1,5 @@
-"""The room in other languages (tests/peers), held to some of the promises that test_broadcast has of ours."""
+"""The room in other languages (tests/peers), held to some of the promises that
+test_broadcast has of ours."""
 
 import re
 import threading
@@ -52,13 +53,25 @@ def people(server):
     for i, person in enumerate(present):  # the next test has the room to itself
         person.leaves()
         for other in present[i + 1 :]:
-            while receive_until(other.socket, b"\n").decode() != f"{person.name} est déconnecté\n":
+            gone = f"{person.name} est déconnecté\n".encode()
+            while receive_until(other.socket, b"\n") != gone:
                 pass
 
 
 def test_everyone_hears_each_line_the_sender_too(people):
     one, two, three = people(3)
-    for line in ("bonjour", "  blancs   autour  ", "*", "-n", "$(id) `id` ; $HOME", "un \\ deux\\", "%s", "é", "", "fin\r"):
+    for line in (
+        "bonjour",
+        "  blancs   autour  ",
+        "*",
+        "-n",
+        "$(id) `id` ; $HOME",
+        "un \\ deux\\",
+        "%s",
+        "é",
+        "",
+        "fin\r",
+    ):
         two.says(line + "\n")
         for person in (one, two, three):
             person.hears(f"Message de {two.name} : {line}")
@@ -98,7 +111,10 @@ def test_a_line_of_65536_bytes_is_a_message_and_one_more_is_not(server, people):
 def test_twenty_who_speak_at_once_lose_nothing_and_mix_nothing(people):
     """Also lines that are longer than a pipe takes in one piece."""
     speakers, count = people(20), 25
-    said = {person.name: [f"{i} " + "long " * (2000 if i % 10 == 0 else 2) + "*" for i in range(count)] for person in speakers}
+    said = {
+        person.name: [f"{i} " + "long " * (2000 if i % 10 == 0 else 2) + "*" for i in range(count)]
+        for person in speakers
+    }
     heard = {person.name: [] for person in speakers}
 
     def speak(person):
@@ -110,7 +126,11 @@ def test_twenty_who_speak_at_once_lose_nothing_and_mix_nothing(people):
         while len(heard[person.name]) < len(speakers) * count:
             heard[person.name].append(next(file))
 
-    threads = [threading.Thread(target=act, args=(person,), daemon=True) for person in speakers for act in (speak, hear)]
+    threads = [
+        threading.Thread(target=act, args=(person,), daemon=True)
+        for person in speakers
+        for act in (speak, hear)
+    ]
     for thread in threads:
         thread.start()
     eventually(lambda: not any(thread.is_alive() for thread in threads))

@@ -1,4 +1,5 @@
-"""The protocol of tcp/commands in other languages (tests/peers), held to some of the promises of test_commands."""
+"""The protocol of tcp/commands in other languages (tests/peers), held to some of the
+promises of test_commands."""
 
 import datetime
 import os
@@ -25,7 +26,19 @@ def directory(tmp_path_factory):
     (served / "sub").mkdir(parents=True)
     (served / ".git").mkdir()
     (root / "secret").write_text("secret")
-    for name in ("binary", "sub/deep", "two words", "-n", "$(id)", "*", "é", "a;b", 'quo"te', "back\\slash", "%s"):
+    for name in (
+        "binary",
+        "sub/deep",
+        "two words",
+        "-n",
+        "$(id)",
+        "*",
+        "é",
+        "a;b",
+        'quo"te',
+        "back\\slash",
+        "%s",
+    ):
         (served / name).write_bytes(BINARY)
     (served / "empty").write_bytes(b"")
     (served / ".env").write_text("secret")
@@ -38,7 +51,7 @@ def directory(tmp_path_factory):
     return served
 
 
-@pytest.fixture(scope="module", params=["tcp/commands", *peer_servers.COMMANDS])
+@pytest.fixture(scope="module", params=peer_servers.COMMANDS)
 def server(request, directory):
     server = peer_servers.start(request.param, "-d", directory)
     yield server
@@ -62,7 +75,21 @@ def test_the_time_is_local_with_its_offset(server):
 
 
 @pytest.mark.parametrize(
-    "name", ["binary", "sub/deep", "two words", "-n", "$(id)", "*", "é", "a;b", 'quo"te', "back\\slash", "%s", "empty"]
+    "name",
+    [
+        "binary",
+        "sub/deep",
+        "two words",
+        "-n",
+        "$(id)",
+        "*",
+        "é",
+        "a;b",
+        'quo"te',
+        "back\\slash",
+        "%s",
+        "empty",
+    ],
 )
 def test_a_file_comes_with_its_size_and_byte_for_byte(server, directory, name):
     content = (directory / name).read_bytes()
@@ -73,14 +100,18 @@ def test_a_file_comes_with_its_size_and_byte_for_byte(server, directory, name):
 @pytest.mark.parametrize(
     "name",
     [
-        "", "absent", ".", "..", "../secret", "sub/../binary", "sub/../../secret", "/etc/passwd", "{outside}", "sub", "sub/",
-        ".env", ".git/config", "./binary", "sub/.", "link", "link_inside", "sub_link/deep", "out/secret", "fifo", " binary",
+        "", "absent", ".", "..", "../secret", "sub/../binary", "sub/../../secret", "/etc/passwd",
+        "{outside}", "sub", "sub/", ".env", ".git/config", "./binary", "sub/.", "link",
+        "link_inside", "sub_link/deep", "out/secret", "fifo", " binary",
         "binary ", "$HOME", "`id`", "[b]inary", "bin*", "--help", "binary\r", "x" * 5000,
     ],
 )  # fmt: skip
 def test_nothing_else_is_found(server, directory, name):
     name = name.replace("{outside}", str(directory.parent / "secret"))
-    assert answer(server, f"fichier {name}\nhello\n".encode()) == f"erreur : {name} : fichier introuvable\nhello\n".encode()
+    assert (
+        answer(server, f"fichier {name}\nhello\n".encode())
+        == f"erreur : {name} : fichier introuvable\nhello\n".encode()
+    )
 
 
 UNKNOWN = {
@@ -105,7 +136,10 @@ def test_an_unknown_command_comes_back_as_it_was(server, case, request):
     if why := BREAKS.get((server.program, case)):
         request.applymarker(pytest.mark.xfail(reason=why, strict=True))
     line = UNKNOWN[case]
-    assert answer(server, line + b"\nhello\n") == b"erreur : commande inconnue : " + line + b"\nhello\n"
+    assert (
+        answer(server, line + b"\nhello\n")
+        == b"erreur : commande inconnue : " + line + b"\nhello\n"
+    )
 
 
 def test_a_name_with_a_nul_is_not_found(server, request):

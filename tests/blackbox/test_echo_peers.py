@@ -1,4 +1,5 @@
-"""The echo protocol in other languages (tests/peers), held to some of the promises that test_echo has of ours."""
+"""The echo protocol in other languages (tests/peers), held to some of the promises that
+test_echo has of ours."""
 
 import re
 
@@ -23,7 +24,9 @@ LINES = {
     "not UTF-8": b"\xff\xfe\n" + bytes(range(128, 256)) + b"\n",
     "long": b"x" * 1_000_000 + b"\n",
 }
-BREAKS = {("tests/peers/echo.sh", "NUL"): "a variable of the shell cannot hold one: read passes over it"}
+BREAKS = {
+    ("tests/peers/echo.sh", "NUL"): "a variable of the shell cannot hold one: read passes over it"
+}
 
 
 @pytest.fixture(scope="module", params=["echo/poll", *peer_servers.ECHO])
@@ -37,6 +40,9 @@ def server(request):
 def test_each_line_is_answered_as_it_came(server, case, request):
     if why := BREAKS.get((server.program, case)):
         request.applymarker(pytest.mark.xfail(reason=why, strict=True))
-    expected = b"".join("le serveur répond : ".encode() + line for line in re.findall(rb"[^\n]*\n|[^\n]+\Z", LINES[case]))
+    expected = b"".join(
+        "le serveur répond : ".encode() + line
+        for line in re.findall(rb"[^\n]*\n|[^\n]+\Z", LINES[case])
+    )
     got = converse(connect(server.address), LINES[case])
     assert got == "Le serveur écoute.\n".encode() + expected

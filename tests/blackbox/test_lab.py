@@ -100,19 +100,27 @@ def test_the_firewall_stops_the_syn_and_not_the_conversation(start):
 
 @in_the_lab
 def test_the_firewall_may_stand_on_the_way_out(start):
-    """Of what goes from this machine to another one's port, and of nothing else: the far firewall looks no different."""
+    """Of what goes from this machine to another one's port, and of nothing else: a client sees no
+    difference to the far firewall."""
     start("tcp/netcat", "-l", "-k", "ovh", 9090, stdin=PIPE, stdout=PIPE, under=["on", "ovh"])
     start("tcp/netcat", "-l", "-k", "so-high", 9090, stdin=PIPE, stdout=PIPE)
     probe = ("tcp/probe", "-w", "0.3")
     firewall("so-high", "drop", 9090, "out")
-    assert on("so-high", *probe, "ovh", 9090, 9).stdout == "10.0.0.2:9090 filtered\n10.0.0.2:9 closed\n"
+    assert (
+        on("so-high", *probe, "ovh", 9090, 9).stdout
+        == "10.0.0.2:9090 filtered\n10.0.0.2:9 closed\n"
+    )
     assert on("so-high", *probe, "so-high", 9090).stdout == "10.0.0.1:9090 open\n"
     assert on("sas1", *probe, "ovh", 9090).stdout == "10.0.0.2:9090 open\n"
     assert on("ovh", *probe, "so-high", 9090).stdout == "10.0.0.1:9090 open\n"
     firewall("so-high", "reject", 9090, "out")
-    assert on("so-high", *probe, "ovh", 9090).stdout == "10.0.0.2:9090 rejected (port unreachable)\n"
+    assert (
+        on("so-high", *probe, "ovh", 9090).stdout == "10.0.0.2:9090 rejected (port unreachable)\n"
+    )
     firewall("so-high", "open", 9090)  # inwards, where it is open
-    assert on("so-high", *probe, "ovh", 9090).stdout == "10.0.0.2:9090 rejected (port unreachable)\n"
+    assert (
+        on("so-high", *probe, "ovh", 9090).stdout == "10.0.0.2:9090 rejected (port unreachable)\n"
+    )
     firewall("so-high", "open", 9090, "out")
     assert on("so-high", *probe, "ovh", 9090).stdout == "10.0.0.2:9090 open\n"
 
@@ -349,6 +357,6 @@ def test_openssh_through_forward_on_every_hop(start):
     start("tcp/forward", "ovh:4000:sas1:4000", under=["on", "ovh"])
     start("tcp/forward", "4000:ovh:4000")
     big = os.urandom(1 << 20)
-    result = subprocess.run(["ssh", "-p4000", "fbrucker@localhost", "hostname; wc -c"], input=big, capture_output=True,
-                            timeout=PATIENCE)  # fmt: skip
+    words = ["ssh", "-p4000", "fbrucker@localhost", "hostname; wc -c"]
+    result = subprocess.run(words, input=big, capture_output=True, timeout=PATIENCE)
     assert result.stdout.split() == [b"roucas101", b"1048576"], result.stderr

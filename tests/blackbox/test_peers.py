@@ -1,4 +1,5 @@
-"""The servers in other languages (tests/peers), as commands: their words, how they end, and strangers at those in shell."""
+"""The servers in other languages (tests/peers), as commands: their words, how they end, and
+strangers at those in shell."""
 
 import http.client
 import os
@@ -21,12 +22,19 @@ WITH_FILES = peer_servers.COMMANDS + peer_servers.WEB
 def run(server, *args):
     """Runs one to its end."""
     words, environment = interpreter(server)
-    return subprocess.run([*words, str(ROOT / server), *map(str, args)], env={**os.environ, **environment}, cwd=ROOT,
-                          capture_output=True, text=True, timeout=PATIENCE)  # fmt: skip
+    return subprocess.run(
+        [*words, str(ROOT / server), *map(str, args)],
+        env={**os.environ, **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
 
 
 def marked(mark):
-    """The processes that were started with MARK=mark in their environment, dead ones that nobody waits for aside."""
+    """The processes that were started with MARK=mark in their environment, but for dead ones that
+    nobody waits for."""
     found = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -39,14 +47,17 @@ def marked(mark):
 
 @pytest.fixture
 def start(request, tmp_path):
-    """start(server, ...), with its own directory for temporary files, and the mark that its processes have."""
+    """start(server, ...), with its own directory for temporary files, and the mark that its
+    processes have."""
     started = []
 
     def start(server, *args, under=(), **options):
         temporary = tmp_path / "temporary"
         temporary.mkdir()
         mark = f"{os.getpid()}.{request.node.name}"
-        program = peer_servers.start(server, *args, under=under, env={"MARK": mark, "TMPDIR": str(temporary)}, **options)
+        program = peer_servers.start(
+            server, *args, under=under, env={"MARK": mark, "TMPDIR": str(temporary)}, **options
+        )
         program.mark, program.temporary = mark, temporary
         started.append(program)
         return program
@@ -56,7 +67,7 @@ def start(request, tmp_path):
         program.stop()
 
 
-# ---- Their words -----------------------------------------------------------------------------------------
+# ---- Their words ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("server", EVERY)
@@ -70,15 +81,25 @@ def test_bad_usage_is_said_with_the_usage_and_status_2(server):
 def test_a_port_that_is_taken_is_said_and_the_end(server):
     with socket.create_server(("127.0.0.1", 0)) as other:
         result = run(server, other.getsockname()[1])
-    assert result.returncode != 0 and "listening on" not in result.stderr and "in use" in result.stderr.lower()
+    assert (
+        result.returncode != 0
+        and "listening on" not in result.stderr
+        and "in use" in result.stderr.lower()
+    )
 
 
 @pytest.mark.parametrize("server", EVERY)
 def test_it_listens_on_this_machine_only_and_says_where(server, start):
     program = start(server)
     assert program.log[0] == f"listening on 127.0.0.1:{program.port}"
-    listeners = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if line.split()[3] == "0A"]
-    assert [address for address in listeners if address.endswith(f":{program.port:04X}")] == [f"0100007F:{program.port:04X}"]
+    listeners = [
+        line.split()[1]
+        for line in Path("/proc/net/tcp").read_text().splitlines()
+        if line.split()[3] == "0A"
+    ]
+    assert [address for address in listeners if address.endswith(f":{program.port:04X}")] == [
+        f"0100007F:{program.port:04X}"
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -109,22 +130,29 @@ def test_a_web_server_has_the_files_of_its_directory_and_no_others(server, start
 
     for target in ("file", "sub/file", "two%20words", "%C3%A9", "%66ile", "a+b"):
         assert get(target) == (200, f"in {unquote(target)}".encode()), target
-    for target in ("absent", "sub", ".env", "%2eenv", "sub/.%2e/.env", "link", "link_inside", "out/secret", "fifo", "..%2fsecret",
-                   "%2e%2e/secret", "file%0A", "file/", f"{directory}/file"):  # fmt: skip
+    for target in (
+        *("absent", "sub", ".env", "%2eenv", "sub/.%2e/.env", "link", "link_inside", "out/secret"),
+        *("fifo", "..%2fsecret", "%2e%2e/secret", "file%0A", "file/", f"{directory}/file"),
+    ):
         if server == peer_servers.FASTAPI and target in ("file%0A", "file/"):
             continue  # Starlette takes a last newline or slash off: it is "file" there
         status, body = get(target)
         assert status == 404 and b"not for you" not in body, target
 
 
-# ---- How they end ----------------------------------------------------------------------------------------
+# ---- How they end --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name)
+@pytest.mark.parametrize(
+    "how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name
+)
 @pytest.mark.parametrize("server", EVERY)
 def test_a_signal_ends_it_and_all_that_it_has_started(server, how, start):
-    """Also with clients in the middle of what they say; its port is free at once, and no file is left."""
-    program = start(server, under=["env", "--default-signal=INT"])  # ignored in a background job of a script
+    """Also with clients in the middle of what they say; its port is free at once, and no file is
+    left."""
+    program = start(
+        server, under=["env", "--default-signal=INT"]
+    )  # ignored in a background job of a script
     clients = [connect(program.address) for _ in range(3)]
     for client in clients:
         client.sendall(b"hel")
@@ -142,14 +170,16 @@ def test_a_signal_ends_it_and_all_that_it_has_started(server, how, start):
         listener.bind(program.address)
 
 
-# ---- Strangers at the servers in shell -------------------------------------------------------------------
+# ---- Strangers at the servers in shell -----------------------------------------------------------
 
 ATTACKS = [
-    b"$(touch pirate)", b"`touch pirate`", b"; touch pirate", b"| touch pirate", b"& touch pirate &", b"\ntouch pirate",
-    b"x\0; touch pirate", b"' ; touch pirate ; '", b'" ; touch pirate ; "', b"') ; touch pirate", b"${IFS}$(touch${IFS}pirate)",
-    b"-n", b"-e pirate", b"--help", b"--", b"*", b"/*", b"~root", b"{a,b}", b"\\", b"\\\\n", b"%s%n%x", b"!touch pirate",
-    b"<(touch pirate)", b"> pirate", b">> pirate", b"exec:touch pirate", b"!!exec:touch pirate", b"a=$(touch pirate)",
-    b"a[$(touch pirate)]", b"1+system(\"touch pirate\")", b"$((pirate=1))", b"\x1b]0;pirate\x07", b"\r", b"\xff\xfe\x81",
+    b"$(touch pirate)", b"`touch pirate`", b"; touch pirate", b"| touch pirate", b"& touch pirate",
+    b"\ntouch pirate", b"x\0; touch pirate", b"' ; touch pirate ; '", b'" ; touch pirate ; "',
+    b"') ; touch pirate", b"${IFS}$(touch${IFS}pirate)", b"<(touch pirate)", b"> pirate",
+    b">> pirate", b"exec:touch pirate", b"!!exec:touch pirate", b"a=$(touch pirate)",
+    b"a[$(touch pirate)]", b'1+system("touch pirate")', b"$((pirate=1))", b"\x1b]0;pirate\x07",
+    b"!touch pirate", b"-n", b"-e pirate", b"--help", b"--", b"*", b"/*", b"~root", b"{a,b}", b"\\",
+    b"\\\\n", b"%s%n%x", b"\r", b"\xff\xfe\x81",
 ]  # fmt: skip
 
 
@@ -157,25 +187,38 @@ def conversations(server):
     """What a stranger may send with these words in it."""
     if not server.endswith("web.sh"):
         yield b"\n".join(ATTACKS)
-        yield b"".join(b"fichier " + word + b"\nfichier sub/" + word + b"\nfichier sub/" + word + b"/x\n" for word in ATTACKS)
+        for name in (b"%s", b"sub/%s", b"%s/x"):
+            yield b"".join(b"fichier " + name % word + b"\n" for word in ATTACKS)
         return
+    host = b" HTTP/1.1\r\nHost: a\r\n"
     for word in ATTACKS:
         url = b"".join(b"%%%02X" % byte for byte in word)
-        yield (b"GET /static/" + url + b" HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: " + word + b"\r\n\r\n"
-               b"GET /static/sub/" + url + b"/" + word + b"?" + word + b" HTTP/1.1\r\nHost: " + word + b"\r\n\r\n")  # fmt: skip
-        yield (b"GET /api/calcul?a=" + url + b"&b=1 HTTP/1.1\r\nHost: a\r\n\r\n"
-               b"GET /api/calcul?a=1&b=" + word + b" HTTP/1.1\r\nHost: a\r\nContent-Length: " + word + b"\r\n\r\n")  # fmt: skip
+        yield b"GET /static/" + url + host + b"If-Modified-Since: " + word + b"\r\n\r\n"
+        yield b"GET /static/sub/" + url + b"/" + word + b"?" + word + host + b"\r\n"
+        yield b"GET /api/calcul?a=" + url + b"&b=1" + host + b"\r\n"
+        yield b"GET /api/calcul?a=1&b=" + word + host + b"Content-Length: " + word + b"\r\n\r\n"
         yield word + b" " + word + b" " + word + b"\r\n" + word + b": " + word + b"\r\n\r\n"
 
 
 @pytest.mark.parametrize("server", SHELL)
 def test_no_word_of_a_stranger_is_run_or_is_an_option(server, start, tmp_path):
-    """Neither does a file of ours come to be, nor has any program a word of a stranger among its arguments; a name of a
-    file stands there after ./ only. And nobody else minds."""
+    """Neither does a file come to be, nor has any program a word of a stranger among its arguments;
+    a name of a file stands there after ./ only."""
     served = tmp_path / "served"
     (served / "sub").mkdir(parents=True)
     calls = tmp_path / "calls"
-    trace = [peer("strace"), "-D", "-f", "-qq", "-s", "4000", "-e", "trace=execve", "-o", str(calls)]
+    trace = [
+        peer("strace"),
+        "-D",
+        "-f",
+        "-qq",
+        "-s",
+        "4000",
+        "-e",
+        "trace=execve",
+        "-o",
+        str(calls),
+    ]
     program = start(server, *(["-d", served] if server in WITH_FILES else []), under=trace)
     for sent in conversations(server):
         converse(connect(program.address), sent)
@@ -187,7 +230,21 @@ def test_no_word_of_a_stranger_is_run_or_is_an_option(server, start, tmp_path):
         words = re.findall(r'"((?:[^"\\]|\\.)*)"', call[1])
         assert not [word for word in words if "pirate" in word and not word.startswith("./")], call
     ours = {os.path.basename(server), "dirname", "setsid", "socat"}
-    assert programs - ours <= {"head", "wc", "date", "dd", "awk", "mawk", "gawk", "tr", "mktemp", "mkfifo", "mkdir", "tail", "rm"}
+    assert programs - ours <= {
+        "head",
+        "wc",
+        "date",
+        "dd",
+        "awk",
+        "mawk",
+        "gawk",
+        "tr",
+        "mktemp",
+        "mkfifo",
+        "mkdir",
+        "tail",
+        "rm",
+    }
 
 
 HELLO = {

@@ -136,7 +136,8 @@ def test_the_page_asks_nobody_else_and_finds_all_it_asks_for(page):
 
 @pytest.mark.parametrize("name", ["tcp/web", *peer_servers.WEB])
 def test_each_server_has_the_whole_site_and_its_sum(browser, name):
-    """In shell, Python, Flask, FastAPI, Node and Express: the page, its style, its JavaScript, which asks /api/calcul."""
+    """In shell, Python, Flask, FastAPI, Node and Express: the page, its style, its JavaScript,
+    which asks /api/calcul."""
     server = peer_servers.start(name)
     page = Page(browser, server)
     assert page.browser.current_url == page.site + "/static/index.html"
@@ -147,7 +148,10 @@ def test_each_server_has_the_whole_site_and_its_sum(browser, name):
         message = json.loads(entry["message"])["message"]
         if message["method"] == "Network.responseReceived":
             answered[message["params"]["response"]["url"]] = message["params"]["response"]["status"]
-    files = {f"{page.site}/static/{file}" for file in ("index.html", "style.css", "calcul.js", "icon.svg")}
+    files = {
+        f"{page.site}/static/{file}"
+        for file in ("index.html", "style.css", "calcul.js", "icon.svg")
+    }
     assert set(answered) == files | {f"{page.site}/api/calcul?a=0.1&b=0.2"}
     assert set(answered.values()) <= {200, 304}
     page.ask("deux", "1")

@@ -21,7 +21,9 @@ SERVERS = ["tcp/web", *peer_servers.WEB]
 # server -> clause -> why, or the cases' names (a part of them) -> why.
 BREAKS = {
     SHELL: {
-        "test_a_malformed_request_is_refused": {"NUL in value": "the shell's read passes over a NUL"},
+        "test_a_malformed_request_is_refused": {
+            "NUL in value": "the shell's read passes over a NUL"
+        },
     },
     PYTHON: {
         "test_the_client_may_ask_for_the_end": "http.server closes, and does not say that it will",

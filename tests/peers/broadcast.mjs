@@ -18,20 +18,21 @@ function newName() {
   return room.has(name) ? newName() : name;
 }
 
-/** To all, or to all but one. Returns when nobody is too far behind: whoever speaks is not read before. */
+/** To all, or to all but one. Returns when nobody is too far behind: who speaks is not read before. */
 async function say(bytes, but) {
   for (const client of room.values()) if (client !== but) client.write(bytes);
-  await Promise.all([...room.values()].filter((client) => client.writableLength > behind).map(catchUp));
+  await Promise.all([...room.values()].map(catchUp));
 }
 
-/** Waits until the client has read; one that accepts less than 64 KiB in five seconds is dropped. */
+/** Waits until a client has read; one that accepts less than 64 KiB in five seconds is dropped. */
 async function catchUp(client) {
   for (let owed; (owed = client.writableLength) > behind && !client.destroyed; ) {
     const stop = new AbortController();
     const clock = setTimeout(() => stop.abort(), 5000);
     await once(client, "drain", { signal: stop.signal }).catch(() => {});
     clearTimeout(clock);
-    if (stop.signal.aborted && client.writableLength > owed - 65536) client.destroy(); // its own loop tells the others
+    // The client's own loop hears of it, and tells the others.
+    if (stop.signal.aborted && client.writableLength > owed - 65536) client.destroy();
   }
 }
 
@@ -45,7 +46,7 @@ async function converse(client) {
       await say(Buffer.concat([Buffer.from(`Message de ${me} : `), line, Buffer.from("\n")]));
     }
   } catch (wrong) {
-    if (wrong instanceof RangeError) client.write("erreur : ligne trop longue\n"); // or else a reset
+    if (wrong instanceof RangeError) client.write("erreur : ligne trop longue\n"); // else a reset
   }
   room.delete(me);
   client.end(); // after all that it is owed

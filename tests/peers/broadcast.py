@@ -15,7 +15,8 @@ room = {}  # name -> StreamWriter
 
 
 async def say(text, but=None):
-    """To all, or to all but one. Returns when nobody is too far behind: whoever speaks is not read before."""
+    """To all, or to all but one. Returns when nobody is too far behind: whoever speaks is not read
+    before."""
     for name, writer in room.items():
         if name != but:
             writer.write(text)
@@ -30,7 +31,8 @@ async def catch_up(writer):
 
 
 async def lines(reader):
-    """Each line without its newline, the last one also when it has none. A line too long: ValueError."""
+    """Each line without its newline, the last one also when it has none. A line too long:
+    ValueError."""
     while True:
         try:
             yield (await reader.readuntil(b"\n"))[:-1]
@@ -60,7 +62,9 @@ async def client(reader, writer):
     del room[me]
     await say(f"{me} est déconnecté\n".encode())
     try:
-        if farewell:  # our end first: to close while something is unread is a reset, which can overtake it
+        if (
+            farewell
+        ):  # our end first: to close while something is unread is a reset, which can overtake it
             writer.write(farewell)
             writer.write_eof()
             await asyncio.wait_for(discard(reader), 5)
@@ -75,7 +79,9 @@ async def discard(reader):
 
 
 async def main():
-    server = await asyncio.start_server(client, "127.0.0.1", words().port, limit=LONGEST, backlog=1024)
+    server = await asyncio.start_server(
+        client, "127.0.0.1", words().port, limit=LONGEST, backlog=1024
+    )
     listening(server.sockets[0].getsockname())
     await server.serve_forever()
 

@@ -1,24 +1,28 @@
 #!/bin/sh
-# Everyone hears everyone, in shell: tests/peers/broadcast.sh [PORT], and then  nc 127.0.0.1 9090  in several terminals
+# Everyone hears everyone, in shell: tests/peers/broadcast.sh [PORT], and then  nc 127.0.0.1 9090
+# in several terminals
 #
-# One log, many cursors, as broadcast/server has it; here the log is a file, and a cursor is a `tail -f`:
+# One log, many cursors, as broadcast/server has it; here the log is a file, and a cursor is a `tail
+# -f`:
 #
 #     a client's shell  -- "say K3x" -->  FIFO wishes  -->  one writer  -->  log
 #     a client's shell  <--------------- tail -f, from the line after its own coming
 #
-# One process writes, so no line is lost or mixed with another, and all see the same order. (The page's script,
-# page/echo_a_tous.sh, lets each client write into each other's FIFO.) What is put into the FIFO wishes is short:
-# a write of up to PIPE_BUF bytes is not mixed with others. The line itself waits in a file of its client's.
+# One process writes, so no line is lost or mixed with another, and all see the same order. (The
+# page's script, page/echo_a_tous.sh, lets each client write into each other's FIFO.) What is put
+# into the FIFO wishes is short: a write of up to PIPE_BUF bytes is not mixed with others. The line
+# itself waits in a file of its client's.
 #
-# What shell cannot do: see a NUL in a line; forget what all have seen, so that the log grows until the server ends (at
-# 1 GiB the server ends); notice who does not read, who is kept, at no cost to the others, until the client itself goes;
-# read 65,536 bytes of a line and no more. A client costs three processes, and from about the 120th on `tail` looks for
-# what is new only every second (Linux: fs.inotify.max_user_instances).
+# What shell cannot do: see a NUL in a line; forget what all have seen, so that the log grows until
+# the server ends (at 1 GiB the server ends); notice who does not read, who is kept, at no cost to
+# the others, until the client itself goes; read 65,536 bytes of a line and no more. A client costs
+# three processes, and from about the 120th on `tail` looks for what is new only every second
+# (Linux: fs.inotify.max_user_instances).
 
 wants_room=yes # a directory of its own, $ROOM
 most=250       # clients in it
 
-# ---- The writer: one for all ---------------------------------------------------------------------------------------
+# ---- The writer: one for all -----------------------------------------------------------------------
 
 append() { # LINE
     printf '%s\n' "$1" || exit
@@ -60,7 +64,7 @@ before_clients() {
     { (write); kill -s TERM 0; } & # without it there is no room
 }
 
-# ---- A client ------------------------------------------------------------------------------------------------------
+# ---- A client --------------------------------------------------------------------------------------
 
 hear() { # up to our own leaving
     while IFS= read -r heard && [ "$heard" != "$me est déconnecté" ]; do
@@ -75,7 +79,11 @@ ask() { # WISH: and what the writer answers
 
 conversation() {
     trap '' PIPE # who does not listen any more still has to leave
-    until me=$(tr -dc A-Za-z0-9 </dev/urandom | head -c 3) && folder=$ROOM/clients/$me && mkdir "$folder"; do
+    until
+        me=$(tr -dc A-Za-z0-9 </dev/urandom | head -c 3)
+        folder=$ROOM/clients/$me
+        mkdir "$folder"
+    do
         [ -d "$ROOM/clients" ] || return # else: somebody has this name
     done
     mkfifo "$folder/answer" "$folder/heard"

@@ -16,14 +16,28 @@ function heure() {
   return `${local}${east < 0 ? "-" : "+"}${two(east / 60)}:${two(east % 60)}`;
 }
 
-/** Answers `fichier NAME`. False: the file has shrunk meanwhile, and nobody can say where the answer ends. */
+/** Sends a line of texts and of bytes as they came. */
+function say(client, ...pieces) {
+  client.write(Buffer.concat(pieces.map((piece) => Buffer.from(piece))));
+}
+
+/**
+ * Answers `fichier NAME`. False: the file has shrunk meanwhile, and nobody can say where the answer
+ * ends.
+ */
 async function send(client, name) {
   const opened = await openInside(directory, name.toString());
-  if (!opened) return client.write(Buffer.concat([Buffer.from("erreur : "), name, Buffer.from(" : fichier introuvable\n")])), true;
+  if (!opened) {
+    say(client, "erreur : ", name, " : fichier introuvable\n");
+    return true;
+  }
   const { file, status: { size } } = opened;
-  client.write(Buffer.concat([name, Buffer.from(` ${size}\n`)]));
-  if (size === 0) return await file.close(), true;
-  const bytes = file.createReadStream({ start: 0, end: size - 1 }); // and never more: it may have grown
+  say(client, name, ` ${size}\n`);
+  if (size === 0) {
+    await file.close();
+    return true;
+  }
+  const bytes = file.createReadStream({ start: 0, end: size - 1 }); // it may have grown
   await pipeline(bytes, client, { end: false });
   return bytes.bytesRead === size;
 }
@@ -35,9 +49,9 @@ async function converse(client) {
     else if (text === "heure") client.write(heure() + "\n");
     else if (text === "quitter") break;
     else if (!text.startsWith("fichier ")) {
-      client.write(Buffer.concat([Buffer.from("erreur : commande inconnue : "), line, Buffer.from("\n")]));
+      say(client, "erreur : commande inconnue : ", line, "\n");
     } else if (!(await send(client, line.subarray("fichier ".length)))) return client.destroy();
-    if (client.writableNeedDrain) await once(client, "drain"); // backpressure: who does not read is not read
+    if (client.writableNeedDrain) await once(client, "drain"); // who does not read is not read
   }
   client.end();
   client.resume(); // what comes after `quitter` is thrown away: to close on it would be a reset

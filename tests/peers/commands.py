@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A server for a simple protocol in Python, a thread for each client: tests/peers/commands.py [-d DIR] [PORT]"""
+"""A server for a simple protocol in Python, a thread for each client:
+tests/peers/commands.py [-d DIR] [PORT]"""
 
 import os
 import socket
@@ -18,7 +19,9 @@ class Commands(StreamRequestHandler):
             if command == b"hello":
                 self.wfile.write(b"hello\n")
             elif command == b"heure":
-                self.wfile.write(datetime.now().astimezone().isoformat(timespec="seconds").encode() + b"\n")
+                self.wfile.write(
+                    datetime.now().astimezone().isoformat(timespec="seconds").encode() + b"\n"
+                )
             elif command.startswith(b"fichier "):
                 if not self.send(command.removeprefix(b"fichier ")):
                     return
@@ -26,13 +29,15 @@ class Commands(StreamRequestHandler):
                 break
             else:
                 self.wfile.write(b"erreur : commande inconnue : " + command + b"\n")
-        # To close while something is unread is a reset, which can overtake our answers: first our end, then theirs.
+        # To close while something is unread is a reset, which can overtake our answers: first our
+        # end, then theirs.
         self.connection.shutdown(socket.SHUT_WR)
         while self.rfile.read1(65536):
             pass
 
     def send(self, name):
-        """Answers `fichier NAME`. False: the file has shrunk meanwhile, and nobody can say where the answer ends."""
+        """Answers `fichier NAME`. False: the file has shrunk meanwhile, and nobody can say where the
+        answer ends."""
         file = open_inside(options.directory, name)
         if file is None:
             self.wfile.write(b"erreur : " + name + " : fichier introuvable\n".encode())

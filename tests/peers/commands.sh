@@ -1,14 +1,16 @@
 #!/bin/sh
-# A server for a simple protocol, in shell: tests/peers/commands.sh [-d DIR] [PORT], and then  nc -N 127.0.0.1 9090
+# A server for a simple protocol, in shell: tests/peers/commands.sh [-d DIR] [PORT], and then  nc -N
+# 127.0.0.1 9090
 #
 #     hello           hello
 #     heure           2026-11-22T11:37:12+01:00
 #     fichier NOM     NOM SIZE, then SIZE bytes; or  erreur : NOM : fichier introuvable
 #     quitter         the end
 #
-# What shell cannot do: see a NUL in a line (`read` passes over it: fichier a\0b is fichier ab); open a file only if it
-# is no link (between the look and the open somebody of this machine could put one there, which no client can); send a
-# file in the order of one open (size and bytes are read by two commands). A line is as long as memory allows.
+# What shell cannot do: see a NUL in a line (`read` passes over it: fichier a\0b is fichier ab);
+# open a file only if it is no link (between the look and the open somebody of this machine could
+# put one there, which no client can); send a file in the order of one open (size and bytes are read
+# by two commands). A line is as long as memory allows.
 
 options=. # -d DIR, and its default
 

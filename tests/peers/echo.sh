@@ -1,11 +1,11 @@
 #!/bin/sh
 # The echo server in shell: tests/peers/echo.sh [PORT], and then  nc 127.0.0.1 9090
 #
-# The page's script (page/echo.sh) with its traps mended: `read -r` keeps backslashes, `IFS=` the blanks around a line,
-# `printf` a line that is -n, and "$line" in quotes is not split or expanded.
+# The page's script (page/echo.sh) with its traps mended: `read -r` keeps backslashes, `IFS=` the
+# blanks around a line, `printf` a line that is -n, and "$line" in quotes is not split or expanded.
 #
-# What shell cannot do: keep a NUL (a variable ends there; `read` passes over it), or answer a line before all of it
-# has come, so that a line is as long as memory allows.
+# What shell cannot do: keep a NUL (a variable ends there; `read` passes over it), or answer a line
+# before all of it has come, so that a line is as long as memory allows.
 
 conversation() {
     echo 'Le serveur écoute.'

@@ -1,10 +1,11 @@
 # shellcheck shell=sh
-# Going to a file by a name that a stranger sent, and to nothing outside of the directory that we stand in.
+# Going to a file by a name that a stranger sent, and to nothing outside of the directory that we
+# stand in.
 
-# Leaves us in the directory of the file NAME, with the last part of NAME in $file; fails when there is no such regular
-# file to be had. For a subshell. The name is only ever between double quotes, and after "./", so that nothing in it is
-# expanded, and it is no option. No part may start with a dot. Each step is taken alone, and we look where it has led:
-# elsewhere, if it was a link.
+# Leaves us in the directory of the file NAME, with the last part of NAME in $file; fails when there
+# is no such regular file to be had. For a subshell. The name is only ever between double quotes,
+# and after "./", so that nothing in it is expanded, and it is no option. No part may start with a
+# dot. Each step is taken alone, and we look where it has led: elsewhere, if it was a link.
 enter() { # NAME
     file=$1
     case $file in

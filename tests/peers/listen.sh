@@ -1,20 +1,23 @@
 # shellcheck shell=sh
-# What the servers in shell share. Each of them defines `conversation`, and ends with:  . "${0%/*}/listen.sh"
+# What the servers in shell share. Each of them defines `conversation`, and ends with:  .
+# "${0%/*}/listen.sh"
 #
-#     tests/peers/NAME [-d DIR] [PORT]      reads its words, starts the listener, and at a signal ends all of it
+#     tests/peers/NAME [-d DIR] [PORT]      reads its words, starts the listener; a signal ends all of it
 #      └ the listener                       socat, which accepts
-#         └ a client                        the same script once more: the connection is its standard input and output
+#         └ a client                        the same script once more; its 0 and 1 are the connection
 #
-# The script is a file, and socat only gets its name: text inside of `system:'...'` loses its quotes in socat, and is
-# then split and expanded by the shell, as on the course page. Everything is for POSIX sh; `setsid` is of Linux.
+# The script is a file, and socat only gets its name: text inside of `system:'...'` loses its quotes
+# in socat, and is then split and expanded by the shell, as on the course page. Everything is for
+# POSIX sh; `setsid` is of Linux.
 
 export LC_ALL=C # a character is a byte, whatever the client thinks
 default_port=${default_port-9090} options=${options-}
 
-# The end of a client's shell. To close while something is unread is a reset, which can overtake what was sent, so what
-# has come is thrown away first. (No command ends one direction and leaves the other open, as shutdown(2) does.)
+# The end of a client's shell. To close while something is unread is a reset, which can overtake
+# what was sent, so what has come is thrown away first. (No command ends one direction and leaves
+# the other open, as shutdown(2) does.)
 finish() {
-    dd iflag=nonblock of=/dev/null bs=65536 2>/dev/null # GNU's: reads what is there, and does not wait
+    dd iflag=nonblock of=/dev/null bs=65536 2>/dev/null # GNU's: takes what is there, does not wait
     exit
 }
 
@@ -42,11 +45,11 @@ case ${ROLE-} in
         ;;
     listener)
         [ -z "${ROOM-}" ] || before_clients
-        # nofork: what socat has forked for a client becomes our script, with the connection as 0 and 1, and no process
-        # copies bytes in between. (That one would end half a second after either direction did, answered or not.)
-        ROLE=client socat -dd \
-            "tcp-listen:$PORT,bind=127.0.0.1,reuseaddr,fork,backlog=1024,max-children=300,nodelay,keepalive" \
-            "exec:${0##*/},nofork" 2>&1 | log
+        # nofork: what socat has forked for a client becomes our script, with the connection as 0
+        # and 1, and no process copies bytes in between. (That one would end half a second after
+        # either direction did, answered or not.)
+        where=tcp-listen:$PORT,bind=127.0.0.1,reuseaddr,backlog=1024,fork,max-children=300
+        ROLE=client socat -dd "$where,nodelay,keepalive" "exec:${0##*/},nofork" 2>&1 | log
         exit 1 # it ends by itself only when something is wrong, and has said what
         ;;
 esac
@@ -64,23 +67,32 @@ PORT=${1-$default_port}
 case $#,$PORT in
     [01],*[!0-9]* | [01], | [!01],*) usage "bad PORT: $*" >&2 && exit 2 ;;
 esac
-command -v socat >/dev/null || { echo "${0##*/}: socat is missing: install the package socat" >&2 && exit 1; }
+if ! command -v socat >/dev/null; then
+    echo "${0##*/}: socat is missing: install the package socat" >&2
+    exit 1
+fi
 
-# socat finds the script by its name, so that nothing in the path to it is read as socat's own language.
+# socat finds the script by its name, so that nothing in the path to it is read as socat's own
+# language.
 here=$(CDPATH='' cd -P -- "$(dirname -- "$0")" && pwd) || exit
 PATH=$here:$PATH ROLE=listener
 export PATH PORT ROLE
 CDPATH='' cd -P -- "$directory" || exit
 
-[ -z "${wants_room-}" ] || { ROOM=$(mktemp -d "${TMPDIR:-/tmp}/room.XXXXXX") && export ROOM; } || exit
+if [ "${wants_room-}" ]; then
+    ROOM=$(mktemp -d "${TMPDIR:-/tmp}/room.XXXXXX") || exit
+    export ROOM
+fi
 
-# A group of its own: one kill ends the listener, its clients, and what they run. A Mac has no setsid, and there sh can.
+# A group of its own: one kill ends the listener, its clients, and what they run. A Mac has no
+# setsid, and there sh can.
 if command -v setsid >/dev/null; then own_group=setsid; else own_group='' && set -m; fi
 # shellcheck disable=SC2086  # a word, or none
 $own_group "$here/${0##*/}" &
 end() {
     trap '' HUP INT QUIT TERM
-    kill -s KILL -- "$!" "-$!" 2>/dev/null # TERM can be lost: socat takes note of it, and becomes our script
+    # TERM can be lost: socat takes note of it, and then becomes our script.
+    kill -s KILL -- "$!" "-$!" 2>/dev/null
     wait "$!"
     [ -z "${ROOM-}" ] || rm -rf -- "$ROOM"
     exit "$1"

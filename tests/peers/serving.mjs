@@ -7,12 +7,15 @@ import { parseArgs } from "node:util";
 /** The command line [-d DIR] [PORT], with its defaults: { port, directory }. */
 export function words(port, directory) {
   try {
-    const options = directory === undefined ? {} : { directory: { type: "string", short: "d", default: directory } };
+    const options = {};
+    if (directory) options.directory = { type: "string", short: "d", default: directory };
     const { values, positionals } = parseArgs({ options, allowPositionals: true });
-    if (positionals.length > 1 || !/^[0-9]*$/.test(positionals[0] ?? "")) throw new Error(`bad PORT: ${positionals}`);
+    if (positionals.length > 1 || !/^[0-9]+$/.test(positionals[0] ?? port))
+      throw new Error(`bad PORT: ${positionals}`);
     return { port: Number(positionals[0] ?? port), ...values };
   } catch (wrong) {
-    console.error(`${wrong.message}\nusage: ${process.argv[1]}${directory === undefined ? "" : " [-d DIR]"} [PORT]`);
+    console.error(wrong.message);
+    console.error(`usage: ${process.argv[1]}${directory ? " [-d DIR]" : ""} [PORT]`);
     process.exit(2);
   }
 }
@@ -25,13 +28,14 @@ export function listen(server, port) {
 }
 
 /**
- * The regular file `name` of a directory, open (a FileHandle), with its status; undefined when there is none to be had.
- * No part of the name may start with a dot, and no link is followed. Node has no openat: a link that somebody of this
- * machine puts in the middle between the look and the open would be.
+ * The regular file `name` of a directory, open (a FileHandle), with its status; undefined when there
+ * is none to be had. No part of the name may start with a dot, and no link is followed. (Node has no
+ * openat: a link that somebody of this machine puts into the path between the look and the open is.)
  */
 export async function openInside(directory, name) {
-  const parts = name.split("/").filter((part, i) => part || i === 0); // "a//b" is "a/b"; a "/" in front stays
-  if (name.endsWith("/") || name.includes("\0") || parts.some((part) => !part || part.startsWith("."))) return undefined;
+  if (name === "" || name.startsWith("/") || name.endsWith("/") || name.includes("\0")) return undefined;
+  const parts = name.split("/").filter((part) => part); // "a//b" is "a/b"
+  if (parts.some((part) => part.startsWith("."))) return undefined;
   let file;
   try {
     let path = directory;

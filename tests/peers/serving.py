@@ -1,5 +1,5 @@
-"""What the servers in Python share: their words, a file in a directory, and for those that have a thread for each
-client, the server itself."""
+"""What the servers in Python share: their words, a file in a directory, and for those that have a
+thread for each client, the server itself."""
 
 import argparse
 import os
@@ -12,7 +12,9 @@ import sys
 
 def words(port=9090, directory=None):
     """The command line [-d DIR] [PORT], with its defaults: .port, .directory."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Control-C ends it as SIGTERM does, without a traceback
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # Control-C ends it as SIGTERM does, without a traceback
     parser = argparse.ArgumentParser()
     if directory:
         parser.add_argument("-d", dest="directory", metavar="DIR", default=directory)
@@ -31,10 +33,17 @@ def listening(address):
 
 
 def open_inside(directory, name):
-    """The regular file `name` (bytes) of a directory, open; None when there is none to be had. No part of the name may
-    start with a dot, and no link is followed: each directory is opened from the one before it (tcp/inside.hpp)."""
+    """The regular file `name` (bytes) of a directory, open; None when there is none to be had. No
+    part of the name may start with a dot, and no link is followed: each directory is opened from
+    the one before it, as open_inside() in C++ does it.
+    """
     *steps, last = name.split(b"/")
-    if not last or name.startswith(b"/") or b"\0" in name or any(part.startswith(b".") for part in [*steps, last]):
+    if (
+        not last
+        or name.startswith(b"/")
+        or b"\0" in name
+        or any(part.startswith(b".") for part in [*steps, last])
+    ):
         return None
     at = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -55,7 +64,8 @@ def open_inside(directory, name):
 
 
 def is_inside(directory, name):
-    """Whether open_inside() would open it: for a framework that opens files itself. `name`: text."""
+    """Whether open_inside() would open it: for a framework that opens files itself.
+    `name`: text."""
     file = open_inside(directory, os.fsencode(name))
     if file:
         file.close()

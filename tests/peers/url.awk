@@ -1,7 +1,7 @@
-# What web.sh asks of a URL, in awk, which has floating point and takes data for nothing but data. TEXT comes by the
-# environment: `awk -v` would read the backslashes in it.
+# What web.sh asks of a URL, in awk, which has floating point and takes data for nothing but data.
+# TEXT comes by the environment: `awk -v` would read the backslashes in it.
 #
-#     WANTED=path TEXT=/static/a%20b  awk -f url.awk      /static/a b, or status 1 when there is no such text
+#     WANTED=path TEXT=/static/a%20b  awk -f url.awk      /static/a b; status 1: no such text
 #     WANTED=sum TEXT='a=2&b=0.5'     awk -f url.awk      200 {"a":2,"b":0.5,"somme":2.5}
 
 # Each %XX as the byte that it stands for. BAD is set when a % is no such thing.
@@ -31,14 +31,18 @@ function number(name,    text, i, pair, value) {
     }
     value = substr(text, 2)
     if (value == "") { WRONG = name " manque"; return 0 }
-    if (value !~ /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/) { WRONG = name " n'est pas un nombre"; return 0 }
+    if (value !~ /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/) {
+        WRONG = name " n'est pas un nombre"
+        return 0
+    }
     if (!finite(value + 0)) { WRONG = name " est trop grand"; return 0 }
     return value + 0
 }
 
 function finite(x) { return -1.7976931348623157e308 <= x && x <= 1.7976931348623157e308 }
 
-# As JavaScript writes it: the fewest digits that read as the same number, and 1e+21 only from there on.
+# As JavaScript writes it: the fewest digits that read as the same number, and 1e+21 only from there
+# on.
 function written(x,    text, places, digits, point, sign) {
     if (x == 0) return "0"
     for (places = 0; places < 17; ++places) {
@@ -50,10 +54,12 @@ function written(x,    text, places, digits, point, sign) {
     digits = substr(text, 1, 1) substr(text, 3, point - 3)
     point = substr(text, point + 1) + 1  # the number is 0.DIGITS times ten to this
     if (point > 21 || point < -5)
-        return sign substr(digits, 1, 1) (places ? "." substr(digits, 2) : "") sprintf("e%+d", point - 1)
+        return sign substr(digits, 1, 1) (places ? "." substr(digits, 2) : "") \
+            sprintf("e%+d", point - 1)
     for (; point <= 0; ++point) digits = "0" digits
     while (length(digits) < point) digits = digits "0"
-    return sign substr(digits, 1, point) (length(digits) > point ? "." substr(digits, point + 1) : "")
+    if (length(digits) > point) digits = substr(digits, 1, point) "." substr(digits, point + 1)
+    return sign digits
 }
 
 BEGIN {

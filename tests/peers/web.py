@@ -11,7 +11,9 @@ from serving import is_inside, serve, words
 
 class Site(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # head and body leave in two sends: the second would wait for the first's ACK, 40 ms
+    disable_nagle_algorithm = (
+        True  # head and body leave in two sends: the second would wait for the first's ACK, 40 ms
+    )
 
     def __init__(self, *arguments):
         super().__init__(*arguments, directory=options.directory)
@@ -25,7 +27,9 @@ class Site(SimpleHTTPRequestHandler):
             status, json = calcul(query.get("a"), query.get("b"))
             return self.answer(status, "application/json", json.encode())
         name = url.path.removeprefix("/static/")
-        if name != url.path and is_inside(options.directory, unquote(name, errors="surrogateescape")):
+        if name != url.path and is_inside(
+            options.directory, unquote(name, errors="surrogateescape")
+        ):
             self.path = "/" + name
             return super().send_head()
         return self.answer(404, "text/plain", b"")
@@ -38,7 +42,11 @@ class Site(SimpleHTTPRequestHandler):
 
     def answer(self, status, type, body, **fields):
         self.send_response(status)
-        for name, value in {"Content-Type": type, "Content-Length": str(len(body)), **fields}.items():
+        for name, value in {
+            "Content-Type": type,
+            "Content-Length": str(len(body)),
+            **fields,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         return BytesIO(body)

@@ -1,13 +1,15 @@
 #!/bin/sh
-# The web server in shell: tests/peers/web.sh [-d DIR] [PORT], and then  curl -iL http://127.0.0.1:8080/
+# The web server in shell: tests/peers/web.sh [-d DIR] [PORT], and then  curl -iL
+# http://127.0.0.1:8080/
 #
 #     /  /index.html     302, /static/index.html
 #     /static/NAME       the file NAME of DIR
 #     /api/calcul        the sum of a and b, by awk (url.awk)
 #
-# What shell cannot do: see a NUL in a head (`read` passes over it); wait no more than so long for a line, so that there
-# is no 408; read a date without giving a stranger's words to date(1), so that 304 is for the very Last-Modified that was
-# sent, and no later one; and what commands.sh cannot. A request costs a process or two, one of a file six.
+# What shell cannot do: see a NUL in a head (`read` passes over it); wait no more than so long for a
+# line, so that there is no 408; read a date without giving a stranger's words to date(1), so that
+# 304 is for the very Last-Modified that was sent, and no later one; and what commands.sh cannot. A
+# request costs a process or two, one of a file six.
 
 default_port=8080 options=tcp/www # -d DIR, and its default
 
@@ -15,11 +17,13 @@ default_port=8080 options=tcp/www # -d DIR, and its default
 
 # POSIX sh has no escapes for these. The sets are for the bracket of a pattern.
 cr=$(printf '\r') tab=$(printf '\t')
-controls=$(printf '\1\2\3\4\5\6\7\10\12\13\14\15\16\17\20\21\22\23\24\25\26\27\30\31\32\33\34\35\36\37\177')
+controls=$(printf '\1\2\3\4\5\6\7\10\12\13\14\15\16\17\20\21\22\23\24\25\26\27')$(
+    printf '\30\31\32\33\34\35\36\37\177'
+)
 token="!#$%&'*+.^_\`|~0-9A-Za-z-"             # RFC 9110, 5.6.2
 authority="]0-9A-Za-z._~%!\$&'()*+,;=:[-"      # HOST or HOST:PORT (RFC 3986, 3.2)
 
-# ---- Answers -------------------------------------------------------------------------------------------------------
+# ---- Answers ---------------------------------------------------------------------------------------
 
 head_of() { # STATUS TYPE LENGTH [FIELD]: all but the body
     [ "$keep_alive" ] || set -- "$@" 'Connection: close'
@@ -42,7 +46,8 @@ page() { # 'STATUS REASON' SENTENCE [FIELD]
     status=$1 sentence=$2
     shift 2
     text "$status" 'text/html; charset=utf-8' "<!doctype html>
-<html lang=\"fr\"><meta charset=\"utf-8\"><title>$status</title><h1>${status%% *}</h1><p>$sentence</p></html>
+<html lang=\"fr\"><meta charset=\"utf-8\"><title>$status</title>
+<h1>${status%% *}</h1><p>$sentence</p></html>
 " "$@"
 }
 
@@ -93,7 +98,7 @@ answer() {
         [Hh][Tt][Tt][Pp]://[!/?]*) # as a proxy is asked
             target=${target#*://}
             target=/${target#"${target%%[/?]*}"}
-            case $target in //*) target=${target#/} ;; esac # "http://host/path", and not "http://host?query"
+            case $target in //*) target=${target#/} ;; esac # not "http://host?query"
             ;;
         /*) ;;
         *) not_http ;;
@@ -123,7 +128,7 @@ answer() {
     esac
 }
 
-# ---- Requests ------------------------------------------------------------------------------------------------------
+# ---- Requests --------------------------------------------------------------------------------------
 
 # The next line of the head, in $line, without its CR LF. Fails at the end of what the client says.
 read_line() {
@@ -132,7 +137,8 @@ read_line() {
         return 1
     fi
     length=$((length + ${#line} + 1))
-    [ "$length" -le 8192 ] || refuse '431 Request Header Fields Too Large' "L'en-tête de la requête dépasse 8192 octets."
+    [ "$length" -le 8192 ] ||
+        refuse '431 Request Header Fields Too Large' "L'en-tête de la requête dépasse 8192 octets."
     case $line in
         *"$cr") line=${line%"$cr"} ;;
         *) not_http ;;
@@ -142,8 +148,9 @@ read_line() {
 
 # Reads one request, and refuses what RFC 9112 lets one refuse. Fails when there is none.
 request() {
-    method='' version=HTTP/1.1 keep_alive=yes length=0 host='' lengths='' coding='' since='' body='' wish=''
-    while read_line && [ -z "$line" ]; do length=0; done # an empty line before a request is passed over
+    method='' version=HTTP/1.1 keep_alive=yes length=0
+    host='' lengths='' coding='' since='' body='' wish=''
+    while read_line && [ -z "$line" ]; do length=0; done # an empty line before it is passed over
     [ -n "$line" ] || return
     method=${line%% *} target=${line#* } version=${line##* }
     target=${target% *}

@@ -31,20 +31,23 @@ async function sendFile(name, request, response) {
     response.end();
     return file.close();
   }
-  const bytes = file.createReadStream({ start: 0, end: status.size - 1 }); // and never more: it may have grown
+  const bytes = file.createReadStream({ start: 0, end: status.size - 1 }); // it may have grown
   response.on("close", () => bytes.destroy()); // the client may go before the end
   bytes.pipe(response);
 }
 
 function end(response, status, type, body, fields = {}) {
-  response.writeHead(status, { "Content-Type": type, "Content-Length": Buffer.byteLength(body), ...fields }).end(body);
+  const length = Buffer.byteLength(body);
+  response.writeHead(status, { "Content-Type": type, "Content-Length": length, ...fields }).end(body);
 }
 
 const server = createServer(async (request, response) => {
   try {
     const url = new URL(request.url, "http://localhost");
-    if (!["GET", "HEAD"].includes(request.method)) return end(response, 405, "text/plain", "", { Allow: "GET, HEAD" });
-    if (["/", "/index.html"].includes(url.pathname)) return end(response, 302, "text/plain", "", { Location: "/static/index.html" });
+    if (!["GET", "HEAD"].includes(request.method))
+      return end(response, 405, "text/plain", "", { Allow: "GET, HEAD" });
+    if (["/", "/index.html"].includes(url.pathname))
+      return end(response, 302, "text/plain", "", { Location: "/static/index.html" });
     if (url.pathname === "/api/calcul") return end(response, ...calcul(url.searchParams));
     if (!url.pathname.startsWith("/static/")) throw new Error("no such page");
     await sendFile(decodeURIComponent(url.pathname.slice("/static/".length)), request, response);

@@ -1,4 +1,5 @@
-"""The servers in other languages and frameworks (tests/peers): how each is started, and what it wants."""
+"""The servers in other languages and frameworks (tests/peers): how each is started, and what it
+wants."""
 
 import os
 import subprocess
@@ -10,8 +11,19 @@ from harness import Program, peer
 ECHO = ["tests/peers/echo.sh", "tests/peers/echo.py", "tests/peers/echo.mjs"]
 COMMANDS = ["tests/peers/commands.sh", "tests/peers/commands.py", "tests/peers/commands.mjs"]
 BROADCAST = ["tests/peers/broadcast.sh", "tests/peers/broadcast.py", "tests/peers/broadcast.mjs"]
-FLASK, FASTAPI, EXPRESS = "tests/peers/flask/web.py", "tests/peers/fastapi/web.py", "tests/peers/express/web.cjs"
-WEB = ["tests/peers/web.sh", "tests/peers/web.py", FLASK, FASTAPI, "tests/peers/web_node.mjs", EXPRESS]
+FLASK, FASTAPI, EXPRESS = (
+    "tests/peers/flask/web.py",
+    "tests/peers/fastapi/web.py",
+    "tests/peers/express/web.cjs",
+)
+WEB = [
+    "tests/peers/web.sh",
+    "tests/peers/web.py",
+    FLASK,
+    FASTAPI,
+    "tests/peers/web_node.mjs",
+    EXPRESS,
+]
 EVERY = [*ECHO, *COMMANDS, *BROADCAST, *WEB]
 
 MODULES = {FLASK: ["flask"], FASTAPI: ["fastapi", "uvicorn"]}
@@ -21,15 +33,21 @@ DEBIANS_NODE_MODULES = "/usr/share/nodejs"
 
 def missing(package):
     """Skips a test that wants a package, as harness.peer does for a command."""
-    (pytest.fail if os.environ.get("REQUIRE_PEERS") == "1" else pytest.skip)(f"install the package {package}")
+    (pytest.fail if os.environ.get("REQUIRE_PEERS") == "1" else pytest.skip)(
+        f"install the package {package}"
+    )
+
+
+def imports(python, module):
+    words = [python, "-c", f"import {module}"]
+    return subprocess.run(words, capture_output=True, cwd="/").returncode == 0
 
 
 def python_with(modules):
     """The first of our own Python and the system's that has all of these modules."""
     lacking = []
     for python in dict.fromkeys([sys.executable, "/usr/bin/python3"]):
-        lacking = [module for module in modules if subprocess.run([python, "-c", f"import {module}"],
-                                                                  capture_output=True, cwd="/").returncode != 0]  # fmt: skip
+        lacking = [module for module in modules if not imports(python, module)]
         if not lacking:
             return python
     return missing(PACKAGES[lacking[0]])
@@ -45,7 +63,12 @@ def interpreter(server):
     node = peer("node")
     if server == EXPRESS:
         found = f"require('module').createRequire('{os.path.abspath(__file__)}')('express')"
-        if subprocess.run([node, "-e", found], env={"NODE_PATH": DEBIANS_NODE_MODULES}, capture_output=True).returncode != 0:
+        if (
+            subprocess.run(
+                [node, "-e", found], env={"NODE_PATH": DEBIANS_NODE_MODULES}, capture_output=True
+            ).returncode
+            != 0
+        ):
             missing("node-express")
     return [node], {"NODE_PATH": DEBIANS_NODE_MODULES}
 
@@ -53,6 +76,8 @@ def interpreter(server):
 def start(server, *args, under=(), env=None, **options):
     """Runs one of them, or one of our own programs, on a free port, ready."""
     words, environment = interpreter(server) if server.startswith("tests/peers/") else ([], {})
-    program = Program(server, *args, 0, under=[*under, *words], env={**environment, **(env or {})}, **options)
+    program = Program(
+        server, *args, 0, under=[*under, *words], env={**environment, **(env or {})}, **options
+    )
     program.logged("listening on ")
     return program

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
-// The web server with Express: in this folder  npm ci  and then  npm start,  or  npm start -- [-d DIR] [PORT]
+// The web server with Express: in this folder  npm ci  and then  npm start,  or  npm start -- [-d
+// DIR] [PORT]
 //
-// With Debian's node-express in the place of npm's: NODE_PATH=/usr/share/nodejs tests/peers/express/web.cjs
+// With Debian's node-express in the place of npm's: NODE_PATH=/usr/share/nodejs
+// tests/peers/express/web.cjs
 const { join } = require("node:path");
 const express = require("express");
 
@@ -17,9 +19,11 @@ async function main() {
 
   app.get(["/", "/index.html"], (request, response) => response.redirect("/static/index.html"));
 
-  // Express stays in the directory and passes over names that start with a dot; a link in there it follows.
+  // Express stays in the directory and passes over names that start with a dot; a link in there it
+  // follows.
   app.use("/static", async (request, response, next) => {
-    const opened = await openInside(directory, decodeURIComponent(request.path.slice(1))).catch(() => undefined);
+    const name = decodeURIComponent(request.path.slice(1));
+    const opened = await openInside(directory, name).catch(() => undefined);
     await opened?.file.close();
     next(opened || !["GET", "HEAD"].includes(request.method) ? undefined : "router");
   });

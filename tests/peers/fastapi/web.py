@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The web server with FastAPI, on uvicorn: tests/peers/fastapi/web.py [-d DIR] [PORT], in a virtualenv or with the
-system's packages:
+"""The web server with FastAPI, on uvicorn: tests/peers/fastapi/web.py [-d DIR] [PORT], in a
+virtualenv:
 
 /usr/bin/python3 -m venv --system-site-packages build/fastapi
 build/fastapi/bin/pip install -r tests/peers/fastapi/requirements.txt
@@ -25,7 +25,8 @@ options = words(8080, "tcp/www")
 
 
 class Files(StaticFiles):
-    """Starlette stays in the directory; a link in there, or a name that starts with a dot, is the same to it."""
+    """Starlette stays in the directory; to it a link in there, or a name that starts with a dot, is
+    a name like any other."""
 
     def lookup_path(self, path):
         return super().lookup_path(path) if is_inside(options.directory, path) else ("", None)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The web server with Flask: tests/peers/flask/web.py [-d DIR] [PORT], in a virtualenv or with the system's packages:
+"""The web server with Flask: tests/peers/flask/web.py [-d DIR] [PORT], in a virtualenv:
 
 /usr/bin/python3 -m venv --system-site-packages build/flask
 build/flask/bin/pip install -r tests/peers/flask/requirements.txt
@@ -22,7 +22,8 @@ app = Flask(__name__, static_url_path="/static", static_folder=os.path.abspath(o
 
 @app.before_request
 def no_link_and_no_dot():
-    """Flask stays in the directory, and follows links there, and serves names that start with a dot."""
+    """Flask stays in the directory; it follows links there, and serves names that start with a
+    dot."""
     name = request.path.removeprefix("/static/")
     if name != request.path and not is_inside(options.directory, name):
         abort(404)
