@@ -1,7 +1,6 @@
 """The lab itself, and the course page's routes through it: with tcp/forward, and with OpenSSH."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess

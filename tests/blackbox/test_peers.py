@@ -1,9 +1,12 @@
 """The servers in other languages (tests/peers), as commands: their words, how they end, and
 strangers at those in shell."""
 
+import contextlib
 import http.client
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +17,8 @@ import peer_servers
 import pytest
 from harness import PATIENCE, ROOT, connect, converse, eventually, peer, receive, receive_until
 from peer_servers import EVERY, interpreter
+from wants import lacking, missing
+from web_client import get
 
 SHELL = [server for server in EVERY if server.endswith(".sh")]
 WITH_FILES = peer_servers.COMMANDS + peer_servers.WEB
@@ -122,22 +127,82 @@ def directory(tmp_path_factory):
 def test_a_web_server_has_the_files_of_its_directory_and_no_others(server, start, directory):
     program = start(server, "-d", directory)
 
-    def get(name):
+    def ask(name):
         connection = http.client.HTTPConnection(*program.address, timeout=PATIENCE)
         connection.request("GET", f"/static/{name}")
         response = connection.getresponse()
         return response.status, response.read()
 
     for target in ("file", "sub/file", "two%20words", "%C3%A9", "%66ile", "a+b"):
-        assert get(target) == (200, f"in {unquote(target)}".encode()), target
+        assert ask(target) == (200, f"in {unquote(target)}".encode()), target
     for target in (
         *("absent", "sub", ".env", "%2eenv", "sub/.%2e/.env", "link", "link_inside", "out/secret"),
         *("fifo", "..%2fsecret", "%2e%2e/secret", "file%0A", "file/", f"{directory}/file"),
     ):
         if server == peer_servers.FASTAPI and target in ("file%0A", "file/"):
             continue  # Starlette takes a last newline or slash off: it is "file" there
-        status, body = get(target)
+        status, body = ask(target)
         assert status == 404 and b"not for you" not in body, target
+
+
+# ---- Each ecosystem's two commands ----------------------------------------------------------------
+
+
+def runs(words, **options):
+    result = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE * 3, **options)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@contextlib.contextmanager
+def started(words, **options):
+    """A command that starts a server as its own ecosystem does, and the server's address."""
+    process = subprocess.Popen(
+        words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, **options
+    )
+    try:
+        line = next(line for line in process.stderr if b"listening on" in line)
+        yield "127.0.0.1", int(line.rpartition(b":")[2])
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("server", [peer_servers.FLASK, peer_servers.FASTAPI])
+def test_a_virtualenv_takes_the_systems_packages(server, tmp_path):
+    """Where no index can be reached; `python3` is the system's."""
+    system = "/usr/bin/python3"
+    for module in ["ensurepip", *peer_servers.MODULES[server]]:
+        if not peer_servers.imports(system, module):
+            missing(module)
+    requirements = (ROOT / server).with_name("requirements.txt")
+    runs([system, "-m", "venv", "--system-site-packages", tmp_path / "venv"])
+    if server != peer_servers.FASTAPI:  # in Debian 12 it asks for an older starlette than there is
+        runs([tmp_path / "venv/bin/pip", "install", "--no-index", "-r", requirements])
+    with started([tmp_path / "venv/bin/python", ROOT / server, "0"], cwd=ROOT) as address:
+        assert get(address, "/").status == 302
+
+
+def test_npm_ci_and_npm_start(tmp_path):
+    peer("npm")
+    shutil.copytree(
+        ROOT / "tests/peers", tmp_path / "tests/peers", ignore=lambda *_: ["node_modules"]
+    )
+    shutil.copytree(ROOT / "tcp/www", tmp_path / "tcp/www")
+    folder = tmp_path / "tests/peers/express"
+    installed = subprocess.run(["npm", "ci"], cwd=folder, capture_output=True, text=True)
+    if re.search("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH", installed.stderr):
+        lacking("npm reaches no registry from here")
+    assert installed.returncode == 0, installed.stderr
+    with started(["npm", "start", "--", "0"], cwd=folder) as address:
+        assert get(address, "/static/index.html").body == (ROOT / "tcp/www/index.html").read_bytes()
+
+
+def test_the_lock_file_names_no_host_to_fetch_from():
+    """npm asks the registry that it is set up for."""
+    lock = json.loads((ROOT / "tests/peers/express/package-lock.json").read_text())
+    packages = [package for name, package in lock["packages"].items() if name]
+    assert packages and all("integrity" in package for package in packages)
+    assert not any("resolved" in package for package in packages)
 
 
 # ---- How they end --------------------------------------------------------------------------------

@@ -1,12 +1,11 @@
 """The servers in other languages and frameworks (tests/peers): how each is started, and what it
 wants."""
 
-import os
 import subprocess
 import sys
 
-import pytest
-from harness import Program, peer
+from harness import ROOT, Program, peer
+from wants import missing, needs_node_module
 
 ECHO = ["tests/peers/echo.sh", "tests/peers/echo.py", "tests/peers/echo.mjs"]
 COMMANDS = ["tests/peers/commands.sh", "tests/peers/commands.py", "tests/peers/commands.mjs"]
@@ -27,15 +26,6 @@ WEB = [
 EVERY = [*ECHO, *COMMANDS, *BROADCAST, *WEB]
 
 MODULES = {FLASK: ["flask"], FASTAPI: ["fastapi", "uvicorn"]}
-PACKAGES = {"flask": "python3-flask", "fastapi": "python3-fastapi", "uvicorn": "uvicorn"}
-DEBIANS_NODE_MODULES = "/usr/share/nodejs"
-
-
-def missing(package):
-    """Skips a test that wants a package, as harness.peer does for a command."""
-    (pytest.fail if os.environ.get("REQUIRE_PEERS") == "1" else pytest.skip)(
-        f"install the package {package}"
-    )
 
 
 def imports(python, module):
@@ -50,7 +40,7 @@ def python_with(modules):
         lacking = [module for module in modules if not imports(python, module)]
         if not lacking:
             return python
-    return missing(PACKAGES[lacking[0]])
+    return missing(lacking[0])
 
 
 def interpreter(server):
@@ -60,17 +50,9 @@ def interpreter(server):
         return [], {}
     if server.endswith(".py"):
         return [python_with(MODULES.get(server, []))], {}
-    node = peer("node")
-    if server == EXPRESS:
-        found = f"require('module').createRequire('{os.path.abspath(__file__)}')('express')"
-        if (
-            subprocess.run(
-                [node, "-e", found], env={"NODE_PATH": DEBIANS_NODE_MODULES}, capture_output=True
-            ).returncode
-            != 0
-        ):
-            missing("node-express")
-    return [node], {"NODE_PATH": DEBIANS_NODE_MODULES}
+    if server == EXPRESS and not (ROOT / "tests/peers/express/node_modules").exists():
+        needs_node_module("express")
+    return [peer("node")], {"NODE_PATH": "/usr/share/nodejs"}  # where Debian has Node's modules
 
 
 def start(server, *args, under=(), env=None, **options):

@@ -5,6 +5,9 @@ virtualenv:
 /usr/bin/python3 -m venv --system-site-packages build/fastapi
 build/fastapi/bin/pip install -r tests/peers/fastapi/requirements.txt
 build/fastapi/bin/python tests/peers/fastapi/web.py
+
+Leave the second line out where no index can be reached: the system's packages do without it, but in
+Debian 12 fastapi asks pip for an older starlette than Debian has.
 """
 
 import os
