@@ -1,7 +1,6 @@
 """The lab itself, and the course page's routes through it: with tcp/forward, and with OpenSSH."""
 
 import os
-import pwd
 import signal
 import socket
 import subprocess
@@ -99,6 +98,33 @@ def test_the_firewall_stops_the_syn_and_not_the_conversation(start):
 
 
 @in_the_lab
+def test_the_firewall_may_stand_on_the_way_out(start):
+    """Of what goes from this machine to another one's port, and of nothing else: a client sees no
+    difference to the far firewall."""
+    start("tcp/netcat", "-l", "-k", "ovh", 9090, stdin=PIPE, stdout=PIPE, under=["on", "ovh"])
+    start("tcp/netcat", "-l", "-k", "so-high", 9090, stdin=PIPE, stdout=PIPE)
+    probe = ("tcp/probe", "-w", "0.3")
+    firewall("so-high", "drop", 9090, "out")
+    assert (
+        on("so-high", *probe, "ovh", 9090, 9).stdout
+        == "10.0.0.2:9090 filtered\n10.0.0.2:9 closed\n"
+    )
+    assert on("so-high", *probe, "so-high", 9090).stdout == "10.0.0.1:9090 open\n"
+    assert on("sas1", *probe, "ovh", 9090).stdout == "10.0.0.2:9090 open\n"
+    assert on("ovh", *probe, "so-high", 9090).stdout == "10.0.0.1:9090 open\n"
+    firewall("so-high", "reject", 9090, "out")
+    assert (
+        on("so-high", *probe, "ovh", 9090).stdout == "10.0.0.2:9090 rejected (port unreachable)\n"
+    )
+    firewall("so-high", "open", 9090)  # inwards, where it is open
+    assert (
+        on("so-high", *probe, "ovh", 9090).stdout == "10.0.0.2:9090 rejected (port unreachable)\n"
+    )
+    firewall("so-high", "open", 9090, "out")
+    assert on("so-high", *probe, "ovh", 9090).stdout == "10.0.0.2:9090 open\n"
+
+
+@in_the_lab
 def test_on_is_the_command_in_status_and_for_signals():
     assert subprocess.run(["on", "sas1", "sh", "-c", "exit 9"]).returncode == 9
     sleeper = subprocess.Popen(["on", "sas1", "sleep", "100"])
@@ -110,12 +136,11 @@ def test_on_is_the_command_in_status_and_for_signals():
 @in_the_lab
 def test_bad_usage_in_the_lab_names_the_machines():
     for words in ("on", "on mars true", "firewall", "firewall sas1 close 9", "firewall mars drop 9",
-                  "firewall sas1 drop http"):  # fmt: skip
+                  "firewall sas1 drop http", "firewall sas1 drop 9 up"):  # fmt: skip
         result = subprocess.run(words.split(), capture_output=True, text=True)
         assert result.returncode == 2
-        assert (
-            "usage: " + words[0] in result.stderr and "so-high ovh sas1 roucas101" in result.stderr
-        )
+        assert f"usage: {words.split()[0]} " in result.stderr
+        assert "so-high ovh sas1 roucas101" in result.stderr
 
 
 # ---- From outside --------------------------------------------------------------------------------
@@ -282,91 +307,56 @@ def test_w_shares_its_seconds_out_among_the_addresses(start):
     assert server.process.stdout.read() == b"par la seconde\n"
 
 
-def who_may_log_in():
-    """(user name, words before sshd). sshd turns into the user who logs in. Root can do that; in
-    the lab of an ordinary user there is but one user, root for want of a better name, and sshd has
-    to be it, as itself, from the start.
-    """
-    _, uid, count = map(int, proc("self/uid_map").read_text().split()[:3])
-    if count > 1:
-        return "root", []
-    gid = proc("self/gid_map").read_text().split()[1]
-    return pwd.getpwuid(uid).pw_name, [
-        "unshare",
-        "--user",
-        f"--map-user={uid}",
-        f"--map-group={gid}",
-    ]
-
-
-@pytest.fixture
-def ssh():
-    """ssh(MACHINE...) starts sshd on these. It returns the words of an ssh that they let in."""
+def typed(command, listens_on):
+    """Types an ssh command at a terminal that stays open, until its end of the tunnel listens."""
     peer("ssh")
-    sshd = peer("sshd")
-    user, words = who_may_log_in()
-    started = []
-    with tempfile.TemporaryDirectory() as directory:
-        for name in ("host_key", "key"):
-            subprocess.run(
-                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{directory}/{name}"],
-                check=True,
-            )
-        with open(f"{directory}/config", "w") as config:
-            config.write(f"HostKey {directory}/host_key\nAuthorizedKeysFile {directory}/key.pub\n"
-                         "StrictModes no\nUsePAM no\nPermitRootLogin yes\n"
-                         "PidFile none\nPort 22\n")  # fmt: skip
-
-        def serve(*machines):
-            for machine in machines:
-                # Port 22 is for root otherwise.
-                everybody = "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start"
-                subprocess.run(["on", machine, "sh", "-c", everybody], check=True)
-                command = ["on", machine, *words, sshd, "-D", "-e", "-f", f"{directory}/config"]
-                daemon = subprocess.Popen(command, stderr=PIPE)
-                started.append(daemon)
-                assert b"listening on" in daemon.stderr.readline()
-            return ["ssh", "-F", "none", "-i", f"{directory}/key", "-l", user,
-                    "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                    "-o", "LogLevel=ERROR", "-o", "ExitOnForwardFailure=yes"]  # fmt: skip
-
-        yield serve
-        for process in started:
-            process.terminate()
-            process.wait(PATIENCE)
-
-
-def open_tunnel(words, port):
-    """Runs an ssh until its end of the tunnel listens."""
-    process = subprocess.Popen([*words, "-N"])
-    eventually(lambda: process.poll() is not None or is_listening(port))
+    peer("sshd")
+    process = subprocess.Popen(["sh", "-c", "exec " + command], stdin=PIPE, stdout=PIPE)
+    eventually(lambda: process.poll() is not None or is_listening(listens_on))
     assert process.poll() is None
     return process
 
 
+def end(*terminals):
+    for terminal in terminals:
+        terminal.terminate()
+        terminal.communicate(timeout=PATIENCE)
+
+
 @in_the_lab
-def test_the_pages_two_redirections_with_openssh(start, ssh):
-    """The page's commands, letter by letter but for the user. so-high does not see sas1: a forward
-    on ovh is the first hop, OpenSSH makes the two others."""
+def test_the_pages_two_redirections_as_they_stand_on_the_page(start):
     server = service(start)
-    words = ssh("sas1", "roucas101")
-    start("tcp/forward", "ovh:22:sas1.ec-m.fr:22", under=["on", "ovh"])
-    tunnels = [open_tunnel([*words, "-L4000:roucas101.etu:22", "ovh"], 4000)]
-    tunnels.append(open_tunnel([*words, "-L9090:localhost:9090", "-p4000", "localhost"], 9090))
+    first = typed("ssh -L4000:roucas101.etu:22 fbrucker@sas1.ec-m.fr", 4000)
+    first.stdin.write(b"hostname\n")
+    first.stdin.flush()
+    assert first.stdout.readline() == b"sas1\n"
+    assert output("sh", "-c", "ssh -p4000 fbrucker@localhost hostname") == "roucas101\n"
+    second = typed("ssh -L9090:localhost:9090 -p4000 fbrucker@localhost", 9090)
+    second.stdin.write(b"hostname; id -un\n")
+    second.stdin.flush()
+    assert [second.stdout.readline() for _ in range(2)] == [b"roucas101\n", b"fbrucker\n"]
     converse(server)
-    for tunnel in tunnels:
-        tunnel.terminate()
-        tunnel.wait(PATIENCE)
+    end(second, first)
 
 
 @in_the_lab
-def test_openssh_through_forward_on_every_hop(start, ssh):
+def test_the_same_route_in_one_command(start):
+    server = service(start)
+    hops = "ssh -J fbrucker@ovh,fbrucker@sas1.ec-m.fr -L9090:localhost:9090 fbrucker@roucas101.etu"
+    terminal = typed(hops, 9090)
+    converse(server)
+    end(terminal)
+
+
+@in_the_lab
+def test_openssh_through_forward_on_every_hop(start):
     """ssh to roucas101 itself, along a chain of forwards."""
-    words = ssh("roucas101")
+    peer("ssh")
+    peer("sshd")
     start("tcp/forward", "sas1:4000:roucas101:22", under=["on", "sas1"])
     start("tcp/forward", "ovh:4000:sas1:4000", under=["on", "ovh"])
     start("tcp/forward", "4000:ovh:4000")
     big = os.urandom(1 << 20)
-    result = subprocess.run([*words, "-p4000", "localhost", "hostname; wc -c"], input=big,
-                            capture_output=True, timeout=PATIENCE)  # fmt: skip
+    words = ["ssh", "-p4000", "fbrucker@localhost", "hostname; wc -c"]
+    result = subprocess.run(words, input=big, capture_output=True, timeout=PATIENCE)
     assert result.stdout.split() == [b"roucas101", b"1048576"], result.stderr

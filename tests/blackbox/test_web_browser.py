@@ -3,6 +3,7 @@
 import json
 import re
 
+import peer_servers
 import pytest
 from harness import Program, eventually, peer
 from wants import needs_python_module, proc
@@ -131,6 +132,31 @@ def test_the_page_asks_nobody_else_and_finds_all_it_asks_for(page):
     assert all(url.startswith(page.site + "/") for url in asked), asked
     assert statuses <= {200, 304}
     assert [entry for entry in page.browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.parametrize("name", ["tcp/web", *peer_servers.WEB])
+def test_each_server_has_the_whole_site_and_its_sum(browser, name):
+    """In shell, Python, Flask, FastAPI, Node and Express: the page, its style, its JavaScript,
+    which asks /api/calcul."""
+    server = peer_servers.start(name)
+    page = Page(browser, server)
+    assert page.browser.current_url == page.site + "/static/index.html"
+    page.ask("0,1", "0,2")
+    eventually(lambda: page.text("#somme") == "0.30000000000000004")
+    answered = {}
+    for entry in page.browser.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.responseReceived":
+            answered[message["params"]["response"]["url"]] = message["params"]["response"]["status"]
+    files = {
+        f"{page.site}/static/{file}"
+        for file in ("index.html", "style.css", "calcul.js", "icon.svg")
+    }
+    assert set(answered) == files | {f"{page.site}/api/calcul?a=0.1&b=0.2"}
+    assert set(answered.values()) <= {200, 304}
+    page.ask("deux", "1")
+    eventually(lambda: page.text("#erreur-a").startswith("a "))
+    server.stop()
 
 
 @pytest.mark.parametrize("dark", [False, True])

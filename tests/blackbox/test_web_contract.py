@@ -1,4 +1,4 @@
-"""The web contract, held by six servers: tcp/web, and the same in other languages and frameworks
+"""The web contract, held by seven servers: tcp/web, and the same in other languages and frameworks
 (tests/peers).
 
 That they pass shows that the tests test the contract and not our code. Where a framework itself
@@ -8,25 +8,23 @@ versions may know better.
 
 import email.utils
 import json
-import sys
 
+import peer_servers
 import pytest
-from harness import ROOT, Program, peer
-from wants import needs_node_module, needs_python_module
+from harness import ROOT
 from web_client import Connection, get
 
 WWW = ROOT / "tcp/www"
-PYTHON, FLASK, FASTAPI = (
-    "tests/peers/web.py",
-    "tests/peers/web_flask.py",
-    "tests/peers/web_fastapi.py",
-)
-NODE, EXPRESS = "tests/peers/web_node.mjs", "tests/peers/web_express.cjs"
-SERVERS = ["tcp/web", PYTHON, FLASK, FASTAPI, NODE, EXPRESS]
-NEEDS = {FLASK: ["flask"], FASTAPI: ["fastapi", "uvicorn"]}
+SHELL, PYTHON, FLASK, FASTAPI, NODE, EXPRESS = peer_servers.WEB
+SERVERS = ["tcp/web", *peer_servers.WEB]
 
 # server -> clause -> why, or the cases' names (a part of them) -> why.
 BREAKS = {
+    SHELL: {
+        "test_a_malformed_request_is_refused": {
+            "NUL in value": "the shell's read passes over a NUL"
+        },
+    },
     PYTHON: {
         "test_the_client_may_ask_for_the_end": "http.server closes, and does not say that it will",
         "test_a_body_is_not_taken_for_a_request": "http.server takes a body for the next request",
@@ -87,16 +85,7 @@ BREAKS = {
 
 @pytest.fixture(scope="module", params=SERVERS)
 def running(request):
-    name = request.param
-    for module in NEEDS.get(name, []):
-        needs_python_module(module)
-    if name == EXPRESS:
-        needs_node_module("express")
-    words = (
-        [sys.executable] if name.endswith(".py") else [peer("node")] if name.endswith("js") else []
-    )
-    server = Program(name, 0, under=words, env={"NODE_PATH": "/usr/share/nodejs"})
-    server.logged("listening on ")
+    server = peer_servers.start(request.param)
     yield server
     server.stop()
 

@@ -1,10 +1,12 @@
-// The sum, for the two web servers on Node. Reading and writing numbers is what JavaScript does anyway.
+// The sum, for the two web servers on Node. Reading and writing numbers is what JavaScript does
+// anyway.
 
 /** The finite number that the parameter `name` is; throws a message, in French, when it is none. */
 function number(parameters, name) {
   const text = parameters.get(name);
   if (!text) throw `${name} manque`;
-  const value = /^[+-]?[0-9.]+(e[+-]?[0-9]+)?$/i.test(text) ? Number(text) : NaN; // Number("0x10") is 16, and ours no number
+  // Number("0x10") is 16, and ours no number.
+  const value = /^[+-]?[0-9.]+(e[+-]?[0-9]+)?$/i.test(text) ? Number(text) : NaN;
   if (Number.isNaN(value)) throw `${name} n'est pas un nombre`;
   if (!Number.isFinite(value)) throw `${name} est trop grand`;
   return value;

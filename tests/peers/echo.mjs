@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The echo server in JavaScript, with Node: tests/peers/echo.mjs [PORT]
 import { createServer } from "node:net";
+import { listen, words } from "./serving.mjs";
 
 const prefix = Buffer.from("le serveur répond : ");
 
@@ -22,6 +23,4 @@ const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => 
   client.on("error", () => client.destroy());
 });
 
-server.listen(Number(process.argv[2] ?? 9090), "127.0.0.1", () => {
-  console.error(`listening on 127.0.0.1:${server.address().port}`);
-});
+listen(server, words(9090).port);

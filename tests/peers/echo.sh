@@ -1,18 +1,18 @@
 #!/bin/sh
-# The echo server of the course page, in shell: tests/peers/echo.sh [PORT]
-# socat takes the double quotes off, so that the shell splits each answer at its blanks: text has become program.
-if [ -z "$1" ]; then
-    PORT=9090
-else
-    PORT=$1
-fi
+# The echo server in shell: tests/peers/echo.sh [PORT], and then  nc 127.0.0.1 9090
+#
+# The page's script (page/echo.sh) with its traps mended: `read -r` keeps backslashes, `IFS=` the
+# blanks around a line, `printf` a line that is -n, and "$line" in quotes is not split or expanded.
+#
+# What shell cannot do: keep a NUL (a variable ends there; `read` passes over it), or answer a line
+# before all of it has come, so that a line is as long as memory allows.
 
-exec socat -dd tcp-listen:"$PORT",bind=127.0.0.1,fork,reuseaddr \
-'system:
+conversation() {
+    echo 'Le serveur écoute.'
+    while IFS= read -r line; do
+        printf 'le serveur répond : %s\n' "$line"
+    done
+    [ -z "$line" ] || printf 'le serveur répond : %s' "$line" # the last one, without its newline
+}
 
-echo "Le serveur écoute."
-
-while read CLIENT_MESSAGE; do
-  echo "le serveur répond : $CLIENT_MESSAGE"
-done
-'
+. "${0%/*}/listen.sh"

@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
-"""The web server in Python, with nothing but its own library: tests/peers/web.py [PORT]"""
-import sys
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+"""The web server in Python, with nothing but its own library: tests/peers/web.py [-d DIR] [PORT]"""
+
+from http.server import SimpleHTTPRequestHandler
 from io import BytesIO
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from javascript import calcul
+from serving import is_inside, serve, words
 
 
 class Site(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # head and body leave in two sends: the second would wait for the first's ACK, 40 ms
+    disable_nagle_algorithm = (
+        True  # head and body leave in two sends: the second would wait for the first's ACK, 40 ms
+    )
 
     def __init__(self, *arguments):
-        super().__init__(*arguments, directory="tcp/www")
+        super().__init__(*arguments, directory=options.directory)
 
     def send_head(self):  # of GET and HEAD; what it returns is the body that GET copies
         url = urlsplit(self.path)
@@ -23,8 +26,11 @@ class Site(SimpleHTTPRequestHandler):
             query = dict(parse_qsl(url.query))
             status, json = calcul(query.get("a"), query.get("b"))
             return self.answer(status, "application/json", json.encode())
-        if url.path.startswith("/static/") and not url.path.endswith("/"):
-            self.path = url.path.removeprefix("/static")
+        name = url.path.removeprefix("/static/")
+        if name != url.path and is_inside(
+            options.directory, unquote(name, errors="surrogateescape")
+        ):
+            self.path = "/" + name
             return super().send_head()
         return self.answer(404, "text/plain", b"")
 
@@ -36,12 +42,15 @@ class Site(SimpleHTTPRequestHandler):
 
     def answer(self, status, type, body, **fields):
         self.send_response(status)
-        for name, value in {"Content-Type": type, "Content-Length": str(len(body)), **fields}.items():
+        for name, value in {
+            "Content-Type": type,
+            "Content-Length": str(len(body)),
+            **fields,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         return BytesIO(body)
 
 
-server = ThreadingHTTPServer(("127.0.0.1", int((sys.argv[1:] or [8080])[0])), Site)
-print("listening on {}:{}".format(*server.server_address), file=sys.stderr, flush=True)
-server.serve_forever()
+options = words(8080, "tcp/www")
+serve(Site, options.port)

@@ -1,46 +1,61 @@
 #!/usr/bin/env node
-// The web server in JavaScript, with Node alone: tests/peers/web_node.mjs [PORT]
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+// The web server in JavaScript, with Node alone: tests/peers/web_node.mjs [-d DIR] [PORT]
 import { createServer } from "node:http";
-import { extname, join, normalize } from "node:path";
+import { extname } from "node:path";
 import { calcul } from "./calcul.mjs";
+import { listen, openInside, words } from "./serving.mjs";
 
-const types = { ".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml" };
+const { port, directory } = words(8080, "tcp/www");
+const types = {
+  ".html": "text/html; charset=utf-8",
+  ".css": "text/css",
+  ".js": "text/javascript",
+  ".svg": "image/svg+xml",
+};
 
 async function sendFile(name, request, response) {
-  const path = join("tcp/www", normalize(join("/", name))); // "/../x" is "/x": it stays in the directory, links aside
-  const status = await stat(path);
-  if (!status.isFile()) throw new Error("no file");
+  const opened = await openInside(directory, name);
+  if (!opened) throw new Error("no file");
+  const { file, status } = opened;
   const modified = Math.floor(status.mtimeMs / 1000) * 1000;
-  if (Date.parse(request.headers["if-modified-since"]) >= modified) return response.writeHead(304).end();
+  if (Date.parse(request.headers["if-modified-since"]) >= modified) {
+    response.writeHead(304).end();
+    return file.close();
+  }
   response.writeHead(200, {
-    "Content-Type": types[extname(path)] ?? "application/octet-stream",
+    "Content-Type": types[extname(name)] ?? "application/octet-stream",
     "Content-Length": status.size,
     "Last-Modified": new Date(modified).toUTCString(),
   });
-  if (request.method === "HEAD") return response.end();
-  createReadStream(path).pipe(response);
+  if (request.method === "HEAD" || status.size === 0) {
+    response.end();
+    return file.close();
+  }
+  const bytes = file.createReadStream({ start: 0, end: status.size - 1 }); // it may have grown
+  response.on("close", () => bytes.destroy()); // the client may go before the end
+  bytes.pipe(response);
 }
 
 function end(response, status, type, body, fields = {}) {
-  response.writeHead(status, { "Content-Type": type, "Content-Length": Buffer.byteLength(body), ...fields }).end(body);
+  const length = Buffer.byteLength(body);
+  response.writeHead(status, { "Content-Type": type, "Content-Length": length, ...fields }).end(body);
 }
 
 const server = createServer(async (request, response) => {
-  const url = new URL(request.url, "http://localhost");
   try {
-    if (!["GET", "HEAD"].includes(request.method)) return end(response, 405, "text/plain", "", { Allow: "GET, HEAD" });
-    if (["/", "/index.html"].includes(url.pathname)) return end(response, 302, "text/plain", "", { Location: "/static/index.html" });
+    const url = new URL(request.url, "http://localhost");
+    if (!["GET", "HEAD"].includes(request.method))
+      return end(response, 405, "text/plain", "", { Allow: "GET, HEAD" });
+    if (["/", "/index.html"].includes(url.pathname))
+      return end(response, 302, "text/plain", "", { Location: "/static/index.html" });
     if (url.pathname === "/api/calcul") return end(response, ...calcul(url.searchParams));
     if (!url.pathname.startsWith("/static/")) throw new Error("no such page");
     await sendFile(decodeURIComponent(url.pathname.slice("/static/".length)), request, response);
   } catch {
-    end(response, 404, "text/plain", "introuvable\n");
+    if (response.headersSent) response.destroy();
+    else end(response, 404, "text/plain", "introuvable\n");
   }
 });
 
-server.listen(Number(process.argv[2] ?? 8080), "127.0.0.1", () => {
-  console.error(`listening on 127.0.0.1:${server.address().port}`);
-});
 server.httpAllowHalfOpen = true; // a client that has said its last word still listens
+listen(server, port);

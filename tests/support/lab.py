@@ -66,5 +66,5 @@ def on(machine, program, *args, **options):
     )
 
 
-def firewall(machine, verdict, port):
-    subprocess.run(["firewall", machine, verdict, str(port)], check=True, timeout=PATIENCE)
+def firewall(machine, verdict, port, way="in"):
+    subprocess.run(["firewall", machine, verdict, str(port), way], check=True, timeout=PATIENCE)

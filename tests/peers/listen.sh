@@ -1,0 +1,102 @@
+# shellcheck shell=sh
+# What the servers in shell share. Each of them defines `conversation`, and ends with:  .
+# "${0%/*}/listen.sh"
+#
+#     tests/peers/NAME [-d DIR] [PORT]      reads its words, starts the listener; a signal ends all of it
+#      └ the listener                       socat, which accepts
+#         └ a client                        the same script once more; its 0 and 1 are the connection
+#
+# The script is a file, and socat only gets its name: text inside of `system:'...'` loses its quotes
+# in socat, and is then split and expanded by the shell, as on the course page. Everything is for
+# POSIX sh; `setsid` is of Linux.
+
+export LC_ALL=C # a character is a byte, whatever the client thinks
+default_port=${default_port-9090} options=${options-}
+
+# The end of a client's shell. To close while something is unread is a reset, which can overtake
+# what was sent, so what has come is thrown away first. (No command ends one direction and leaves
+# the other open, as shutdown(2) does.)
+finish() {
+    dd iflag=nonblock of=/dev/null bs=65536 2>/dev/null # GNU's: takes what is there, does not wait
+    exit
+}
+
+# Down to what a server has to say: socat's log has several lines for each client.
+log() {
+    while IFS= read -r line; do
+        case $line in
+            *' N listening on '*) printf 'listening on %s\n' "${line##* }" >&2 ;;
+            *' E '*) printf '%s: %s\n' "${0##*/}" "${line#*' E '}" >&2 ;;
+        esac
+    done
+}
+
+usage() {
+    [ -z "${1-}" ] || printf '%s: %s\n' "${0##*/}" "$1" >&2
+    printf 'usage: %s%s [PORT]\n' "${0##*/}" "${options:+ [-d DIR]}"
+}
+
+case ${ROLE-} in
+    client)
+        # shellcheck disable=SC3045  # not in POSIX, and not in every shell
+        ulimit -v 400000 2>/dev/null # KiB: a line without end ends its own shell, not the machine
+        conversation
+        finish
+        ;;
+    listener)
+        [ -z "${ROOM-}" ] || before_clients
+        # nofork: what socat has forked for a client becomes our script, with the connection as 0
+        # and 1, and no process copies bytes in between. (That one would end half a second after
+        # either direction did, answered or not.)
+        where=tcp-listen:$PORT,bind=127.0.0.1,reuseaddr,backlog=1024,fork,max-children=300
+        ROLE=client socat -dd "$where,nodelay,keepalive" "exec:${0##*/},nofork" 2>&1 | log
+        exit 1 # it ends by itself only when something is wrong, and has said what
+        ;;
+esac
+
+directory=${options:-.}
+while getopts "${options:+d:}h" option; do
+    case $option in
+        d) directory=$OPTARG ;;
+        h) usage && exit ;;
+        *) usage >&2 && exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+PORT=${1-$default_port}
+case $#,$PORT in
+    [01],*[!0-9]* | [01], | [!01],*) usage "bad PORT: $*" >&2 && exit 2 ;;
+esac
+if ! command -v socat >/dev/null; then
+    echo "${0##*/}: socat is missing: install the package socat" >&2
+    exit 1
+fi
+
+# socat finds the script by its name, so that nothing in the path to it is read as socat's own
+# language.
+here=$(CDPATH='' cd -P -- "$(dirname -- "$0")" && pwd) || exit
+PATH=$here:$PATH ROLE=listener
+export PATH PORT ROLE
+CDPATH='' cd -P -- "$directory" || exit
+
+if [ "${wants_room-}" ]; then
+    ROOM=$(mktemp -d "${TMPDIR:-/tmp}/room.XXXXXX") || exit
+    export ROOM
+fi
+
+# A group of its own: one kill ends the listener, its clients, and what they run. A Mac has no
+# setsid, and there sh can.
+if command -v setsid >/dev/null; then own_group=setsid; else own_group='' && set -m; fi
+# shellcheck disable=SC2086  # a word, or none
+$own_group "$here/${0##*/}" &
+end() {
+    trap '' HUP INT QUIT TERM
+    # TERM can be lost: socat takes note of it, and then becomes our script.
+    kill -s KILL -- "$!" "-$!" 2>/dev/null
+    wait "$!"
+    [ -z "${ROOM-}" ] || rm -rf -- "$ROOM"
+    exit "$1"
+}
+trap 'end 0' HUP INT QUIT TERM
+wait "$!"
+end $?
