@@ -1,0 +1,1 @@
+def judge_all(ladder, options): pass

@@ -1,0 +1,50 @@
+"""Where to read on: for each subject a note, a heading in it, and how the paragraph begins, in both languages.
+tests/blackbox/test_judge.py looks whether all of them are there."""
+
+import re
+
+import words
+from words import Say
+
+CALLS = Say("Les appels", "The calls")
+SESSION = Say("Une session", "A session")
+WRONG = Say("Ce qui peut mal tourner, et la ligne qui y répond", "What can go wrong, and the line for it")
+CHOSEN = Say("Ce qui a été choisi", "What was chosen")
+
+PLACES = {
+    "accept": ("echo", CALLS, Say("`accept` donne un", "`accept` gives a")),
+    "session": ("echo", SESSION, Say("Deux terminaux", "Two terminals")),
+    "bytes": ("echo", SESSION, Say("(`-N` dit à `nc`", "(`-N` tells `nc`")),
+    "lines": ("echo", SESSION, Say("TCP transporte des octets", "TCP carries bytes")),
+    "half-close": ("echo", CALLS, Say("`accept` donne un", "`accept` gives a")),
+    "second": ("echo", CALLS, Say("Voilà pour un client.", "That is one client.")),
+    "part": ("echo", WRONG, Say("**`send` ne prend qu'une partie des octets.**", "**`send` takes a part.**")),
+    "gone": ("echo", WRONG, Say("**Le client est parti.**", "**The client has gone.**")),
+    "zombies": ("echo", WRONG, Say("**Les zombies.**", "**Zombies.**")),
+    "descriptors": ("echo", WRONG, Say("**Plus de descripteur**", "**No descriptor left**")),
+    "port": ("echo", WRONG, Say("**Le port est encore pris après un redémarrage**", "**The port is still taken after a restart**")),
+    "unread": ("echo", WRONG, Say("**Fermer sans avoir tout lu**", "**Closing with unread input**")),
+}
+
+
+class Place:
+    """Where a subject is told; in the language of today."""
+
+    def __init__(self, subject):
+        self.note, self.heading, self.lead = PLACES[subject]
+
+    def file(self, french):
+        return f"notes/{'fr/' if french else ''}{self.note}.md"
+
+    def anchor(self, french):
+        """As GitHub makes it of the heading."""
+        heading = self.heading.fr if french else self.heading.en
+        return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+    def link(self):
+        french = words.language == "fr"
+        return f"{self.file(french)}#{self.anchor(french)}"
+
+    def __str__(self):
+        lead = self.lead.fr if words.language == "fr" else self.lead.en
+        return f"{self.link()}, « {lead.replace('**', '')} … »"
