@@ -17,7 +17,7 @@ from collections import namedtuple
 import conversation
 import words
 from conversation import Client, Conversation, Fault
-from submission import END, NotStarted
+from submission import END, NotStarted, Process
 from words import Say, readable, shown
 
 OF = 20
@@ -98,6 +98,14 @@ class Trial(Conversation):
     def measure(self):
         return self.server.measure()
 
+    def now(self):
+        return time.monotonic() - self.start
+
+    def start_alone(self):
+        """The program once more, nobody waiting for it to serve; who starts it ends it."""
+        self.note(Say("juge", "judge"), Say("lance le serveur", "starts the server"))
+        return Process(self.server.words(None), self.server.folder)
+
     def comes_back(self):
         """SIGTERM ends the server, and it can be started again at once, where it was."""
         server, process, where = self.server, self.server.process, self.server.address
@@ -124,7 +132,7 @@ class Trial(Conversation):
             )  # fmt: skip
         self.note(who, Say("le relance au même endroit", "starts it again in the same place"))
         try:
-            server.start(again_on=None if server.transport == "unix" else where[1])
+            server.start(again_on=where if server.transport == "unix" else where[1])
         except NotStarted:
             said = server.said()
             if any("in use" in line.lower() or "eaddrinuse" in line.lower() for line in said):

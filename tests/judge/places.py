@@ -24,7 +24,10 @@ PLACES = {
     "descriptors": ("echo", WRONG, Say("**Plus de descripteur**", "**No descriptor left**")),
     "port": ("echo", WRONG, Say("**Le port est encore pris après un redémarrage**", "**The port is still taken after a restart**")),
     "unread": ("echo", WRONG, Say("**Fermer sans avoir tout lu**", "**Closing with unread input**")),
-}
+    "datagrams": ("unix_domain", Say("Leçon 2 : les datagrammes", "Lesson 2: datagrams"),
+                  Say("Chaque ligne est un datagramme", "Each line is a datagram")),
+    "path": ("unix_domain", Say("Le fichier qui reste", "The file that stays"), Say("Beaucoup d'exemples", "Many examples")),
+}  # fmt: skip
 
 
 class Place:

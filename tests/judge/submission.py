@@ -254,8 +254,10 @@ class Server:
             raise NotStarted(Say(f"rien n'écoute sur {where}", f"nothing listens on {where}"))
 
     def start(self, again_on=None):
-        """Starts it, on a port of its own or `again_on` one, and waits until it serves."""
+        """Starts it, on a port (or at a path) of its own, or `again_on` the one that was, and waits until it serves."""
         port = again_on or (free_port() if self.transport != "unix" else None)
+        if self.transport == "unix" and not again_on and os.path.lexists(self.path):
+            os.unlink(self.path)  # what one left that we killed; the promise about it is a check of its own
         if self.process:
             self.others.append(self.process)
         self.process = Process(self.words(port), self.folder)
