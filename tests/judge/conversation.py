@@ -94,7 +94,7 @@ class Client:
         self.check, self.name, self.socket = check, name, connection
         self.unsent, self.went, self.end_of_sending = collections.deque(), 0, False
         connection.setblocking(False)
-        check.note(name, Say("se connecte", "connects"))
+        check.note("client" if isinstance(name, Say) else name, Say("se connecte", "connects"))
 
     # ---- What it does
 

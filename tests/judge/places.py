@@ -27,6 +27,11 @@ PLACES = {
     "datagrams": ("unix_domain", Say("Leçon 2 : les datagrammes", "Lesson 2: datagrams"),
                   Say("Chaque ligne est un datagramme", "Each line is a datagram")),
     "path": ("unix_domain", Say("Le fichier qui reste", "The file that stays"), Say("Beaucoup d'exemples", "Many examples")),
+    "room": ("broadcast", SESSION, Say("Le serveur et trois personnes", "The server and three people")),
+    "long": ("broadcast", WRONG, Say("**Une ligne sans fin.**", "**A line without end.**")),
+    "slow": ("broadcast", Say("Leçon 2 : quelqu'un est lent, et un serveur de discussion a besoin d'une règle",
+                              "Lesson 2: somebody is slow, and a chat server needs a policy"),
+             Say("Quelqu'un rabat", "Somebody")),
 }  # fmt: skip
 
 

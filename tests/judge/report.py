@@ -87,8 +87,9 @@ class Terminal:
     def score(self, got, of):
         self.write(self.paint("green" if got == of else "bold", Say("score : {} sur {}", "score: {} of {}").format_plain(got, of)))
 
-    def not_started(self, why, said):
-        self.write(wrapped(Say("Le serveur n'a pas démarré : {}.", "The server did not start: {}.").format_plain(why), "    ", ""))
+    def not_started(self, ladder, why, said):
+        what = Say("Le client", "The client") if ladder.transport == "client" else Say("Le serveur", "The server")
+        self.write(wrapped(Say("{} n'a pas démarré : {}.", "{} did not start: {}.").format_plain(what, why), "    ", ""))
         for line in said:
             self.write(f"    {Say('il a dit', 'it said')}  {line[: WIDTH - 16]}")
 

@@ -230,13 +230,13 @@ class Server:
     def words(self, port):
         """The command, with the places for its port, path and folder filled in."""
         known = {"{port}": str(port), "{path}": self.path, "{dir}": str(Path(self.place) / "dir"), "{host}": "127.0.0.1"}
-        wanted = {"unix": "{path}"}.get(self.transport, "{port}")
+        wanted = {"unix": ["{path}"], "client": ["{host}", "{port}"]}.get(self.transport, ["{port}"])
         words = list(self.command)
-        if words[:2] == ["sh", "-c"] and len(words) == 3:
-            if wanted not in words[2]:
-                words[2] += " " + wanted
-        elif not any(wanted in word for word in words):
-            words.append(wanted)
+        if not any(place in word for word in words for place in wanted):
+            if words[:2] == ["sh", "-c"] and len(words) == 3:
+                words[2] += " " + " ".join(wanted)
+            else:
+                words += wanted
         for name, value in known.items():
             words = [word.replace(name, value) for word in words]
         return words
@@ -247,7 +247,11 @@ class Server:
 
     def begin(self):
         """Before the first check. Raises NotStarted when there is no server."""
-        if not self.at:
+        if self.transport == "client":
+            from contracts.client import begin
+
+            begin(self)
+        elif not self.at:
             self.start()
         elif not self.knock():
             where = self.at if self.transport == "unix" else "{}:{}".format(*self.at)
@@ -352,7 +356,7 @@ class Server:
 
     def ready(self):
         """Before a check: a server that has ended is started again."""
-        if not self.at and (self.process is None or self.process.ended and not self.knocks()):
+        if self.transport != "client" and not self.at and (self.process is None or self.process.ended and not self.knocks()):
             self.restart()
 
     def knocks(self):
@@ -362,7 +366,9 @@ class Server:
         return self.knock()
 
     def restart(self):
-        if not self.at:
+        if self.transport == "client":
+            self.end()
+        elif not self.at:
             self.end()
             self.start()
 
