@@ -31,12 +31,14 @@ Place = namedtuple("Place", "note heading lead")
 class Ladder:
     """A contract: its name, how it reads, and its checks, the easiest first."""
 
-    def __init__(self, name, transport, example, explains, files=None):
+    def __init__(self, name, transport, example, explains, files=None, environment=None):
         self.name, self.transport, self.example, self.explains, self.files = name, transport, example, explains, files
+        self.environment = environment or {}
         self.checks = []
 
     def check(self, id, points, says, read, needs=None, limit=10):
-        """`needs`: "start" for what only a server that we start can show. `limit`: seconds for all of it."""
+        """`needs`: "start" for what only a server that we start can show, "dir" for what wants our folder. `limit`:
+        seconds for all of it."""
 
         def add(run):
             self.checks.append(Check(id, points, says, read, run, needs, limit))
@@ -104,7 +106,7 @@ class Trial(Conversation):
     def start_alone(self):
         """The program once more, nobody waiting for it to serve; who starts it ends it."""
         self.note(Say("juge", "judge"), Say("lance le serveur", "starts the server"))
-        return Process(self.server.words(None), self.server.folder)
+        return Process(self.server.words(None), self.server.folder, self.server.environment)
 
     def comes_back(self):
         """SIGTERM ends the server, and it can be started again at once, where it was."""
@@ -195,7 +197,7 @@ class Judge:
         return results
 
     def try_check(self, check):
-        if check.needs == "start" and self.server.at:
+        if check.needs and self.server.at:
             return Result(check, None, Say("le juge n'a pas lancé ce serveur", "the judge did not start this server"))
         try:
             self.server.ready()

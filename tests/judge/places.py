@@ -30,8 +30,11 @@ PLACES = {
     "room": ("broadcast", SESSION, Say("Le serveur et trois personnes", "The server and three people")),
     "long": ("broadcast", WRONG, Say("**Une ligne sans fin.**", "**A line without end.**")),
     "slow": ("broadcast", Say("Leçon 2 : quelqu'un est lent, et un serveur de discussion a besoin d'une règle",
-                              "Lesson 2: somebody is slow, and a chat server needs a policy"),
+                              "Lesson two: somebody is slow, and a chat server needs a policy"),
              Say("Quelqu'un rabat", "Somebody")),
+    "commands": ("commands", SESSION, Say("Les commandes peuvent", "Commands may be")),
+    "chosen-commands": ("commands", CHOSEN, Say("Une dernière commande", "A last command")),
+    "names": ("commands", WRONG, Say("**Un nom est un texte venu d'un inconnu.**", "**A name is text from a stranger.**")),
 }  # fmt: skip
 
 

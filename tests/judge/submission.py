@@ -88,7 +88,7 @@ def free_port():
 class Process:
     """A program under a keeper. Nothing of it outlives end()."""
 
-    def __init__(self, words, folder, typed=False, keep_all=0):
+    def __init__(self, words, folder, environment=(), typed=False, keep_all=0):
         orders, self.orders = os.pipe()
         self.reports, report = os.pipe()
         self.status, self.root, self.excess, self.failed, self._partial = None, None, None, None, b""
@@ -98,7 +98,7 @@ class Process:
         self.keeper = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper.__file__, *words],
             cwd=folder,
-            env=dict(os.environ, JUDGE_ORDERS=str(orders), JUDGE_REPORTS=str(report), PYTHONUNBUFFERED="1"),
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **dict(environment), "JUDGE_ORDERS": str(orders), "JUDGE_REPORTS": str(report)},
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if typed else subprocess.STDOUT,
@@ -217,10 +217,12 @@ class Server:
     """What the checks see of the server: where it is, and how to start it again. One that runs already (`at`) is
     neither started nor ended nor measured."""
 
-    def __init__(self, transport, command, folder=None, at=None, files=None):
-        self.transport, self.command, self.folder, self.at = transport, command, folder, at
+    def __init__(self, ladder, command, folder=None, at=None):
+        self.transport, self.environment = ladder.transport, ladder.environment
+        self.command, self.folder, self.at = command, folder, at
         self.place = tempfile.mkdtemp(prefix="juge-")
-        self.files = files and files(Path(self.place) / "dir")
+        if ladder.files:
+            ladder.files(Path(self.place) / "dir")
         self.process, self.others, self.first = None, [], None
         self.address = at
         self.used = False
@@ -264,7 +266,7 @@ class Server:
             os.unlink(self.path)  # what one left that we killed; the promise about it is a check of its own
         if self.process:
             self.others.append(self.process)
-        self.process = Process(self.words(port), self.folder)
+        self.process = Process(self.words(port), self.folder, self.environment)
         self.address = self.path if self.transport == "unix" else ("127.0.0.1", port)
         self.used = False
         self.wait_ready()
