@@ -35,6 +35,16 @@ PLACES = {
     "commands": ("commands", SESSION, Say("Les commandes peuvent", "Commands may be")),
     "chosen-commands": ("commands", CHOSEN, Say("Une dernière commande", "A last command")),
     "names": ("commands", WRONG, Say("**Un nom est un texte venu d'un inconnu.**", "**A name is text from a stranger.**")),
+    "web": ("web", SESSION, Say("Ouvrir <http://127.0.0.1:8080/>", "Open <http://127.0.0.1:8080/>")),
+    "web-session": ("web", SESSION, Say("Ouvrir <http://127.0.0.1:8080/>", "Open <http://127.0.0.1:8080/>")),
+    "web-bytes": ("web", Say("La requête et la réponse, octet par octet", "The request and the response, byte by byte"),
+                  Say("`GET` est la méthode", "`GET` is the method")),
+    "web-chosen": ("web", CHOSEN, Say("Un répertoire donne 404", "A directory is 404")),
+    "web-names": ("web", WRONG, Say("**Un nom venu d'un inconnu**", "**A name from a stranger**")),
+    "web-two": ("web", WRONG, Say("**Deux lectures d'une même requête.**", "**Two readings of one request.**")),
+    "web-head": ("web", WRONG, Say("**Un en-tête sans fin**", "**A head without end**")),
+    "web-slow": ("web", WRONG, Say("**Un client qui envoie son en-tête", "**A client that sends its head")),
+    "web-numbers": ("web", WRONG, Say("**Un nombre qui n'en est pas un**", "**A number that is none**")),
 }  # fmt: skip
 
 
