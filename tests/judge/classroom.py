@@ -48,7 +48,8 @@ def judge_student(ladder, folder, options):
         if not command:
             return lost(ladder, Say("il n'y a pas de commande : écris-la dans un fichier `run`", "there is no command: write it into a file `run`"))
         judge = subprocess.Popen(
-            [sys.executable, str(HERE / "judge"), ladder.name, "--lang", words.language, "--patience", str(options.patience), "--json", str(out), "--", *command],
+            [sys.executable, str(HERE / "judge"), ladder.name, "--lang", words.language, "--patience", str(options.patience),
+             "--visits", str(options.visits), "--json", str(out), "--", *command],
             cwd=copy, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, text=True,
         )  # fmt: skip
         try:

@@ -22,6 +22,7 @@ from words import Say, readable, shown
 
 OF = 20
 PATIENCE = 3.0  # seconds without a byte, after which nothing more is waited for
+VISITS = 2000  # clients that come and go; the contracts whose clients cost more take half
 HANGS = 4  # after so many of them, the patience is half
 
 Check = namedtuple("Check", "id points says read run needs limit")
@@ -176,8 +177,8 @@ class Quiet:
 class Judge:
     """Tries the checks of a contract on a server, one after the other."""
 
-    def __init__(self, ladder, server, patience=PATIENCE):
-        self.ladder, self.server, self.full_patience, self.hangs = ladder, server, patience, 0
+    def __init__(self, ladder, server, patience=PATIENCE, visits=VISITS):
+        self.ladder, self.server, self.full_patience, self.visits, self.hangs = ladder, server, patience, visits, 0
         self.known = {}  # what the checks have learned of this server, so that each fault is counted once
 
     @property

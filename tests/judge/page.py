@@ -35,7 +35,8 @@ code, pre, .talk { font-family: ui-monospace, Menlo, Consolas, monospace; font-s
 pre { overflow-x: auto; background: var(--soft); padding: .5rem; border-radius: .3rem; }
 .talk td { padding: .1rem .6rem .1rem 0; vertical-align: top; overflow-wrap: anywhere; }
 .talk td:first-child, .talk td:nth-child(2) { white-space: nowrap; color: var(--dim); }
-.talk td:nth-child(3) { min-width: 12rem; }
+.talk td:nth-child(3) { white-space: pre-wrap; }
+@media (max-width: 40rem) { .talk td { display: inline; } .talk tr { display: block; } }
 .likely { border-left: 3px solid var(--no); padding-left: .6rem; }
 @media print {
   body { font-size: 10pt; max-width: none; padding: 0; }
@@ -130,5 +131,5 @@ def failure(anchor, check):
     if check["said"]:
         out.append(f"<pre>{escape(chr(10).join(check['said']))}</pre>")
     out.append(f'<p class="likely">{text(check["likely"])}</p>')
-    out.append(f'<p class="dim">{Say("À lire :", "To read:")} <code>{escape(check["read"])}</code></p></details>')
+    out.append(f'<p class="dim">{Say("À lire :", "To read:")} <code>{escape(check["read"])}</code>, « {text(check["paragraph"])} … »</p></details>')
     return out

@@ -31,7 +31,7 @@ PLACES = {
     "long": ("broadcast", WRONG, Say("**Une ligne sans fin.**", "**A line without end.**")),
     "slow": ("broadcast", Say("Leçon 2 : quelqu'un est lent, et un serveur de discussion a besoin d'une règle",
                               "Lesson two: somebody is slow, and a chat server needs a policy"),
-             Say("Quelqu'un rabat", "Somebody")),
+             Say("Quelqu'un rabat", "Someone closes")),
     "commands": ("commands", SESSION, Say("Les commandes peuvent", "Commands may be")),
     "chosen-commands": ("commands", CHOSEN, Say("Une dernière commande", "A last command")),
     "names": ("commands", WRONG, Say("**Un nom est un texte venu d'un inconnu.**", "**A name is text from a stranger.**")),
@@ -66,6 +66,9 @@ class Place:
         french = words.language == "fr"
         return f"{self.file(french)}#{self.anchor(french)}"
 
+    def paragraph(self):
+        """How it begins."""
+        return (self.lead.fr if words.language == "fr" else self.lead.en).replace("**", "").rstrip(".")
+
     def __str__(self):
-        lead = self.lead.fr if words.language == "fr" else self.lead.en
-        return f"{self.link()}, « {lead.replace('**', '')} … »"
+        return f"{self.link()}, « {self.paragraph()} … »"

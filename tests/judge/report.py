@@ -108,7 +108,7 @@ def as_json(ladder, results, command, failed=None, said=()):
         result = known.get(check.id)
         passed = result.passed if result else False
         entry = {"id": check.id, "says": str(check.says), "points": check.points, "passed": passed, "sent": "", "expected": "",
-                 "received": "", "read": check.read.link(), "likely": "", "conversation": [], "said": [], "seconds": 0}  # fmt: skip
+                 "received": "", "read": check.read.link(), "paragraph": check.read.paragraph(), "likely": "", "conversation": [], "said": [], "seconds": 0}  # fmt: skip
         if result:
             entry.update(
                 sent=result.sent, expected=result.expected, received=result.received,

@@ -92,13 +92,16 @@ class Process:
         orders, self.orders = os.pipe()
         self.reports, report = os.pipe()
         self.status, self.root, self.excess, self.failed, self._partial = None, None, None, None, b""
-        stdin = stdout = None
+        stdin = None
+        # A client's buffers are a matter of its checks; a server's log is to be there when it is killed.
+        plain = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        plain.update({} if typed else {"PYTHONUNBUFFERED": "1"})
         if typed:
             stdin, self.stdin = os.pipe()
         self.keeper = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper.__file__, *words],
             cwd=folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **dict(environment), "JUDGE_ORDERS": str(orders), "JUDGE_REPORTS": str(report)},
+            env={**plain, **dict(environment), "JUDGE_ORDERS": str(orders), "JUDGE_REPORTS": str(report)},
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if typed else subprocess.STDOUT,

@@ -416,7 +416,7 @@ def come_and_go(server):
         guest.client.resets() if i % 4 == 3 else guest.client.closes()
         server.clients.remove(guest.client)
 
-    leaves_nothing(server, visit, 2000)
+    leaves_nothing(server, visit, server.judge.visits)
     time.sleep(0.1)
     guest = Guest(server)
     guest.client.receive(1 << 16, 0.2)  # the last of them may be announced as gone only now

@@ -297,7 +297,7 @@ def come_and_go(server):
         client.resets() if i % 4 == 3 else client.closes()
         server.clients.remove(client)
 
-    leaves_nothing(server, visit, 2000)
+    leaves_nothing(server, visit, server.judge.visits)
     serves_another(server, None)
 
 

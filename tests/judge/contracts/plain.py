@@ -203,7 +203,7 @@ def come_and_go(server):
         client.resets() if i % 4 == 3 else client.closes()
         server.clients.remove(client)
 
-    leaves_nothing(server, visit, 1000)
+    leaves_nothing(server, visit, server.judge.visits // 2)
     serves_the_next(server, None)
 
 
@@ -213,7 +213,7 @@ def come_and_go(server):
     Place("port"), needs="start", limit=30,
 )  # fmt: skip
 def sigterm(server):
-    echoes(server.connect(), b"bonjour\n")
+    server.connect().sends(b"bonjour\n").receive(100, 0.3)
     server.comes_back()
     server.connect(str(Say("un nouveau", "a new one")))
 

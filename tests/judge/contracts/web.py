@@ -445,7 +445,7 @@ def come_and_go(server):
         browser.client.resets() if i % 4 == 3 else browser.client.closes()
         server.clients.remove(browser.client)
 
-    leaves_nothing(server, visit, 1000)
+    leaves_nothing(server, visit, server.judge.visits // 2)
     serves_another(server, None)
 
 
