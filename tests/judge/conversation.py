@@ -113,6 +113,14 @@ class Client:
         self.pump()
         return self
 
+    def reads_late(self):
+        """Gives the server the time to fill all the buffers on the way, before anything is read."""
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            self.pump()
+            time.sleep(0.01)
+        self.check.note(self.name, Say("commence à lire", "begins to read"))
+
     def closes(self):
         self.check.note(self.name, Say("ferme", "closes"))
         self.socket.close()

@@ -195,21 +195,21 @@ def no_delay(server):
     import time
 
     client = greeted(server)
-    fastest = 60.0
+    took = []
     for i in range(24):
         line = b"%d\n" % i
         start = time.monotonic()
         client.sends(line).expects(answer(line))
-        if i >= 4:
-            fastest = min(fastest, time.monotonic() - start)
-    if fastest > 0.03:
+        took.append(time.monotonic() - start)
+    quick = sorted(took[4:])[4]  # a busy machine makes a few slow, and this fault all but a few
+    if quick > 0.03:
         raise Fault(
             Say("Ton serveur envoie sa réponse en plusieurs morceaux, et le noyau garde le deuxième jusqu'à l'accusé de réception du premier "
                 "(Nagle) : un seul send pour une réponse, ou TCP_NODELAY.",
                 "Your server sends its answer in several pieces, and the kernel keeps the second until the first is acknowledged (Nagle): "
                 "one send for an answer, or TCP_NODELAY."),
             Say("une réponse en moins d'une milliseconde ou deux", "an answer within a millisecond or two"),
-            Say(f"{number(fastest * 1000)} ms pour la plus rapide de vingt", f"{number(fastest * 1000)} ms for the fastest of twenty"),
+            Say(f"{number(quick * 1000)} ms, ou plus", f"{number(quick * 1000)} ms, or more"),
         )  # fmt: skip
 
 
@@ -291,7 +291,7 @@ def half_close(server):
     sent = b"".join(b"%0999d\n" % i for i in range(6000))
     client = greeted(server, receive_buffer=4096)
     client.sends(sent).half_closes()
-    server.settles(lambda: client.pump() or not client.unsent, 0.5)
+    client.reads_late()
     got = client.reads_all(why)
     plain = [text.replace(PREFIX, b"").translate(None, b" \n") for text in (sent, got)]
     if plain[0] != plain[1]:
