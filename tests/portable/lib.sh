@@ -1,6 +1,7 @@
 # What the stages share; each sources it first.
 # shellcheck shell=sh
 set -eu
+unset MAKEFLAGS MAKELEVEL # of the `make portable` that runs us
 here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/../.." && pwd)
 # What was fetched once: the roots, their packages, the cross compiler.
