@@ -39,8 +39,11 @@ ifeq (output-sync,$(filter output-sync,$(.FEATURES))$(filter-out all build/%,$(M
 MAKEFLAGS += --output-sync
 endif
 
+# The stages, and the two scripts that run them: neither the library they share, nor what is data.
+PORTABLE  = $(filter-out %.sh %/zig,$(wildcard tests/portable/*))
+
 .DEFAULT_GOAL := all
-.PHONY: all run lab test tested peers unit blackbox exercise answers bench soak fuzz links lint format clean help
+.PHONY: all run lab test tested peers portable unit blackbox exercise answers bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -68,6 +71,10 @@ tested:
 peers:  ## install every real program that a test talks to (Debian, Ubuntu): tests/support/packages
 	@tests/install $$(awk '!/^#/ && NF == 2 { print $$2 }' tests/support/packages | sort -u)
 	@tests/unpack $$(awk '!/^#/ && $$3 == "unpacked" { print $$2 }' tests/support/packages)
+
+# STAGE=musl is one, STAGE='debian12 debian13' are two; what each proves stands in tests/portable/run and beside it.
+portable:  ## the proof on other systems: Debian 12 and 13, a container, 32 bits, big-endian, musl, macOS, compilers
+	@tests/portable/run $(STAGE)
 
 unit: build/tests/unit/all  ## the unit tests
 	build/tests/unit/all
@@ -108,7 +115,7 @@ lint:  ## clang-format, warnings under both compilers, clang-tidy, shellcheck (t
 	@for cxx in g++ clang++; do for source in $(SOURCES); do \
 	    echo "$$cxx -Werror $$source"; $$cxx $(HOUSE) -O2 -Werror -o /dev/null $$source || exit 1; done; done
 	clang-tidy --quiet --warnings-as-errors='*' $(SOURCES) -- $(HOUSE)
-	shellcheck .ci/run tests/install tests/unpack tests/lab/lab
+	shellcheck -x -P SCRIPTDIR .ci/run tests/install tests/unpack tests/lab/lab $(PORTABLE)
 
 format:  ## lay the sources out
 	clang-format -i $(FORMATTED)

@@ -1,0 +1,17 @@
+# echo greeting: greets in Latin-1.
+import socketserver
+import sys
+
+
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write("Le serveur écoute.\n".encode("latin-1"))
+        for line in self.rfile:
+            self.wfile.write("le serveur répond : ".encode() + line)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = daemon_threads = True
+
+
+Server(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
