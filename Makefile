@@ -3,11 +3,11 @@
 ifeq ($(origin CXX),default)
 CXX      := c++
 endif
-CXXFLAGS ?= -O2 -g
+CXXFLAGS ?= -O2
 # What the sources are written for, whatever CXXFLAGS says.
 HOUSE    := -std=c++20 -pthread -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 # SAN=address,undefined or SAN=thread: the first finding ends the program.
-HOUSE    += $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+HOUSE    += $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
 # To look at an object its vptr check opens a pipe: a program out of descriptors would be accused of anything.
 HOUSE    += $(if $(findstring undefined,$(SAN)),-fno-sanitize=vptr)
 COMPILE   = $(CXX) $(HOUSE) $(CPPFLAGS) $(CXXFLAGS) $(LDFLAGS)
