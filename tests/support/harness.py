@@ -18,7 +18,7 @@ from wants import ROOT, cpu_time, memory, open_files, peer, proc
 PATIENCE = float(os.environ.get("PATIENCE", 30))
 
 # These leave SIGTERM its default action, and their notes say so.
-BLOCKING = {"echo/iterative", "echo/fork", "echo/thread"}
+BLOCKING = {"echo/iterative", "echo/fork", "echo/thread", "tcp/server"}
 
 
 def binary(program):
