@@ -3,7 +3,6 @@ strace can join."""
 
 import itertools
 import re
-import select
 import socket
 import subprocess
 import threading
@@ -21,7 +20,7 @@ from fault_rows import (
     NO_ROOM,
     ONE_EACH,
 )
-from harness import PATIENCE, Program, eventually, peer, receive_all
+from harness import Program, eventually, peer, readable, receive_all
 from unix_sockets import bound, dial
 from wants import proc
 
@@ -141,7 +140,7 @@ def netcat(heard, server):
 
     def passed(line, source, take):
         while True:
-            ready, _, _ = select.select([source, heard.client], [], [], PATIENCE)
+            ready = readable([source, heard.client])
             assert ready, "nothing comes"
             if source in ready:
                 if (got := take()) == line:
@@ -184,9 +183,7 @@ def datagrams(heard, server):
     for i in range(4):
         before = server.faults()
         heard.client.send(b"%d" % i)
-        eventually(
-            lambda: select.select([heard.client], [], [], 0.001)[0] or server.faults() > before
-        )
+        eventually(lambda: readable([heard.client], 0.001) or server.faults() > before)
         if server.faults() == before or server.row.outcome != LOST:
             heard.got += heard.client.recv(100)
     if len(heard.got) < len(RIGHT["unix_domain/datagram_server"]):

@@ -14,7 +14,7 @@ import console
 import pytest
 from harness import ROOT, needs_plain_build, peer
 from lab import needs_the_lab
-from wants import PACKAGES, namespace
+from wants import PACKAGES, namespace, proc
 
 ENGLISH = [*sorted(ROOT.glob("notes/*.md")), ROOT / "README.md"]
 FRENCH = [*sorted(ROOT.glob("notes/fr/*.md")), *ROOT.glob("README.fr.md")]
@@ -74,6 +74,8 @@ def test_a_console_block_does_what_it_shows(file, index):
         if name == "strace":  # a sanitizer makes calls of its own
             for program in re.findall(r"build/(\w+/\w+)", text):
                 needs_plain_build(program)
+    if re.search(r"/proc\b|\busers:", text):
+        proc()
     if "tests/lab/lab" in text:
         needs_the_lab()
     # The blocks of a note write to the same files of build/.

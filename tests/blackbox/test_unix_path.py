@@ -19,7 +19,7 @@ from unix_sockets import (
     is_served,
     kind,
 )
-from wants import open_files
+from wants import open_files, proc
 
 LONGEST = 107  # what sun_path holds, with a NUL after it
 
@@ -80,6 +80,7 @@ def test_a_failure_after_bind_removes_the_path(place, server):
 def test_a_standard_descriptor_that_came_closed_is_not_taken_for_a_socket(
     place, server, closed, numbers
 ):
+    proc()
     words = [binary(server), *arguments(server, place / "s")]
     program = subprocess.Popen(["bash", "-c", f'exec "$@" {closed}', "bash", *words], cwd=place)
     try:

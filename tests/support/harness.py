@@ -226,6 +226,23 @@ def receive_until(client, end):
     return bytes(got)
 
 
+def readable(files, seconds=PATIENCE):
+    """Those of sockets, or of files, that have something to be read, or an end, within so many
+    seconds. (select(2) takes no descriptor over 1023, and a test may have thousands.)"""
+    waiting = select.poll()
+    by_number = {file.fileno(): file for file in files}
+    for number in by_number:
+        waiting.register(number, select.POLLIN)
+    return [by_number[number] for number, _ in waiting.poll(1000 * seconds)]
+
+
+def writable(client, seconds):
+    """Whether a socket takes more within so many seconds."""
+    waiting = select.poll()
+    waiting.register(client, select.POLLOUT)
+    return bool(waiting.poll(1000 * seconds))
+
+
 def reset(client):
     """Closes with a RST instead of a FIN (SO_LINGER with a time of zero)."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -268,7 +285,7 @@ def fill(client, piece, limit=200 << 20):
     how much went."""
     client.setblocking(False)
     went = 0
-    while select.select([], [client], [], 0.3)[1]:
+    while writable(client, 0.3):
         try:
             went += client.send(piece)
         except BlockingIOError:
