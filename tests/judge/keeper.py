@@ -141,7 +141,7 @@ def start(words, report):
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         limits = {"CORE": 0, "FSIZE": LARGEST_FILE, "NOFILE": DESCRIPTORS}
         if LINUX and os.getuid():
-            limits["NPROC"] = len(os.listdir("/proc")) + 4 * MOST_PROCESSES
+            limits["NPROC"] = len(os.listdir("/proc")) + 2 * MOST_PROCESSES
         for name, most in limits.items():
             kind = getattr(resource, "RLIMIT_" + name)
             hard = resource.getrlimit(kind)[1]
@@ -169,7 +169,7 @@ def watch(words, orders, report, alone):
     for standard in (0, 1, 2):
         os.dup2(os.open(os.devnull, os.O_RDWR), standard)
     os.write(report, b"started\n")
-    looked = 0.0
+    looked, others = 0.0, len(os.listdir("/proc")) if LINUX else 0
     while True:
         ready = select.select([orders, wake_read], [], [], 0.1)[0]
         if wake_read in ready:
@@ -187,10 +187,11 @@ def watch(words, orders, report, alone):
                 os.kill(program, signal.SIGTERM)
             if not order:
                 return session, seen
-        if own_table and sum(name.isdigit() for name in os.listdir("/proc")) > MOST_PROCESSES:
+        there = len(os.listdir("/proc")) - others if LINUX else 0
+        if own_table and there > MOST_PROCESSES:
             os.write(report, b"too much processes\n")
             return session, seen
-        if time.monotonic() > looked + 0.5:
+        if time.monotonic() > looked + 0.5 or there > MOST_PROCESSES:
             known = table()
             ours = [pid for pid in known if pid != 1] if own_table else below(os.getpid(), known)
             looked = time.monotonic()

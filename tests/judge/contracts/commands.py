@@ -251,7 +251,7 @@ def hidden(server):
 def half_close(server):
     likely = Say("Ton serveur prend la demi-fermeture pour une fermeture.", "Your server takes the half-close for a close.")
     client = server.connect(receive_buffer=4096)
-    long = b"commande " * 110
+    long = b"commande " * 110 + b"longue"
     client.sends((long + b"\n") * 6000).half_closes()
     client.reads_late()
     client.expects(unknown(long) * 6000, {"closed": likely, "reset": likely})
