@@ -1,143 +1,176 @@
 // tcp/forward: brings a port of another machine to this one, for any number of connections in one
 // poll(2) loop.
 //
-//     build/tcp/forward 4000:roucas101:22      who connects to port 4000 here talks with port 22 of
-//     roucas101 nc 127.0.0.1 4000
+//     build/tcp/forward 4000:roucas101:22     who connects to port 4000 here talks with port 22 of
+//     nc 127.0.0.1 4000                       roucas101
 //
-//     passive open, for each redirection     tcp/tcp.hpp; how one is written: tcp/spec.hpp
-//     poll <------------------------+        who is ready?
-//       stop pipe: leave            |        SIGINT, SIGTERM
-//       relay: recv -> send --------+        tcp/relay.hpp
-//       listener: accept, connect --+        until nobody is left waiting
+//     passive open, for each redirection      tcp/tcp.hpp; how one is written: tcp/spec.hpp
+//     poll <--------------------------+       who is ready?
+//       stop pipe: leave              |       SIGINT, SIGTERM
+//       relay: recv -> send ----------+       tcp/relay.hpp
+//       look-up: connect -------------+       the target's name has been found: tcp/resolver.hpp
+//       listener: accept, look up ----+       until nobody is left waiting
 //
 // Before this: tcp/netcat, for the two directions; tcp/probe, for the connect that does not block;
 // echo/poll, for the loop. `ssh -L` adds what this lacks: encryption, and a say in who may use it.
 // This is for the lab.
-#include <poll.h>
+#include "../fd.hpp"
 
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <csignal>
 #include <vector>
 
-#include "../fd.hpp"
+#include "../server.hpp"
+#include "forward_options.hpp"
 #include "relay.hpp"
+#include "resolver.hpp"
 #include "spec.hpp"
 #include "tcp.hpp"
 
 namespace {
 
 /// A redirection at work.
-struct Listener {
-    Fd fd;
+struct Redirection {
+    Fd listener;
     Spec::End target;
+    bool by_name;                       ///< else in digits
+    std::shared_ptr<LookUp> look_up{};  ///< of the name, under way; who comes meanwhile shares it
 };
 
-Listener listen_for(const Spec& spec) {
-    const auto open = [&](const std::string& host) {
-        Listener opened{tcp::passive_open({host, spec.listen.port}), spec.target};
-        check("fcntl", set_nonblocking(opened.fd));
-        return opened;
-    };
-    try {
-        return open(spec.listen.host);
-    } catch (const std::system_error& error) {
-        const bool no_ipv6 =
-            spec.listen.host == "::" && error.code() == std::errc::address_family_not_supported;
-        if (!no_ipv6) throw;
-        return open("0.0.0.0");
+/// First come the entries with a name, then the listeners, then two for each relay.
+enum Named { stop_entry, done_entry, first_listener };
+
+struct Server {
+    std::vector<Redirection> redirections;
+    Resolver resolver;
+    std::vector<Relay> relays{};
+    std::size_t first_relay = first_listener + redirections.size();
+    std::vector<pollfd> polled{first_relay};
+    Rest rest{};
+
+    /// There is a place for its entries in `polled` before a relay is here: no turn of the loop has
+    /// to find memory. Throws std::bad_alloc, and the relay is closed.
+    void add(Relay relay) {
+        const std::size_t needed = first_relay + 2 * (relays.size() + 1);
+        if (polled.size() < needed) polled.resize(needed);
+        relays.push_back(std::move(relay));
     }
+
+    /// The last relay takes the place of the one that is over.
+    void remove(std::size_t i) {
+        std::swap(relays[i], relays.back());
+        relays.pop_back();
+        rest.connection_closed();
+    }
+};
+
+/// Finds the addresses of a newcomer's target: those of digits at once, those of a name in a thread
+/// of the resolver's. False when nothing comes of it: the relay is over.
+bool find_target(Server& server, std::size_t which, Relay& relay) try {
+    Redirection& redirection = server.redirections[which];
+    if (!redirection.by_name) {
+        const auto digits = std::make_shared<LookUp>(redirection.target);
+        digits->ask(AI_NUMERICHOST);
+        return relay.resolved(digits);
+    }
+    if (!redirection.look_up)
+        redirection.look_up = server.resolver.start(redirection.target, which);
+    return true;
+} catch (const std::system_error& error) {
+    server.resolver.keep_spare();
+    return relay.give_up("thread", error.what());
 }
 
 /// Takes everybody who waits in a listener's backlog: until EAGAIN, or as many as it can hold, as
 /// echo/poll does.
-void accept_all(const Listener& listener, std::vector<Relay>& relays, tcp::Rest& rest) {
+void accept_all(Server& server, std::size_t which) try {
+    const Fd& listener = server.redirections[which].listener;
     for (int i = 0; i < SOMAXCONN; ++i) {
         // A relay needs two descriptors: while there is no second one, the client is better off in
         // the backlog.
-        Fd second{fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, 0)};
-        Fd client{second ? accept4(listener.fd.get(), nullptr, nullptr, SOCK_NONBLOCK) : -1};
-        if (!client) return rest.accept_failed(errno);
-        second = Fd{};
-        Relay relay{std::move(client)};
-        if (relay.open_target(listener.target)) relays.push_back(std::move(relay));
+        Fd second{dup(listener.get())};
+        Fd client = server.rest.accepted(second ? accept(listener.get(), nullptr, nullptr) : -1);
+        if (!client) return;
+        Relay relay{std::move(client), std::move(second), which};
+        if (find_target(server, which, relay)) server.add(std::move(relay));
     }
+} catch (const std::bad_alloc&) {
+    // There is no memory for one more client: it is closed.
 }
 
-void serve(const std::vector<Listener>& listeners, const Fd& stop) {
-    tcp::Rest rest;
-    std::vector<Relay> relays;
-    std::vector<pollfd> polled;
+/// A name has been looked up: those who have waited for that connect now.
+void take_answer(Server& server) {
+    std::size_t which = 0;
+    if (read(server.resolver.done().get(), &which, sizeof which) != sizeof which) return;
+    server.resolver.keep_spare();
+    const std::shared_ptr<LookUp> look_up = std::move(server.redirections[which].look_up);
+    for (std::size_t i = server.relays.size(); i-- > 0;)
+        if (server.relays[i].waits_for(which) && !server.relays[i].resolved(look_up))
+            server.remove(i);
+}
+
+/// Serves until a signal comes through the stop pipe.
+void serve(Server& server, const Fd& stop) {
+    std::vector<pollfd>& polled = server.polled;
+    polled[stop_entry] = {stop.get(), POLLIN, 0};
+    polled[done_entry] = {server.resolver.done().get(), POLLIN, 0};
     for (;;) {
-        const int timeout = rest.timeout();
-        polled.assign(1, {stop.get(), POLLIN, 0});
-        for (const Listener& listener : listeners)  // poll skips a negative descriptor
-            polled.push_back({timeout == -1 ? listener.fd.get() : -1, POLLIN, 0});
-        const std::size_t first =
-            polled.size();  // relays[i] has polled[first + 2 * i], its client, and the next one
-        for (const Relay& relay : relays)
-            for (const pollfd& end : relay.wanted()) polled.push_back(end);
+        const int timeout = server.rest.timeout();
+        std::size_t end = first_listener;
+        for (const Redirection& redirection : server.redirections)  // poll skips what is negative
+            polled[end++] = {timeout == -1 ? redirection.listener.get() : -1, POLLIN, 0};
+        for (const Relay& relay : server.relays)
+            for (const pollfd& wanted : relay.wanted()) polled[end++] = wanted;
 
-        const int ready = poll(polled.data(), polled.size(), timeout);
-        if (ready == -1 && errno != EINTR && tcp::rest_or_stop(stop)) return;
-        if (ready <= 0) continue;  // EINTR; or a rest is over
-        if (polled[0].revents != 0) return;
+        const int ready = poll(polled.data(), end, timeout);
+        if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
+        if (ready <= 0) continue;  // or the rest is over
+        if (polled[stop_entry].revents != 0) return;
         // Backwards: the last relay, which takes the place of one that is over, has had its turn.
-        for (std::size_t i = relays.size(); i-- > 0;) {
-            const short client = polled[first + 2 * i].revents;
-            const short target = polled[first + 2 * i + 1].revents;
-            if ((client == 0 && target == 0) || relays[i].take_turn(client, target)) continue;
-            std::swap(relays[i], relays.back());
-            relays.pop_back();
-            rest.connection_closed();
+        for (std::size_t i = server.relays.size(); i-- > 0;) {
+            const short client = polled[server.first_relay + 2 * i].revents;
+            const short target = polled[server.first_relay + 2 * i + 1].revents;
+            if (client == 0 && target == 0) continue;
+            if (!server.relays[i].take_turn(client, target)) server.remove(i);
         }
-        for (std::size_t i = 0; i < listeners.size(); ++i)
-            if (polled[1 + i].revents != 0) accept_all(listeners[i], relays, rest);
+        if (polled[done_entry].revents != 0) take_answer(server);
+        for (std::size_t i = 0; i < server.redirections.size(); ++i)
+            if (polled[first_listener + i].revents != 0) accept_all(server, i);
     }
 }
 
-std::vector<Spec> read_arguments(int argc, char* argv[]) {
-    const std::string program = "tcp/forward";
-    const std::string usage =
-        "usage: tcp/forward [-L] [bind_address:]port:host:hostport ...\n"
-        "  bind_address, port  where to listen: 127.0.0.1 by default, * for every interface; port "
-        "0 takes a free one\n"
-        "  host, hostport      where to connect to for each client\n"
-        "  -h, --help          this text\n"
-        "IPv6 addresses go in brackets: [::1]:4000:[fd00::4]:22";
-    open_standard_descriptors();
-    const option long_options[] = {{"help", no_argument, nullptr, 'h'}, {}};
-    std::vector<std::string> texts;
-    opterr = 0;  // the messages are ours
-    // "-": a word that is no option is given to us like an option's value, in its place among the
-    // others.
-    for (int letter = 0;
-         (letter = getopt_long(argc, argv, "-:L:h", long_options, nullptr)) != -1;) {
-        tcp::common_option(letter, argv, program, usage);
-        texts.emplace_back(optarg);
-    }
-    texts.insert(texts.end(), argv + optind, argv + argc);  // what follows a --
-    if (texts.empty()) tcp::bad_usage(program, "no redirection", usage);
-    std::vector<Spec> specs;
+Fd listen_at(const Spec::End& end) {
     try {
-        for (const std::string& text : texts) specs.push_back(parse_spec(text));
-    } catch (const std::invalid_argument& error) {
-        tcp::bad_usage(program, error.what(), usage);
+        return tcp::passive_open({end.host, end.port});
+    } catch (const std::system_error& error) {
+        const bool no_ipv6 =
+            end.host == "::" && error.code() == std::errc::address_family_not_supported;
+        if (!no_ipv6) throw;
+        return tcp::passive_open({"0.0.0.0", end.port});
     }
-    return specs;
 }
 
 }  // namespace
 
 int main(int argc, char* argv[]) try {
-    const std::vector<Spec> specs = read_arguments(argc, argv);
-    std::signal(SIGPIPE,
-                SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, and no death
-    std::vector<Listener> listeners(specs.size());
-    std::transform(specs.begin(), specs.end(), listeners.begin(), listen_for);
-    const Fd stop = tcp::stop_pipe();  // not before: to look up a name may take long, and a signal
-                                       // is to end that too
-    for (const Listener& listener : listeners)
-        tcp::log("listening on " + tcp::local_address(listener.fd));
-    serve(listeners, stop);
+    const std::vector<Spec> specs = read_forward_arguments(argc, argv);
+    std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, no death
+    std::vector<Redirection> redirections;
+    bool any_name = false;
+    for (const Spec& spec : specs) {
+        redirections.push_back({listen_at(spec.listen), spec.target, is_name(spec.target)});
+        check("fcntl", set_nonblocking(redirections.back().listener));
+        any_name = any_name || redirections.back().by_name;
+    }
+    // Not before: to look up an address to listen on may take long, and a signal is to end that.
+    const Fd stop = stop_pipe();
+    Server server{std::move(redirections), Resolver{any_name}};
+    for (const Redirection& redirection : server.redirections)
+        log_line("listening on ", tcp::local_address(redirection.listener));
+    serve(server, stop);
 } catch (const std::exception& error) {
-    tcp::log(std::string{"tcp/forward: "} + error.what());
+    log_line("tcp/forward: ", error.what());
     return 1;
 }

@@ -3,6 +3,9 @@
 //
 //     client ----- has connected to us -----> [ relay ] ----- connects for it -----> target
 //
+//     resolving ----> connecting ----> relaying            the three states of a relay
+//                      |  ^ refused: the next address
+//
 //     what an end says         recv -> send             to the other end
 //     its end of file          recv 0 -> shutdown       the half-close; the other direction goes on
 //     its reset                an error -> SO_LINGER, close: a reset
@@ -12,121 +15,119 @@
 // is ready.
 #pragma once
 
+#include "../fd.hpp"
+
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <array>
+#include <memory>
+#include <new>
+#include <string>
 
-#include "../fd.hpp"
-#include "spec.hpp"
+#include "../server.hpp"
+#include "resolver.hpp"
 #include "tcp.hpp"
-
-/// While it lives, SIGINT and SIGTERM end the program at once: for a call that poll cannot wait
-/// for.
-class StopAtOnce {
-  public:
-    StopAtOnce() {
-        struct sigaction now {};
-        now.sa_handler = [](int) { _exit(0); };
-        sigaction(SIGINT, &now, &interrupt_);
-        sigaction(SIGTERM, &now, &terminate_);
-    }
-    StopAtOnce(const StopAtOnce&) = delete;
-    StopAtOnce& operator=(const StopAtOnce&) = delete;
-    ~StopAtOnce() {
-        sigaction(SIGINT, &interrupt_, nullptr);
-        sigaction(SIGTERM, &terminate_, nullptr);
-    }
-
-  private:
-    struct sigaction interrupt_ {};
-    struct sigaction terminate_ {};
-};
 
 class Relay {
   public:
-    explicit Relay(Fd client) { client_.fd = std::move(client); }
-
-    /// Resolves the target's name, and starts to connect. Digits take no time to resolve; a name
-    /// keeps everybody waiting for as long as getaddrinfo(3) takes: poll cannot wait for that.
-    /// False when nothing came of it: that has been said, and the client told so by a close.
-    bool open_target(const Spec::End& target) {
-        try {
-            const StopAtOnce stop;
-            addresses_ = tcp::resolve(target.host, target.port);
-        } catch (const std::runtime_error& error) {
-            return give_up(error.what());
-        }
-        trying_ = addresses_.get();
-        return try_addresses(start_connect());
+    /// A client of redirection number `redirection`. `second` is any descriptor of our own: it is
+    /// closed when the target's socket is to have one.
+    Relay(Fd client, Fd second, std::size_t redirection)
+        : redirection_{redirection}, second_{std::move(second)} {
+        client_.fd = std::move(client);
     }
 
-    /// What poll is to look at: the client, the target. Of an end that is asked for nothing it
-    /// still tells errors.
+    /// Whether it is the answer to a look-up of this redirection that the relay waits for.
+    [[nodiscard]] bool waits_for(std::size_t redirection) const {
+        return state_ == State::resolving && redirection_ == redirection;
+    }
+
+    /// The look-up is over: starts to connect. False when the relay is over.
+    bool resolved(std::shared_ptr<const LookUp> look_up) try {
+        look_up_ = std::move(look_up);
+        if (look_up_->error != 0)
+            return give_up(look_up_->target.host, gai_strerror(look_up_->error));
+        state_ = State::connecting;
+        trying_ = look_up_->addresses.get();
+        return try_next_after(start_connect());
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+
+    /// What poll is to look at: the client, the target.
     [[nodiscard]] std::array<pollfd, 2> wanted() const {
-        if (trying_ != nullptr) return {{{client_.fd.get(), 0, 0}, {target_.fd.get(), POLLOUT, 0}}};
-        return {wanted(client_, target_), wanted(target_, client_)};
+        if (state_ == State::relaying) return {wanted(client_, target_), wanted(target_, client_)};
+        // Of a client that is asked for nothing, poll still tells of errors. In state resolving the
+        // target has no descriptor yet, and is skipped.
+        return {{{client_.fd.get(), 0, 0}, {target_.fd.get(), POLLOUT, 0}}};
     }
 
     /// Does what poll has found possible (its revents, client and target): at most one recv and two
     /// sends for each. False when the relay is over.
-    bool take_turn(short client, short target) {
-        if (trying_ != nullptr) {
-            if (client != 0) return reset();  // it did not wait for us
-            const int error = tcp::pending_error(target_.fd);
-            if (error == ECONNRESET)
-                return reset();  // it had taken the connection, or it would be ECONNREFUSED
-            if (error != 0) return try_addresses(error);
-            trying_ = nullptr;
-            addresses_.reset();
-            return true;
+    bool take_turn(short client, short target) try {
+        if (state_ == State::relaying) {
+            if (!take_turn(client_, target_, client) || !take_turn(target_, client_, target))
+                return reset();
+            return !(client_.ended && target_.ended);
         }
-        if (!take_turn(client_, target_, client) || !take_turn(target_, client_, target))
-            return reset();
-        return !(client_.ended && target_.ended);
+        if (client != 0) return reset();  // it did not wait for us
+        const int error = tcp::connect_result(target_.fd);
+        // The target had taken the connection, or this would be ECONNREFUSED.
+        if (error == ECONNRESET) return reset();
+        if (error != 0) return try_next_after(error);
+        state_ = State::relaying;
+        look_up_.reset();
+        return true;
+    } catch (const std::bad_alloc&) {
+        return reset();  // no memory for what an end does not take: this relay goes, and no other
+    }
+
+    /// Says why the target cannot be had, and closes the client. False: the relay is over.
+    bool give_up(std::string_view what, std::string_view why) {
+        log_line(what, ": ", why);
+        refuse(std::move(client_.fd), "");
+        return false;
     }
 
   private:
+    enum class State { resolving, connecting, relaying };
+
     struct End {
         Fd fd{};
         std::string unsent{};  ///< for it to take; meanwhile nothing is read from the other end
         bool ended = false;    ///< it has half-closed, and the other end has been told
     };
 
-    /// Starts a connect to the address that is tried; poll tells when it has an outcome. 0, or the
+    /// Starts to connect to the address that is tried; poll tells when it has an outcome. 0, or the
     /// errno.
-    int start_connect() {
-        target_.fd = Fd{
-            socket(trying_->ai_family, trying_->ai_socktype | SOCK_NONBLOCK, trying_->ai_protocol)};
-        if (!target_.fd) return errno;
-        const int one =
-            1;  // what comes is passed on when it comes; passive_open has set it for the client
-        setsockopt(target_.fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        int result = 0;
-        do result = connect(target_.fd.get(), trying_->ai_addr, trying_->ai_addrlen);
-        while (result == -1 && errno == EINTR);
-        return result == 0 || errno == EINPROGRESS ? 0 : errno;
+    int start_connect() try {
+        // First what the address before it had is closed: there may be no descriptor but that one.
+        second_ = Fd{};
+        target_.fd = Fd{};
+        target_.fd = Fd{check("socket", socket(trying_->ai_family, trying_->ai_socktype, 0))};
+        check("fcntl", set_nonblocking(target_.fd));
+        tcp::set_options(target_.fd);
+        return tcp::start_connect(target_.fd, trying_->ai_addr, trying_->ai_addrlen);
+    } catch (const std::system_error& error) {
+        return error.code().value();
     }
 
     /// As long as the address that is tried has failed, with `error`, tries the next. False when
     /// none is left.
-    bool try_addresses(int error) {
+    bool try_next_after(int error) {
         while (error != 0) {
             const addrinfo& failed = *trying_;
             trying_ = failed.ai_next;
             if (trying_ == nullptr)
-                return give_up("connect " + tcp::text(failed.ai_addr, failed.ai_addrlen) + ": " +
+                return give_up("connect " + tcp::text(failed.ai_addr, failed.ai_addrlen),
                                std::generic_category().message(error));
             error = start_connect();
         }
         return true;
     }
 
-    bool give_up(const std::string& why) {
-        tcp::log(why);
-        tcp::refuse(std::move(client_.fd), "");
-        return false;
-    }
-
+    /// Whether more is to be read from `end`.
     static bool may_speak(const End& end, const End& other) {
         return !end.ended && other.unsent.empty();
     }
@@ -145,14 +146,14 @@ class Relay {
     static bool take_turn(End& end, End& other, short revents) {
         if ((revents & POLLOUT) != 0 && !flush(end)) return false;
         if (may_speak(end, other)) return (revents & ~POLLOUT) == 0 || pass_on(end, other);
-        return (revents & POLLERR) ==
-               0;  // a reset is passed on at once, though the other end does not read
+        // A reset is passed on at once, though the other end does not read.
+        return (revents & POLLERR) == 0;
     }
 
     /// Sends an end what waits for it, as far as it takes it. False when the connection is gone.
     static bool flush(End& to) {
         const ssize_t sent = send(to.fd.get(), to.unsent.data(), to.unsent.size(), 0);
-        if (sent == -1) return tcp::later(errno);
+        if (sent == -1) return later(errno);
         to.unsent.erase(0, static_cast<std::size_t>(sent));
         if (to.unsent.empty()) to.unsent.shrink_to_fit();  // who waits for nothing owns no buffer
         return true;
@@ -161,16 +162,16 @@ class Relay {
     /// One recv from an end, and at once a send to the other, for whom nothing waits. False when
     /// one is gone.
     static bool pass_on(End& from, End& to) {
-        static char scratch[1024 * 1024];  // one for all relays; 1 MiB was measured fastest
+        static char scratch[most_a_turn];  // one for all relays
         const ssize_t received = recv(from.fd.get(), scratch, sizeof scratch, 0);
-        if (received == -1) return tcp::later(errno);
+        if (received == -1) return later(errno);
         if (received == 0) {
             from.ended = true;
-            return shutdown(to.fd.get(), SHUT_WR) ==
-                   0;  // ENOTCONN: the other has been reset meanwhile
+            // ENOTCONN: the other has been reset meanwhile.
+            return shutdown(to.fd.get(), SHUT_WR) == 0;
         }
         const ssize_t sent = send(to.fd.get(), scratch, static_cast<std::size_t>(received), 0);
-        if (sent == -1 && !tcp::later(errno)) return false;
+        if (sent == -1 && !later(errno)) return false;
         to.unsent.assign(scratch + std::max<ssize_t>(sent, 0), scratch + received);
         return true;
     }
@@ -185,9 +186,11 @@ class Relay {
         return false;
     }
 
+    State state_ = State::resolving;
+    std::size_t redirection_;
     End client_{};
     End target_{};
-    tcp::Addresses addresses_{nullptr, freeaddrinfo};
-    const addrinfo* trying_ =
-        nullptr;  ///< the address that the target is being connected to; null once it is
+    Fd second_;
+    std::shared_ptr<const LookUp> look_up_{};  ///< while connecting
+    const addrinfo* trying_ = nullptr;         ///< one of its addresses
 };

@@ -1,0 +1,74 @@
+// tcp/resolver.hpp: names are looked up while the loop goes on.
+//
+//     start        a thread: getaddrinfo, and then a number is written into a pipe
+//     poll         the pipe is readable
+//     read         the number says whose look-up is over
+//
+// getaddrinfo(3) waits for a name server, for many seconds if that says nothing, and poll cannot
+// wait for getaddrinfo. A thread can. It is detached: who ends the program does not wait for it.
+#pragma once
+
+#include "../fd.hpp"
+
+#include <memory>
+#include <thread>
+
+#include "spec.hpp"
+#include "tcp.hpp"
+
+/// The addresses of a target. All connections that have asked for them share them.
+struct LookUp {
+    explicit LookUp(Spec::End end) : target{std::move(end)} {}
+
+    /// `flags`: AI_NUMERICHOST for an address in digits, which takes no time; 0 for a name.
+    void ask(int flags) { error = tcp::look_up(target.host, target.port, flags, addresses); }
+
+    Spec::End target;
+    tcp::Addresses addresses{nullptr, freeaddrinfo};
+    int error = 0;  ///< of getaddrinfo; for gai_strerror(3)
+};
+
+/// Whether it takes a name server, or a file like /etc/hosts, to find the address of `target`.
+inline bool is_name(const Spec::End& target) {
+    LookUp digits{target};
+    digits.ask(AI_NUMERICHOST);
+    return digits.error != 0;
+}
+
+class Resolver {
+  public:
+    /// Opens the pipe, if there is any name to be looked up. Throws std::system_error.
+    explicit Resolver(bool any_name) {
+        if (!any_name) return;
+        int ends[2];
+        check("pipe", pipe(ends));
+        done_ = Fd{ends[0]};
+        done_in_ = ends[1];
+        keep_spare();
+    }
+
+    /// From here the numbers are read, as std::size_t; empty where there is no name.
+    [[nodiscard]] const Fd& done() const { return done_; }
+
+    /// Starts to look up a name. When that is over, `number` can be read from done(): until then
+    /// what is returned is the thread's, and not to be looked at. Throws std::system_error when
+    /// there can be no thread, and std::bad_alloc.
+    std::shared_ptr<LookUp> start(const Spec::End& target, std::size_t number) {
+        auto look_up = std::make_shared<LookUp>(target);
+        spare_ = Fd{};
+        std::thread{[look_up, number, done_in = done_in_] {
+            look_up->ask(0);
+            (void)!write(done_in, &number, sizeof number);  // a pipe takes it in one piece
+        }}.detach();
+        return look_up;
+    }
+
+    /// A look-up takes a descriptor or two, of a file or a socket. So that there is one though the
+    /// table is full of connections, one is kept from them while nothing is looked up.
+    void keep_spare() { spare_ = Fd{dup(done_.get())}; }
+
+  private:
+    Fd done_{};
+    int done_in_ = -1;  ///< never closed: at the end of the program a thread may still write to it
+    Fd spare_{};
+};
