@@ -11,19 +11,19 @@
 // they did not. Sources: RFC 5905 (NTP version 4), RFC 4330 (what a simple client has to check).
 #pragma once
 
+#include "../fd.hpp"
+
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <string>
 #include <string_view>
 
 namespace ntp {
 
-// ---- Timestamps
-// -------------------------------------------------------------------------------------------
+// ---- Timestamps ------------------------------------------------
 
 /// A date: seconds since 1900-01-01 00:00 UTC, modulo 2^32, in the high half; 2^-32 s (233 ps) in
 /// the low half (RFC 5905, section 6). It overflows every 136 years, on 2036-02-07 06:28:16 UTC
@@ -46,8 +46,7 @@ constexpr Difference difference(Timestamp a, Timestamp b) {
 
 /// The same length of time in nanoseconds, rounded.
 constexpr std::chrono::nanoseconds nanoseconds(Difference d) {
-    const std::int64_t seconds =
-        d >> 32;  // towards minus infinity, so that the rest is never negative
+    const std::int64_t seconds = d >> 32;  // rounded down, so that the rest is never negative
     const std::int64_t rest = d & 0xffffffff;
     return std::chrono::seconds{seconds} +
            std::chrono::nanoseconds{(rest * 1'000'000'000 + (1LL << 31)) >> 32};
@@ -55,8 +54,7 @@ constexpr std::chrono::nanoseconds nanoseconds(Difference d) {
 
 /// The date `time`, with its era forgotten.
 constexpr Timestamp timestamp(Time time) {
-    constexpr std::uint64_t from_1900_to_1970 =
-        2'208'988'800;  // seconds: 70 years, 17 of them leap years
+    constexpr std::uint64_t from_1900_to_1970 = 2'208'988'800;  // s: 70 years, 17 leap years
     const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
     const auto rest = static_cast<std::uint64_t>((time - seconds).count());
     const auto count =
@@ -71,32 +69,30 @@ constexpr Time date(Timestamp t, Time pivot) {
     return pivot + nanoseconds(difference(t, timestamp(pivot)));
 }
 
-// ---- The packet
-// -------------------------------------------------------------------------------------------
+// ---- The packet ------------------------------------------------
 
 /// The header of every NTP packet, in the order of the wire (RFC 5905, section 7.3, where no other
 /// is named).
 struct Packet {
-    static constexpr std::size_t size =
-        48;  ///< bytes; extension fields and a MAC may follow, and are not for us
+    /// In bytes. Extension fields and a MAC may follow, and are not for us.
+    static constexpr std::size_t size = 48;
 
-    std::uint8_t leap =
-        0;  ///< code, figure 9: 1, 2: the month ends on a minute of 61 s, 59 s; 3: not synchronised
-    std::uint8_t version = 0;  ///< number: ours is 4
-    std::uint8_t mode = 0;     ///< code, figure 10: 3 is a client's packet, 4 a server's
-    std::uint8_t stratum =
-        0;  ///< figure 11: 1 has a reference clock, n asks an n - 1, 16 knows none; 0: section 7.4
-    std::int8_t poll = 0;          ///< log2 s: the interval between requests
-    std::int8_t precision = 0;     ///< log2 s, of the clock: -20 is about 1 us
-    std::uint32_t root_delay = 0;  ///< 2^-16 s (section 6): to the reference clock and back
-    std::uint32_t root_dispersion =
-        0;  ///< 2^-16 s (section 6): what the time may have lost on the way
-    std::uint32_t refid =
-        0;  ///< letters, figures 12 and 13, in stratum 1 and 0; else the source's IPv4 address
-    Timestamp reference = 0;  ///< 2^-32 s (section 6): when the clock was last set
+    /// Figure 9. 1 and 2: the month ends on a minute of 61 s or 59 s; 3: not synchronised.
+    std::uint8_t leap = 0;
+    std::uint8_t version = 0;  ///< ours is 4
+    std::uint8_t mode = 0;     ///< figure 10: 3 is a client's packet, 4 a server's
+    /// Figure 11. 1 has a reference clock, n asks an n - 1, 16 knows none. 0: section 7.4.
+    std::uint8_t stratum = 0;
+    std::int8_t poll = 0;               ///< log2 s: the interval between requests
+    std::int8_t precision = 0;          ///< log2 s, of the clock: -20 is about 1 us
+    std::uint32_t root_delay = 0;       ///< 2^-16 s (section 6): to the reference clock and back
+    std::uint32_t root_dispersion = 0;  ///< 2^-16 s (section 6): what the time may have lost on it
+    /// Letters in stratum 1 and 0 (figures 12 and 13); else the IPv4 address of the source.
+    std::uint32_t refid = 0;
+    Timestamp reference = 0;  ///< when the clock was last set
     Timestamp origin = 0;     ///< the request's `transmit`, whatever that was (section 8)
-    Timestamp receive = 0;    ///< 2^-32 s (section 6): T2
-    Timestamp transmit = 0;   ///< 2^-32 s (section 6): T3
+    Timestamp receive = 0;    ///< T2
+    Timestamp transmit = 0;   ///< T3
 };
 
 /// The first 48 bytes of a datagram, which has at least as many.
@@ -147,12 +143,11 @@ inline std::array<char, Packet::size> encode(const Packet& packet) {
     return bytes;
 }
 
-// ---- One question, one answer
-// -----------------------------------------------------------------------------
+// ---- One question, one answer ----------------------------------
 
 /// What we noted of the exchange on our own clock, and the answer. T1 is not the request's
-/// `transmit`: that is a random cookie, for the server sends it back as it came, and what nobody
-/// can guess nobody can answer in its place (draft-ietf-ntp-data-minimization).
+/// `transmit`. That is a random cookie, which the server sends back as it came. What nobody can
+/// guess, nobody can answer in its place (draft-ietf-ntp-data-minimization).
 struct Sample {
     Timestamp sent = 0;      ///< T1
     Timestamp received = 0;  ///< T4
@@ -178,25 +173,30 @@ struct Sample {
 /// What becomes of an answer: it is taken, or refused for the first of these reasons that holds.
 enum class Verdict {
     accepted,
-    too_short,         ///< no NTP packet has less than 48 bytes
-    not_a_server,      ///< mode 4 is a server's (RFC 4330, section 5); 3 would be our own packet,
-                       ///< reflected
-    unknown_version,   ///< 1 to 4 have this layout; what was before them (RFC 958) had another
-    not_our_request,   ///< late, a duplicate, replayed or forged: the origin is not our cookie (RFC
-                       ///< 5905, 8)
-    kiss_of_death,     ///< stratum 0: go away, and the refid says why (RFC 5905, section 7.4)
-    not_synchronised,  ///< leap 3, stratum 16 or over, or 0 without a code: it does not know, and
-                       ///< says so
-    zero_transmit,  ///< a timestamp of 0 is an unknown date (RFC 5905, section 6; RFC 4330, section
-                    ///< 5)
-    receive_after_transmit,  ///< T2 after T3: its clock was set in between, or it lies
-    too_far,                 ///< it may itself be wrong by more than max_distance
+    /// No NTP packet has less than 48 bytes.
+    too_short,
+    /// Mode 4 is a server's (RFC 4330, section 5). 3 would be our own packet, sent back to us.
+    not_a_server,
+    /// 1 to 4 have this layout. What was before them (RFC 958) had another.
+    unknown_version,
+    /// Late, a duplicate, replayed or forged: the origin is not our cookie (RFC 5905, section 8).
+    not_our_request,
+    /// Stratum 0: go away, and the refid says why (RFC 5905, section 7.4).
+    kiss_of_death,
+    /// Leap 3, stratum 16 or over, or 0 without a code: it does not know the time, and says so.
+    not_synchronised,
+    /// A timestamp of 0 is an unknown date (RFC 5905, section 6; RFC 4330, section 5).
+    zero_transmit,
+    /// T2 after T3: its clock was set in between, or it lies.
+    receive_after_transmit,
+    /// It may itself be wrong by more than max_distance.
+    too_far,
 };
 
-/// RFC 5905's MAXDIST (appendix A.1.1), one second, in 2^-16 s. The root distance is the most by
+/// RFC 5905's MAXDIST (appendix A.1.1): one second, in 2^-16 s. The root distance is the most by
 /// which the server's own clock may be wrong: half of what the way to the reference clock takes,
 /// and what may have been lost on it. The same RFC lets a packet pass up to MAXDISP, 16 s, and ntpd
-/// has 1.5 s: a lot, for one who wants to know the time.
+/// up to 1.5 s. That is a lot, for one who wants to know the time.
 inline constexpr std::uint32_t max_distance = 1 << 16;
 
 /// Judges a datagram as the answer to the request that carried `cookie`, and fills `sample.answer`
@@ -219,8 +219,7 @@ inline Verdict judge(std::string_view datagram, Timestamp cookie, Sample& sample
     return Verdict::accepted;
 }
 
-// ---- As text
-// ----------------------------------------------------------------------------------------------
+// ---- As text ---------------------------------------------------
 
 /// The up to four letters of a kiss code or of a kind of clock. What is no visible ASCII is shown
 /// as `?`: it is a stranger's text, on our terminal.
@@ -279,15 +278,14 @@ inline std::string seconds(Difference d) {
 
 /// RFC 3339, UTC, microseconds: "2036-02-07T06:28:16.000000Z".
 inline std::string utc(Time time) {
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-    const auto us = std::chrono::floor<std::chrono::microseconds>(time - seconds).count();
-    const std::time_t since_1970 = seconds.time_since_epoch().count();
-    std::tm parts{};
-    gmtime_r(&since_1970, &parts);
-    char date[32];
+    const auto midnight = std::chrono::floor<std::chrono::days>(time);
+    const std::chrono::year_month_day date{midnight};
+    const auto us = std::chrono::floor<std::chrono::microseconds>(time - midnight).count();
+    const auto seconds = static_cast<int>(us / 1'000'000);  // of the day
     char text[40];
-    std::strftime(date, sizeof date, "%FT%T", &parts);
-    std::snprintf(text, sizeof text, "%s.%06dZ", date, static_cast<int>(us));
+    std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ", int{date.year()},
+                  unsigned{date.month()}, unsigned{date.day()}, seconds / 3600, seconds / 60 % 60,
+                  seconds % 60, static_cast<int>(us % 1'000'000));
     return text;
 }
 
