@@ -11,7 +11,7 @@ from subprocess import PIPE
 import pytest
 from console import ENVIRONMENT
 from harness import PATIENCE, ROOT, eventually, is_listening, peer, receive, receive_all
-from lab import LAB, firewall, in_the_lab, needs_the_lab, on
+from lab import LAB, LAB_TOOLS, firewall, in_the_lab, needs_the_lab, on
 from unix_sockets import AS_NOBODY, copy_for_all
 from wants import has_ipv6, needs_ipv6, proc
 
@@ -212,6 +212,8 @@ def test_an_ordinary_user_can_open_it(place):
 
 
 def test_where_namespaces_are_forbidden_it_says_what_to_run(tmp_path):
+    for name in LAB_TOOLS:
+        peer(name)
     (tmp_path / "unshare").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "unshare").chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"

@@ -30,7 +30,7 @@ from harness import (
     sanitized,
     strace,
 )
-from wants import needs_ipv6, proc
+from wants import full_disk, needs_ipv6, proc
 
 NETCAT = "tcp/netcat"
 
@@ -477,7 +477,7 @@ def test_it_ends_quietly_when_nobody_reads_its_output_any_more(netcat, server, r
 
 
 def test_a_full_disk_is_one_line_and_status_1(netcat, server):
-    with open("/dev/full", "wb") as full:
+    with full_disk() as full:
         program, connection = client_of(netcat, server, stdout=full)
     connection.sendall(b"salut")
     assert program.wait() == 1

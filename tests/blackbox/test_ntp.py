@@ -25,7 +25,7 @@ from ntp_server import (
     report,
     seconds,
 )
-from wants import has_ipv6, needs_ipv6, needs_namespace
+from wants import full_disk, has_ipv6, needs_ipv6, needs_namespace
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_a_delay_below_zero_is_no_small_delay(fake):
 
 
 def test_a_full_disk_is_said(fake):
-    with open("/dev/full", "w") as full:
+    with full_disk() as full:
         result = subprocess.run(
             [binary(PROGRAM), "-n", "1", "-p", str(fake(good).port), "127.0.0.1"],
             stdout=full,

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from harness import PATIENCE, binary, free_port, needs_plain_build, reset, run, strace
 from lab import firewall, in_the_lab, on
-from wants import has_ipv6, needs_ipv6
+from wants import full_disk, has_ipv6, needs_ipv6
 
 PROBE = "tcp/probe"
 
@@ -33,7 +33,7 @@ def test_open(server):
 
 
 def test_a_verdict_that_cannot_be_written_is_said(server):
-    with open("/dev/full", "w") as full:
+    with full_disk() as full:
         words = [binary(PROBE), "127.0.0.1", str(port_of(server))]
         result = subprocess.run(
             words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE

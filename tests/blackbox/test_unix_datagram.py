@@ -11,6 +11,7 @@ import time
 import pytest
 from harness import PATIENCE, Program, binary, eventually, needs_plain_build, peer, run, strace
 from unix_sockets import bound
+from wants import full_disk
 
 SERVER, CLIENT = "unix_domain/datagram_server", "unix_domain/datagram_client"
 PREFIX = "le serveur répond : ".encode()
@@ -474,7 +475,7 @@ def test_standard_output_that_was_never_open_is_not_the_server(server, place):
 
 
 def test_a_full_disk_is_one_line(server, place):
-    program = started(place, stdout=open("/dev/full", "wb"))
+    program = started(place, stdout=full_disk())
     feed(program, b"un\n")
     assert program.wait() == 1
     assert program.log == [f"{CLIENT}: write: No space left on device"]

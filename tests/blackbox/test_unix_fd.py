@@ -21,7 +21,7 @@ from harness import (
     strace,
 )
 from unix_sockets import AS_NOBODY, NOBODY, as_nobody, bound, copy_for_all, dial
-from wants import needs_root, open_files, proc
+from wants import full_disk, needs_root, open_files, proc
 
 SERVER, CLIENT = "unix_domain/fd_server", "unix_domain/fd_client"
 SECRET = b"only its owner can open this\n"
@@ -529,7 +529,7 @@ def test_a_closed_standard_output_ends_the_client_quietly(server, place, root):
 
 
 def test_a_full_disk_is_one_line(server, place):
-    client = Program(CLIENT, place / "s", "hello", stdout=open("/dev/full", "wb"))
+    client = Program(CLIENT, place / "s", "hello", stdout=full_disk())
     assert client.wait() == 1
     assert client.log == [f"{CLIENT}: write: No space left on device"]
 

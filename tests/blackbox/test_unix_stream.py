@@ -28,7 +28,7 @@ from harness import (
     strace,
 )
 from unix_sockets import NOBODY, as_nobody, bound, dial, is_listening
-from wants import cpu_time
+from wants import cpu_time, full_disk, needs_linux
 
 SERVER, CLIENT = "unix_domain/stream_server", "unix_domain/stream_client"
 GREETING = "Le serveur écoute.\n".encode()
@@ -197,6 +197,7 @@ def test_who_called_is_logged(server, place):
 
 
 def test_a_log_that_nobody_reads_keeps_nobody_waiting(place):
+    needs_linux(fcntl, "F_SETPIPE_SZ")
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     process = subprocess.Popen([binary(SERVER), place / "s"], stderr=writing)
@@ -282,6 +283,7 @@ def test_a_fault_ends_at_most_one_connection(start, place, calls, injection):
 
 def test_a_limit_lowered_below_what_it_has_is_waited_out(server, place):
     """poll says EINVAL for more descriptors than RLIMIT_NOFILE (poll(2))."""
+    needs_linux(resource, "prlimit")
     clients = [greeted(place / "s") for _ in range(30)]
     limits = resource.prlimit(
         server.pid, resource.RLIMIT_NOFILE, (20, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
@@ -459,6 +461,7 @@ def fill_standard_output(client, connection):
     with pytest.raises(BlockingIOError):
         while True:
             connection.send(b"x" * 65536)
+    needs_linux(fcntl, "F_GETPIPE_SZ")
     size = fcntl.fcntl(client.stdout, fcntl.F_GETPIPE_SZ)
     eventually(lambda: unread(client.stdout) > size - select.PIPE_BUF)
     connection.settimeout(PATIENCE)
@@ -545,7 +548,7 @@ def test_no_server_there_is_one_line(place, path, reason):
 def test_a_standard_descriptor_that_fails_is_one_line(server, place, standard):
     stuck = {
         "stdin": {"stdin": os.open("/", os.O_RDONLY)},
-        "stdout": {"stdout": os.open("/dev/full", os.O_WRONLY)},
+        "stdout": {"stdout": full_disk()},
     }
     client = talk(place, **stuck[standard])
     assert client.wait(PATIENCE) == 1

@@ -16,6 +16,7 @@ from harness import PATIENCE, binary
 from wants import ROOT, lacking, peer
 
 LAB = str(ROOT / "tests/lab/lab")
+LAB_TOOLS = ["ip", "nft", "unshare"]
 INSIDE = "IN_THE_LAB" in os.environ
 
 
@@ -28,7 +29,7 @@ def refusal():
 def needs_the_lab():
     """Skips a test where there is no lab to be had, as harness.peer does where a peer is
     missing."""
-    for name in ("ip", "nft", "unshare"):
+    for name in LAB_TOOLS:
         peer(name)
     if refusal():
         lacking(refusal().strip())

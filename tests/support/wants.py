@@ -99,6 +99,19 @@ def proc(*path):
     return Path("/proc", *map(str, path))
 
 
+def full_disk():
+    """A file that can be opened, and takes nothing: ENOSPC (full(4))."""
+    if not Path("/dev/full").exists():
+        lacking("there is no /dev/full here")
+    return open("/dev/full", "wb", buffering=0)
+
+
+def needs_linux(module, *names):
+    """For a test that uses what a module of Python has on Linux only."""
+    if not all(hasattr(module, name) for name in names):
+        lacking(f"this system has no {' nor '.join(names)}")
+
+
 def open_files(pid):
     """{descriptor: what it is open on} of a process."""
     found = {}
