@@ -5,6 +5,7 @@ import re
 from html import escape
 
 import words
+from places import quoted
 from words import Say, number
 
 STYLE = """
@@ -175,6 +176,6 @@ def failure(anchor, check):
     if check["said"]:
         out.append(preformatted(check["said"]))
     out.append(f'<p class="likely">{text(check["likely"])}</p>')
-    read = f"<code>{escape(check['read'])}</code>, « {text(check['paragraph'])} … »"
+    read = f"<code>{escape(check['read'])}</code>, {text(quoted(check['paragraph']))}"
     out.append(f'<p class="dim">{Say("À lire :", "To read:")} {read}</p></details>')
     return out

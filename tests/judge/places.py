@@ -118,6 +118,11 @@ PLACES = {
 }
 
 
+def quoted(paragraph):
+    """How a paragraph begins, between the marks of the language."""
+    return f"«\u202f{paragraph} …\u202f»" if words.language == "fr" else f'"{paragraph} …"'
+
+
 class Place:
     """Where a subject is told; in the language of today."""
 
@@ -145,4 +150,4 @@ class Place:
         )
 
     def __str__(self):
-        return f"{self.link()}, « {self.paragraph()} … »"
+        return f"{self.link()}, {quoted(self.paragraph())}"
