@@ -1,4 +1,5 @@
-"""A class: a folder for each student, judged side by side, each in a copy and by a judge of its own."""
+"""A class: a folder for each student, judged side by side, each in a copy and by a judge of its
+own."""
 
 import concurrent.futures
 import csv
@@ -25,7 +26,8 @@ LIMIT = 300  # seconds for one student, whatever the server does
 
 
 def command_in(folder):
-    """The words of the command in the file `run`: a command line, or a script with its #! line. None without one."""
+    """The words of the command in the file `run`: a command line, or a script with its #!
+    line. None without one."""
     file = folder / "run"
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
@@ -34,7 +36,11 @@ def command_in(folder):
     if text.startswith("#!"):
         file.chmod(0o755)
         return ["./run"]
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [
+        line.strip()
+        for line in text.splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
     return words_of("\n".join(lines)) if lines else None
 
 
@@ -46,12 +52,36 @@ def judge_student(ladder, folder, options):
         shutil.copytree(folder, copy, symlinks=True, ignore_dangling_symlinks=True)
         command = options.command or command_in(copy)
         if not command:
-            return lost(ladder, Say("il n'y a pas de commande : écris-la dans un fichier `run`", "there is no command: write it into a file `run`"))
+            return lost(
+                ladder,
+                Say(
+                    "il n'y a pas de commande : écris-la dans un fichier `run`",
+                    "there is no command: write it into a file `run`",
+                ),
+            )
         judge = subprocess.Popen(
-            [sys.executable, str(HERE / "judge"), ladder.name, "--lang", words.language, "--patience", str(options.patience),
-             "--visits", str(options.visits), "--json", str(out), "--", *command],
-            cwd=copy, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, text=True,
-        )  # fmt: skip
+            [
+                sys.executable,
+                str(HERE / "judge"),
+                ladder.name,
+                "--lang",
+                words.language,
+                "--patience",
+                str(options.patience),
+                "--visits",
+                str(options.visits),
+                "--json",
+                str(out),
+                "--",
+                *command,
+            ],
+            cwd=copy,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
         try:
             _, errors = judge.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
@@ -61,16 +91,36 @@ def judge_student(ladder, folder, options):
             except subprocess.TimeoutExpired:
                 judge.kill()
                 judge.communicate()
-            return lost(ladder, Say(f"le juge y a passé plus de {LIMIT} s", f"the judge spent over {LIMIT} s on it"), command)
+            return lost(
+                ladder,
+                Say(
+                    f"le juge y a passé plus de {LIMIT} s",
+                    f"the judge spent over {LIMIT} s on it",
+                ),
+                command,
+            )
         except BaseException:
             judge.terminate()
             raise
         try:
             return json.loads(out.read_text())
         except (OSError, ValueError):
-            return lost(ladder, Say(f"le juge s'est arrêté : {errors.strip()[-200:]}", f"the judge ended: {errors.strip()[-200:]}"), command)
+            return lost(
+                ladder,
+                Say(
+                    f"le juge s'est arrêté : {errors.strip()[-200:]}",
+                    f"the judge ended: {errors.strip()[-200:]}",
+                ),
+                command,
+            )
     except (OSError, shutil.Error) as error:
-        return lost(ladder, Say(f"le dossier ne peut pas être copié : {error}", f"the folder cannot be copied: {error}"))
+        return lost(
+            ladder,
+            Say(
+                f"le dossier ne peut pas être copié : {error}",
+                f"the folder cannot be copied: {error}",
+            ),
+        )
     finally:
         subprocess.run(["chmod", "-R", "u+rwX", str(place)], stderr=subprocess.DEVNULL)
         shutil.rmtree(place, ignore_errors=True)
@@ -81,19 +131,36 @@ def lost(ladder, why, command=()):
 
 
 def judge_all(ladder, options):
-    folders = sorted(path for path in Path(options.all).iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = sorted(
+        path
+        for path in Path(options.all).iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
     terminal = report.Terminal()
     if not folders:
-        print(Say(f"judge : {options.all} n'a pas de sous-dossier", f"judge: {options.all} has no folder in it"), file=sys.stderr)
+        print(
+            Say(
+                f"judge : {options.all} n'a pas de sous-dossier",
+                f"judge: {options.all} has no folder in it",
+            ),
+            file=sys.stderr,
+        )
         return 2
     students = {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
         try:
-            waiting = {pool.submit(judge_student, ladder, folder, options): folder.name for folder in folders}
+            waiting = {
+                pool.submit(judge_student, ladder, folder, options): folder.name
+                for folder in folders
+            }
             for done in concurrent.futures.as_completed(waiting):
                 students[waiting[done]] = done.result()
                 if terminal.live:
-                    print(f"\r  {len(students)}/{len(folders)}  {waiting[done]}\x1b[K", end="", flush=True)
+                    print(
+                        f"\r  {len(students)}/{len(folders)}  {waiting[done]}\x1b[K",
+                        end="",
+                        flush=True,
+                    )
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -107,7 +174,12 @@ def judge_all(ladder, options):
         report.write(options.html, page.page(ladder, students))
     if options.json:
         rows = [{"student": name, **judged} for name, judged in students.items()]
-        report.write(options.json, report.dump({"contract": ladder.name, "of": OF, "lang": words.language, "students": rows}))
+        report.write(
+            options.json,
+            report.dump(
+                {"contract": ladder.name, "of": OF, "lang": words.language, "students": rows}
+            ),
+        )
     if options.junit:
         report.write(options.junit, report.junit(list(students.items())))
     return 0 if all(judged["score"] == judged["of"] for judged in students.values()) else 1
@@ -119,22 +191,46 @@ MARKS = {True: "✓", False: "✗", None: "–"}
 def print_table(terminal, ladder, students):
     paint, colours = terminal.paint, {True: "green", False: "red", None: "yellow"}
     width = max(len(name) for name in students)
-    terminal.write(f"{'':{width}}  {'':5}  " + " ".join(f"{i:>2}" for i in range(1, len(ladder.checks) + 1)))
+    terminal.write(
+        f"{'':{width}}  {'':5}  "
+        + " ".join(f"{i:>2}" for i in range(1, len(ladder.checks) + 1))
+    )
     for name, judged in students.items():
-        marks = " ".join(" " + paint(colours[check["passed"]], MARKS[check["passed"]]) for check in judged["checks"])
+        marks = " ".join(
+            " " + paint(colours[check["passed"]], MARKS[check["passed"]])
+            for check in judged["checks"]
+        )
         score = f"{judged['score']}/{judged['of']}"
-        terminal.write(f"{name:{width}}  {score:>5}  {marks}" + ("" if judged["started"] else f"  {judged['why']}"))
+        terminal.write(
+            f"{name:{width}}  {score:>5}  {marks}"
+            + ("" if judged["started"] else f"  {judged['why']}")
+        )
     terminal.write()
     legend = "   ".join(f"{i} {check.id}" for i, check in enumerate(ladder.checks, 1))
-    terminal.write(report.wrapped(legend.replace(" ", "\xa0").replace("\xa0\xa0\xa0", "   "), "").replace("\xa0", " "))
+    terminal.write(
+        report.wrapped(legend.replace(" ", "\xa0").replace("\xa0\xa0\xa0", "   "), "").replace(
+            "\xa0", " "
+        )
+    )
 
 
 def as_csv(ladder, students):
     """A row for each student: the score, and the points of each check."""
     file = io.StringIO()
     table = csv.writer(file, lineterminator="\n")
-    table.writerow([Say("élève", "student"), "score", Say("sur", "of"), *[check.id for check in ladder.checks], Say("remarque", "remark")])
+    table.writerow(
+        [
+            Say("élève", "student"),
+            "score",
+            Say("sur", "of"),
+            *[check.id for check in ladder.checks],
+            Say("remarque", "remark"),
+        ]
+    )
     for name, judged in students.items():
-        points = [check["points"] if check["passed"] else "" if check["passed"] is None else 0 for check in judged["checks"]]
+        points = [
+            check["points"] if check["passed"] else "" if check["passed"] is None else 0
+            for check in judged["checks"]
+        ]
         table.writerow([name, judged["score"], judged["of"], *points, judged["why"]])
     return file.getvalue()

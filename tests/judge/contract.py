@@ -1,4 +1,5 @@
-"""A contract is a ladder of checks, each a promise in a sentence, with its points; together they have twenty.
+"""A contract is a ladder of checks, each a promise in a sentence, with its points; together they
+have twenty.
 
     @ladder.check("half-close", 3, Say("Après ...", "After ..."), note("echo", "half-close"))
     def half_close(server):
@@ -6,8 +7,9 @@
         client.sends(b"un\\n").half_closes()
         client.expects(...).expects_end()
 
-A check has passed when its function returns. Its fault is an exception (conversation.Fault). It closes nothing: its
-clients are closed for it. It counts on no other check, and leaves a server behind that serves.
+A check has passed when its function returns. Its fault is an exception (conversation.Fault). It
+closes nothing: its clients are closed for it. It counts on no other check, and leaves a server
+behind that serves.
 """
 
 import re
@@ -33,13 +35,19 @@ class Ladder:
     """A contract: its name, how it reads, and its checks, the easiest first."""
 
     def __init__(self, name, transport, example, explains, files=None, environment=None):
-        self.name, self.transport, self.example, self.explains, self.files = name, transport, example, explains, files
+        self.name, self.transport, self.example, self.explains, self.files = (
+            name,
+            transport,
+            example,
+            explains,
+            files,
+        )
         self.environment = environment or {}
         self.checks = []
 
     def check(self, id, points, says, read, needs=None, limit=10):
-        """`needs`: "start" for what only a server that we start can show, "dir" for what wants our folder. `limit`:
-        seconds for all of it."""
+        """`needs`: "start" for what only a server that we start can show, "dir" for what wants our
+        folder. `limit`: seconds for all of it."""
 
         def add(run):
             self.checks.append(Check(id, points, says, read, run, needs, limit))
@@ -58,7 +66,9 @@ class Result:
     def __init__(self, check, passed, why=None):
         self.check, self.passed, self.why = check, passed, why
         self.sent = self.expected = self.received = self.likely = ""
-        self.pair = None  # expected and received as bytes, where the difference can be pointed at
+        self.pair = (
+            None  # expected and received as bytes, where the difference can be pointed at
+        )
         self.table, self.said, self.seconds = [], [], 0.0
 
     @property
@@ -83,12 +93,20 @@ class Trial(Conversation):
         try:
             connection = self.server.socket(receive_buffer)
         except OSError as error:
-            self.note(name, Say("ne peut pas se connecter ({})", "cannot connect ({})").format_plain(error.strerror or error))
+            self.note(
+                name,
+                Say("ne peut pas se connecter ({})", "cannot connect ({})").format_plain(
+                    error.strerror or error
+                ),
+            )
             raise Fault(
-                Say("Plus personne n'écoute : ton serveur s'est arrêté, ou n'accepte plus.",
-                    "Nobody listens any more: your server has ended, or accepts no more."),
-                Say("une connexion", "a connection"), error.strerror or str(error),
-            ) from None  # fmt: skip
+                Say(
+                    "Plus personne n'écoute : ton serveur s'est arrêté, ou n'accepte plus.",
+                    "Nobody listens any more: your server has ended, or accepts no more.",
+                ),
+                Say("une connexion", "a connection"),
+                error.strerror or str(error),
+            ) from None
         client = Client(Quiet(self) if quietly else self, name, connection)
         self.clients.append(client)
         return client
@@ -96,7 +114,12 @@ class Trial(Conversation):
     def heard_nothing(self, silence):
         if silence >= self.patience:
             self.judge.hung()
-        self.note(Say("(le juge)", "(the judge)"), Say("rien ne vient, pendant {} s", "nothing comes, for {} s").format_plain(words.number(silence, 1)))
+        self.note(
+            Say("(le juge)", "(the judge)"),
+            Say("rien ne vient, pendant {} s", "nothing comes, for {} s").format_plain(
+                words.number(silence, 1)
+            ),
+        )
 
     def measure(self):
         return self.server.measure()
@@ -117,22 +140,46 @@ class Trial(Conversation):
         process.terminate()
         if not process.wait(END):
             raise Fault(
-                Say("Ton serveur ne s'arrête pas à SIGTERM : ne l'ignore pas, et n'attends pas dans le gestionnaire que tous les clients partent.",
-                    "Your server does not end at SIGTERM: do not ignore it, and do not wait for all clients to leave."),
+                Say(
+                    (
+                        "Ton serveur ne s'arrête pas à SIGTERM : ne l'ignore pas, et n'attends"
+                        " pas dans le gestionnaire que tous les clients partent."
+                    ),
+                    (
+                        "Your server does not end at SIGTERM: do not ignore it, and do not wait"
+                        " for all clients to leave."
+                    ),
+                ),
                 Say("il s'arrête en une seconde", "it ends within a second"),
                 Say(f"il tourne encore au bout de {END} s", f"it still runs after {END} s"),
-            )  # fmt: skip
+            )
         self.note(Say("serveur", "server"), process.how_it_ended())
         if not self.settles(lambda: not server.is_held(), 1):
             raise Fault(
-                Say("Le programme lancé s'est arrêté, mais quelqu'un d'autre tient encore le port : un enfant doit fermer la socket d'écoute, "
-                    "et un script lance le serveur par `exec`.",
-                    "The program that was started has ended, but somebody else still holds the port: a child is to close the listener, and "
-                    "a script starts the server with `exec`."),
+                Say(
+                    (
+                        "Le programme lancé s'est arrêté, mais quelqu'un d'autre tient encore"
+                        " le port : un enfant doit fermer la socket d'écoute, et un script"
+                        " lance le serveur par `exec`."
+                    ),
+                    (
+                        "The program that was started has ended, but somebody else still holds"
+                        " the port: a child is to close the listener, and a script starts the"
+                        " server with `exec`."
+                    ),
+                ),
                 Say("le port est libre", "the port is free"),
-                Say(f"il reste {len(process.processes() or [])} processus, et le port accepte encore",
-                    f"{len(process.processes() or [])} processes are left, and the port still accepts"),
-            )  # fmt: skip
+                Say(
+                    (
+                        f"il reste {len(process.processes() or [])} processus, et le port"
+                        " accepte encore"
+                    ),
+                    (
+                        f"{len(process.processes() or [])} processes are left, and the port"
+                        " still accepts"
+                    ),
+                ),
+            )
         self.note(who, Say("le relance au même endroit", "starts it again in the same place"))
         try:
             server.start(again_on=where if server.transport == "unix" else where[1])
@@ -140,14 +187,22 @@ class Trial(Conversation):
             said = server.said()
             if any("in use" in line.lower() or "eaddrinuse" in line.lower() for line in said):
                 likely = Say(
-                    "Le port est encore pris, par des connexions en TIME_WAIT : SO_REUSEADDR avant bind (en Python "
-                    "`allow_reuse_address = True`, ou socket.create_server).",
-                    "The port is still taken, by connections in TIME_WAIT: SO_REUSEADDR before bind (in Python "
-                    "`allow_reuse_address = True`, or socket.create_server).",
+                    (
+                        "Le port est encore pris, par des connexions en TIME_WAIT :"
+                        " SO_REUSEADDR avant bind (en Python `allow_reuse_address = True`, ou"
+                        " socket.create_server)."
+                    ),
+                    (
+                        "The port is still taken, by connections in TIME_WAIT: SO_REUSEADDR"
+                        " before bind (in Python `allow_reuse_address = True`, or"
+                        " socket.create_server)."
+                    ),
                 )
             else:
                 likely = Say("Il ne redémarre pas.", "It does not start again.")
-            raise Fault(likely, Say("il écoute de nouveau", "it listens again"), server.why_not()) from None
+            raise Fault(
+                likely, Say("il écoute de nouveau", "it listens again"), server.why_not()
+            ) from None
 
     def settles(self, condition, patience=5):
         """Waits until condition() is true; returns whether it became so."""
@@ -178,8 +233,16 @@ class Judge:
     """Tries the checks of a contract on a server, one after the other."""
 
     def __init__(self, ladder, server, patience=PATIENCE, visits=VISITS):
-        self.ladder, self.server, self.full_patience, self.visits, self.hangs = ladder, server, patience, visits, 0
-        self.known = {}  # what the checks have learned of this server, so that each fault is counted once
+        self.ladder, self.server, self.full_patience, self.visits, self.hangs = (
+            ladder,
+            server,
+            patience,
+            visits,
+            0,
+        )
+        self.known = (
+            {}
+        )  # what the checks have learned of this server, so that each fault is counted once
 
     @property
     def patience(self):
@@ -199,12 +262,21 @@ class Judge:
 
     def try_check(self, check):
         if check.needs and self.server.at:
-            return Result(check, None, Say("le juge n'a pas lancé ce serveur", "the judge did not start this server"))
+            return Result(
+                check,
+                None,
+                Say("le juge n'a pas lancé ce serveur", "the judge did not start this server"),
+            )
         try:
             self.server.ready()
             fresh = not self.server.used
             result = self.once(check)
-            if not result.passed and not fresh and not self.server.at and self.ladder.transport != "client":
+            if (
+                not result.passed
+                and not fresh
+                and not self.server.at
+                and self.ladder.transport != "client"
+            ):
                 # What an earlier check left behind is not this one's fault.
                 self.server.restart()
                 result = self.once(check)
@@ -212,7 +284,12 @@ class Judge:
                 self.server.end()
         except NotStarted as why:
             result = Result(check, False)
-            result.likely = str(Say("Ton serveur ne démarre plus : {}.", "Your server does not start any more: {}.").format_plain(why))
+            result.likely = str(
+                Say(
+                    "Ton serveur ne démarre plus : {}.",
+                    "Your server does not start any more: {}.",
+                ).format_plain(why)
+            )
             result.said = self.server.said()
             self.server.end()
         return result
@@ -243,23 +320,51 @@ class Judge:
         likely = fault.likely
         if ended and "SIGPIPE" in ended.en:
             likely = Say(
-                "Écrire à un client qui est parti envoie SIGPIPE, qui arrête le programme : ignore-le, et traite l'erreur EPIPE.",
-                "To write to a client that has gone raises SIGPIPE, which ends the program: ignore it, and handle EPIPE.",
+                (
+                    "Écrire à un client qui est parti envoie SIGPIPE, qui arrête le programme :"
+                    " ignore-le, et traite l'erreur EPIPE."
+                ),
+                (
+                    "To write to a client that has gone raises SIGPIPE, which ends the program:"
+                    " ignore it, and handle EPIPE."
+                ),
             )
         elif ended and result.check.needs != "start":
             likely = Say(
-                "Ton serveur s'est arrêté : une erreur d'un seul client ne doit finir que sa connexion.",
-                "Your server ended: an error of one client should end that client's connection only.",
+                (
+                    "Ton serveur s'est arrêté : une erreur d'un seul client ne doit finir que"
+                    " sa connexion."
+                ),
+                (
+                    "Your server ended: an error of one client should end that client's"
+                    " connection only."
+                ),
             )
         result.likely = str(likely)
         result.sent = trial.sent()
         result.table = trial.table()
         said = trial.server.said(trial.said_before)
-        result.said = said if ended else [line for line in said if re.search("error|exception|panic|errno|erreur", line, re.I)]
-        if isinstance(fault.expected, (bytes, bytearray)) and isinstance(fault.received, (bytes, bytearray)) and fault.received:
+        result.said = (
+            said
+            if ended
+            else [
+                line
+                for line in said
+                if re.search("error|exception|panic|errno|erreur", line, re.I)
+            ]
+        )
+        if (
+            isinstance(fault.expected, (bytes, bytearray))
+            and isinstance(fault.received, (bytes, bytearray))
+            and fault.received
+        ):
             result.pair = bytes(fault.expected), bytes(fault.received)
         result.expected, result.received = (
-            "" if what is None else shown(bytes(what)) if isinstance(what, (bytes, bytearray)) else str(what)
+            (
+                ""
+                if what is None
+                else shown(bytes(what)) if isinstance(what, (bytes, bytearray)) else str(what)
+            )
             for what in (fault.expected, fault.received)
         )
         if result.expected and result.received in ("", '""'):

@@ -1,4 +1,5 @@
-"""A check's conversation with the server: clients that write down what they say and hear, and faults in words."""
+"""A check's conversation with the server: clients that write down what they say and hear, and
+faults in words."""
 
 import collections
 import select
@@ -20,7 +21,8 @@ class Fault(Exception):
 
 
 class Broken(Fault):
-    """A fault of the stream: what came is not what was to come. `how` is closed, silence, different, reset, more."""
+    """A fault of the stream: what came is not what was to come. `how` is closed, silence,
+    different, reset, more."""
 
     def __init__(self, how, expected, received, likely):
         super().__init__(guess(how, expected, received, likely), expected, received)
@@ -46,7 +48,10 @@ class Piece:
             return shown(self.head)
         if self.count <= len(self.head) + len(self.tail):
             return shown(self.head + self.tail)
-        return f'{shown(self.head[:48])} … "{readable(self.tail[-16:])}" ({number(self.count)} {Say("octets", "bytes")})'
+        return (
+            f'{shown(self.head[:48])} … "{readable(self.tail[-16:])}"'
+            f' ({number(self.count)} {Say("octets", "bytes")})'
+        )
 
 
 class Conversation:
@@ -56,7 +61,8 @@ class Conversation:
         self.start, self.lines = time.monotonic(), []
 
     def note(self, who, what, direction=""):
-        """`what` is a sentence, or bytes. Bytes that go on where the last ones ended are one line with them."""
+        """`what` is a sentence, or bytes. Bytes that go on where the last ones ended are one
+        line with them."""
         if isinstance(what, (bytes, bytearray, memoryview)):
             last = self.lines[-1] if self.lines else None
             if last and isinstance(last[3], Piece) and last[1] == who and last[2] == direction:
@@ -67,7 +73,11 @@ class Conversation:
 
     def sent(self, most=400):
         """All that the clients sent, in short."""
-        pieces = [str(what) for _, _, direction, what in self.lines if direction == ">" and isinstance(what, Piece)]
+        pieces = [
+            str(what)
+            for _, _, direction, what in self.lines
+            if direction == ">" and isinstance(what, Piece)
+        ]
         text = " ".join(pieces[:6]) + (" …" if len(pieces) > 6 else "")
         return text if len(text) <= most else text[:most] + " …"
 
@@ -81,14 +91,16 @@ class Conversation:
             rows.append((at, str(who), str(what)))
         if len(rows) > most:
             left_out = len(rows) - most
-            words = Say("… {} lignes semblables …", "… {} lines of the kind …").format_plain(left_out)
+            words = Say("… {} lignes semblables …", "… {} lines of the kind …").format_plain(
+                left_out
+            )
             rows = [*rows[: most // 2], (None, "", words), *rows[-(most - most // 2) :]]
         return rows
 
 
 class Client:
-    """A connection to the server that writes down what happens on it. What does not fit the way is sent while we wait
-    for what is to come, so that neither end waits for the other."""
+    """A connection to the server that writes down what happens on it. What does not fit the way is
+    sent while we wait for what is to come, so that neither end waits for the other."""
 
     def __init__(self, check, name, connection):
         self.check, self.name, self.socket = check, name, connection
@@ -108,7 +120,10 @@ class Client:
 
     def half_closes(self):
         """Says that nothing more will come from here (shutdown, SHUT_WR); it still listens."""
-        self.check.note(self.name, Say("ferme son sens d'envoi (demi-fermeture)", "closes its direction (half-close)"))
+        self.check.note(
+            self.name,
+            Say("ferme son sens d'envoi (demi-fermeture)", "closes its direction (half-close)"),
+        )
         self.end_of_sending = True
         self.pump()
         return self
@@ -132,8 +147,8 @@ class Client:
         self.socket.close()
 
     def floods(self, piece, most, patience=0.5, limit=8):
-        """Sends `piece` again and again without reading, until nothing more goes for `patience` seconds. Returns how
-        many bytes went."""
+        """Sends `piece` again and again without reading, until nothing more goes for
+        `patience` seconds. Returns how many bytes went."""
         went, start = 0, time.monotonic()
         deadline = min(start + limit, self.check.deadline)
         view = memoryview(piece)
@@ -145,10 +160,20 @@ class Client:
             except BlockingIOError:
                 pass
             except OSError as error:
-                raise Fault(Say("Le serveur a coupé une connexion sur laquelle il n'avait rien à reprocher.",
-                                "The server cut a connection on which nothing was wrong."),
-                            Say("la connexion reste", "the connection stays"), error.strerror) from None  # fmt: skip
-        words = Say("envoie sans lire : {} octets sont partis", "sends without reading: {} bytes went")
+                raise Fault(
+                    Say(
+                        (
+                            "Le serveur a coupé une connexion sur laquelle il n'avait rien à"
+                            " reprocher."
+                        ),
+                        "The server cut a connection on which nothing was wrong.",
+                    ),
+                    Say("la connexion reste", "the connection stays"),
+                    error.strerror,
+                ) from None
+        words = Say(
+            "envoie sans lire : {} octets sont partis", "sends without reading: {} bytes went"
+        )
         self.check.note(self.name, words.format_plain(number(went)))
         return went
 
@@ -184,7 +209,11 @@ class Client:
         """Nothing comes for that long, and the connection stays."""
         piece = self.receive(1 << 16, seconds)
         if piece != "silence":
-            received = piece if isinstance(piece, bytes) else Say("la fin de la connexion", "the end of the connection")
+            received = (
+                piece
+                if isinstance(piece, bytes)
+                else Say("la fin de la connexion", "the end of the connection")
+            )
             how = "more" if isinstance(piece, bytes) else piece
             raise Broken(how, Say("rien", "nothing"), received, likely)
         return self
@@ -195,7 +224,12 @@ class Client:
         while not got.endswith(end):
             piece = self.receive(1, silence)
             if not isinstance(piece, bytes) or len(got) > most:
-                raise Broken(piece if isinstance(piece, str) else "more", Say(f"… {shown(end)}", f"… {shown(end)}"), bytes(got), likely)
+                raise Broken(
+                    piece if isinstance(piece, str) else "more",
+                    Say(f"… {shown(end)}", f"… {shown(end)}"),
+                    bytes(got),
+                    likely,
+                )
             got += piece
         return bytes(got)
 
@@ -207,7 +241,9 @@ class Client:
             if piece == "closed":
                 break
             if not isinstance(piece, bytes):
-                raise Broken(piece, Say(f"{count} octets", f"{count} bytes"), bytes(got), likely)
+                raise Broken(
+                    piece, Say(f"{count} octets", f"{count} bytes"), bytes(got), likely
+                )
             got += piece
         return bytes(got)
 
@@ -253,26 +289,38 @@ class Client:
     def receive(self, most, silence=None):
         """Bytes; or "closed", "reset", or "silence" when nothing came for too long."""
         silence = self.check.patience if silence is None else silence
-        until = min(time.monotonic() + silence, max(self.check.deadline, time.monotonic() + 0.05))
+        until = min(
+            time.monotonic() + silence, max(self.check.deadline, time.monotonic() + 0.05)
+        )
         while True:
             left = until - time.monotonic()
             if left <= 0:
                 self.check.heard_nothing(silence)
                 return "silence"
-            readable, writable, _ = select.select([self.socket], [self.socket] if self.unsent else [], [], left)
+            readable, writable, _ = select.select(
+                [self.socket], [self.socket] if self.unsent else [], [], left
+            )
             if readable:
                 break
             if writable:
                 before = self.went
                 self.pump()
                 if self.went != before:
-                    until = min(time.monotonic() + silence, max(self.check.deadline, time.monotonic() + 0.05))
+                    until = min(
+                        time.monotonic() + silence,
+                        max(self.check.deadline, time.monotonic() + 0.05),
+                    )
         try:
             piece = self.socket.recv(min(most, 1 << 18))
         except BlockingIOError:
             return self.receive(most, silence)
         except OSError as error:
-            self.check.note(self.name, Say("voit sa connexion coupée ({})", "sees its connection cut ({})").format_plain(error.strerror))
+            self.check.note(
+                self.name,
+                Say(
+                    "voit sa connexion coupée ({})", "sees its connection cut ({})"
+                ).format_plain(error.strerror),
+            )
             return "reset"
         if not piece:
             self.check.note(self.name, Say("voit le serveur fermer", "sees the server close"))

@@ -1,7 +1,9 @@
-"""Runs one program of a stranger, and sees to it that nothing of it is left: python3 keeper.py WORDS...
+"""Runs one program of a stranger, and sees to it that nothing of it is left: python3 keeper.py
+WORDS...
 
-It stands between the judge and the program, and talks to the judge over two pipes, whose numbers come in the
-environment: it reads orders (JUDGE_ORDERS) and writes reports, one a line (JUDGE_REPORTS).
+It stands between the judge and the program, and talks to the judge over two pipes, whose numbers
+come in the environment: it reads orders (JUDGE_ORDERS) and writes reports, one a line
+(JUDGE_REPORTS).
 
     orders     T             SIGTERM for the program, and for nobody else: as `kill PID` does
                end of input  the judge is done, or dead: all is to end
@@ -11,13 +13,15 @@ environment: it reads orders (JUDGE_ORDERS) and writes reports, one a line (JUDG
                ended N       it has ended; N is as waitpid gives it
                too much WHAT it had too many processes, or too much memory, and all was ended
 
-Where the system allows it, the program has a PID namespace of its own (unshare(2), CLONE_NEWPID; for others than root
-in a user namespace of their own). There all that it starts has an end with this process, its init: however it has
-forked, whatever its session. It cannot signal anybody outside, its parent neither. Elsewhere the keeper is a
-"subreaper" (prctl(2)): orphans become its children, so that the tree below it is complete, and is killed from its
-top. On other systems the tree is what `ps` says, and the program's session.
+Where the system allows it, the program has a PID namespace of its own (unshare(2), CLONE_NEWPID;
+for others than root in a user namespace of their own). There all that it starts has an end with
+this process, its init: however it has forked, whatever its session. It cannot signal anybody
+outside, its parent neither. Elsewhere the keeper is a "subreaper" (prctl(2)): orphans become its
+children, so that the tree below it is complete, and is killed from its top. On other systems the
+tree is what `ps` says, and the program's session.
 
-A fork bomb is ended by counting: RLIMIT_NPROC counts all processes of the user, and does not hold root at all.
+A fork bomb is ended by counting: RLIMIT_NPROC counts all processes of the user, and does not hold
+root at all.
 """
 
 import ctypes
@@ -42,12 +46,17 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def own_namespace():
-    """Gives the children of this process a PID namespace of their own. Returns whether the system let it."""
+    """Gives the children of this process a PID namespace of their own. Returns whether the
+    system let it."""
     uid, gid = os.getuid(), os.getgid()
     if libc.unshare(CLONE_NEWPID | CLONE_NEWNS | (CLONE_NEWUSER if uid else 0)) != 0:
         return False
     if uid:
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{uid} {uid} 1"),
+            ("gid_map", f"{gid} {gid} 1"),
+        ):
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
     libc.mount(b"none", b"/", None, MS_REC_PRIVATE, None)
@@ -66,7 +75,8 @@ def in_a_child(attempt):
 
 
 def own_proc():
-    """A /proc of the new namespace; where it cannot be had, the old one shows more, and does no harm."""
+    """A /proc of the new namespace; where it cannot be had, the old one shows more, and does no
+    harm."""
     return libc.mount(b"proc", b"/proc", b"proc", 0, None) == 0
 
 
@@ -84,7 +94,9 @@ def table():
                 except (OSError, IndexError):
                     pass  # it has just ended
         return found
-    listed = subprocess.run(["ps", "-axo", "pid=,ppid=,rss="], stdout=subprocess.PIPE, text=True).stdout
+    listed = subprocess.run(
+        ["ps", "-axo", "pid=,ppid=,rss="], stdout=subprocess.PIPE, text=True
+    ).stdout
     for line in listed.splitlines():
         pid, parent, kilobytes = map(int, line.split())
         found[pid] = parent, kilobytes * 1024
@@ -106,8 +118,9 @@ def below(root, known=None):
 
 
 def kill_tree(root, session=None, seen=()):
-    """Kills all that descends from `root`: stopped first, so that nothing forks while we look. Where orphans go to
-    somebody else (`seen`: what was once below it), as far as they are known."""
+    """Kills all that descends from `root`: stopped first, so that nothing forks while we
+    look. Where orphans go to somebody else (`seen`: what was once below it), as far as they
+    are known."""
     for _ in range(200):
         pids = {*below(root), *seen}
         for number in (signal.SIGSTOP, signal.SIGKILL):
@@ -150,13 +163,15 @@ def start(words, report):
         os.environ.pop("JUDGE_ORDERS"), os.environ.pop("JUDGE_REPORTS")
         os.execvp(words[0], words)
     except BaseException as error:
-        os.write(report, f"failed {words[0]}: {getattr(error, 'strerror', None) or error}\n".encode())
+        os.write(
+            report, f"failed {words[0]}: {getattr(error, 'strerror', None) or error}\n".encode()
+        )
     os._exit(127)
 
 
 def watch(words, orders, report, alone):
-    """The keeper's life: starts the program, reaps, obeys. `alone`: we are the init of a namespace. Returns the
-    program's session, and the processes that were seen below us."""
+    """The keeper's life: starts the program, reaps, obeys. `alone`: we are the init of a namespace.
+    Returns the program's session, and the processes that were seen below us."""
     own_table = alone and own_proc()
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
@@ -193,12 +208,18 @@ def watch(words, orders, report, alone):
             return session, seen
         if time.monotonic() > looked + 0.5 or there > MOST_PROCESSES:
             known = table()
-            ours = [pid for pid in known if pid != 1] if own_table else below(os.getpid(), known)
+            ours = (
+                [pid for pid in known if pid != 1] if own_table else below(os.getpid(), known)
+            )
             looked = time.monotonic()
             if not LINUX:
                 seen.update(ours)
             if len(ours) > MOST_PROCESSES or sum(known[pid][1] for pid in ours) > MOST_MEMORY:
-                os.write(report, b"too much " + (b"processes\n" if len(ours) > MOST_PROCESSES else b"memory\n"))
+                os.write(
+                    report,
+                    b"too much "
+                    + (b"processes\n" if len(ours) > MOST_PROCESSES else b"memory\n"),
+                )
                 return session, seen
 
 

@@ -1,17 +1,29 @@
-"""What is likely behind a fault, in a sentence: first by the shape of what came, which often says it all, then by what
-the check knows, then by the event alone."""
+"""What is likely behind a fault, in a sentence: first by the shape of what came, which often says
+it all, then by what the check knows, then by the event alone."""
 
 import re
 
 from words import Say
 
-CUTS = {size for power in range(6, 17) for size in (1 << power, (1 << power) - 1)} | {100, 1000, 5000, 10000, 100000, 65507}
+CUTS = {size for power in range(6, 17) for size in (1 << power, (1 << power) - 1)} | {
+    100,
+    1000,
+    5000,
+    10000,
+    100000,
+    65507,
+}
 
 
 def guess(how, expected, received, likely=None):
-    """`how` is closed, silence, different, reset or more; `likely` what the check thinks: a Say, or {how: Say}."""
+    """`how` is closed, silence, different, reset or more; `likely` what the check thinks: a Say, or
+    {how: Say}."""
     own = likely.get(how) if isinstance(likely, dict) else likely
-    if isinstance(expected, (bytes, bytearray)) and isinstance(received, (bytes, bytearray)) and received:
+    if (
+        isinstance(expected, (bytes, bytearray))
+        and isinstance(received, (bytes, bytearray))
+        and received
+    ):
         for shape in SHAPES:
             if found := shape(bytes(expected), bytes(received), how):
                 return found
@@ -19,48 +31,95 @@ def guess(how, expected, received, likely=None):
 
 
 EVENTS = {
-    "closed": Say("Ton serveur a fermé la connexion trop tôt.", "Your server closed the connection too early."),
+    "closed": Say(
+        "Ton serveur a fermé la connexion trop tôt.",
+        "Your server closed the connection too early.",
+    ),
     "reset": Say(
-        "Ton serveur a coupé la connexion : il s'est arrêté, ou il a fermé alors que des octets reçus n'étaient pas lus.",
-        "Your server reset the connection: it ended, or closed while bytes that had come were not read.",
+        (
+            "Ton serveur a coupé la connexion : il s'est arrêté, ou il a fermé alors que des"
+            " octets reçus n'étaient pas lus."
+        ),
+        (
+            "Your server reset the connection: it ended, or closed while bytes that had come"
+            " were not read."
+        ),
     ),
     "silence": Say(
-        "Rien ne vient : ton serveur attend peut-être autre chose, ou n'a pas envoyé ce qu'il garde (un tampon à vider : flush).",
-        "Nothing comes: your server may wait for something else, or keep what it should send (a buffer to flush).",
+        (
+            "Rien ne vient : ton serveur attend peut-être autre chose, ou n'a pas envoyé ce"
+            " qu'il garde (un tampon à vider : flush)."
+        ),
+        (
+            "Nothing comes: your server may wait for something else, or keep what it should"
+            " send (a buffer to flush)."
+        ),
     ),
     "different": Say("Compare à l'endroit du ^.", "Compare at the ^."),
-    "more": Say("Ton serveur envoie plus que ce qui est promis.", "Your server sends more than was promised."),
+    "more": Say(
+        "Ton serveur envoie plus que ce qui est promis.",
+        "Your server sends more than was promised.",
+    ),
 }
 
 
 def replaced(expected, received, how):
     if b"\xef\xbf\xbd" in received and b"\xef\xbf\xbd" not in expected:
         return Say(
-            "Ton serveur décode les octets en texte, et ce qui n'est pas de l'UTF-8 devient `�` : passe des octets.",
-            "Your server decodes the bytes into text, and what is no UTF-8 becomes `�`: pass bytes on.",
+            (
+                "Ton serveur décode les octets en texte, et ce qui n'est pas de l'UTF-8 devient"
+                " `�` : passe des octets."
+            ),
+            (
+                "Your server decodes the bytes into text, and what is no UTF-8 becomes `�`:"
+                " pass bytes on."
+            ),
         )
 
 
 def printed(expected, received, how):
-    if b"b'" in received and b"b'" not in expected or b'b"' in received and b'b"' not in expected:
+    if (
+        b"b'" in received
+        and b"b'" not in expected
+        or b'b"' in received
+        and b'b"' not in expected
+    ):
         return Say(
-            "C'est la façon dont Python affiche des octets, `b'…'`, et non les octets : pas de str() ni de f\"…\" sur des octets.",
-            "This is how Python shows bytes, `b'…'`, and not the bytes: no str() and no f\"…\" of bytes.",
+            (
+                "C'est la façon dont Python affiche des octets, `b'…'`, et non les octets : pas"
+                ' de str() ni de f"…" sur des octets.'
+            ),
+            (
+                "This is how Python shows bytes, `b'…'`, and not the bytes: no str() and no"
+                ' f"…" of bytes.'
+            ),
         )
 
 
 def latin(expected, received, how):
     try:
-        if expected.decode().encode("latin-1") != expected and received.startswith(expected.decode().encode("latin-1")[:20]):
-            return Say("Ton serveur écrit en Latin-1 : le fil parle UTF-8.", "Your server writes Latin-1: the wire speaks UTF-8.")
+        if expected.decode().encode("latin-1") != expected and received.startswith(
+            expected.decode().encode("latin-1")[:20]
+        ):
+            return Say(
+                "Ton serveur écrit en Latin-1 : le fil parle UTF-8.",
+                "Your server writes Latin-1: the wire speaks UTF-8.",
+            )
     except UnicodeError:
         pass
 
 
 def twice(expected, received, how):
     try:
-        if len(received) > 8 and received.decode().encode("latin-1").startswith(expected[:16]) and received != expected:
-            return Say("Le texte est encodé deux fois en UTF-8.", "The text is encoded into UTF-8 twice.")
+        if (
+            len(received) > 8
+            and received.decode().encode("latin-1").startswith(expected[:16])
+            and received != expected
+        ):
+            return Say(
+                "Le texte est encodé deux fois en UTF-8.",
+                "The text is encoded into UTF-8 twice.",
+            )
     except UnicodeError:
         pass
 
@@ -69,37 +128,70 @@ def carriage(expected, received, how):
     if len(received) < 2 or b"\r" in received and b"\r" not in expected:
         if b"\r\n" in received:
             return Say(
-                "Ton serveur finit ses lignes par `\\r\\n` : ici une ligne finit par `\\n`, seul.",
+                (
+                    "Ton serveur finit ses lignes par `\\r\\n` : ici une ligne finit par `\\n`,"
+                    " seul."
+                ),
                 "Your server ends its lines with `\\r\\n`: here a line ends with `\\n` alone.",
             )
-    elif b"\r" in expected and received.startswith(expected.replace(b"\r", b"")[: len(received)]):
+    elif b"\r" in expected and received.startswith(
+        expected.replace(b"\r", b"")[: len(received)]
+    ):
         return Say(
-            "Ton serveur enlève les `\\r` (strip, ou des lignes lues comme du texte) : ils font partie de la ligne.",
-            "Your server takes the `\\r` off (strip, or lines read as text): they are part of the line.",
+            (
+                "Ton serveur enlève les `\\r` (strip, ou des lignes lues comme du texte) : ils"
+                " font partie de la ligne."
+            ),
+            (
+                "Your server takes the `\\r` off (strip, or lines read as text): they are part"
+                " of the line."
+            ),
         )
 
 
 def squeezed(expected, received, how):
-    flat = [re.sub(rb"[ \t]+", b" ", text).replace(b" \n", b"\n").replace(b": ", b":") for text in (expected, received)]
-    if how == "different" and b"  " in expected and flat[1].startswith(flat[0][: len(flat[1])]) and len(received) > 24:
+    flat = [
+        re.sub(rb"[ \t]+", b" ", text).replace(b" \n", b"\n").replace(b": ", b":")
+        for text in (expected, received)
+    ]
+    if (
+        how == "different"
+        and b"  " in expected
+        and flat[1].startswith(flat[0][: len(flat[1])])
+        and len(received) > 24
+    ):
         return Say(
-            "Les blancs ont changé : ton serveur les enlève (strip, read sans `IFS=` ni -r), ou coupe la ligne en mots.",
-            "The blanks have changed: your server takes them off (strip, read without `IFS=` or -r), or splits the line into words.",
+            (
+                "Les blancs ont changé : ton serveur les enlève (strip, read sans `IFS=` ni"
+                " -r), ou coupe la ligne en mots."
+            ),
+            (
+                "The blanks have changed: your server takes them off (strip, read without"
+                " `IFS=` or -r), or splits the line into words."
+            ),
         )
 
 
 def cut(expected, received, how):
     """The same up to a round number of bytes of the line, then something else or nothing."""
-    same = next((i for i, (a, b) in enumerate(zip(expected, received)) if a != b), min(len(expected), len(received)))
+    same = next(
+        (i for i, (a, b) in enumerate(zip(expected, received)) if a != b),
+        min(len(expected), len(received)),
+    )
     start = expected.rfind(b"\n", 0, same) + 1
     where = expected.rfind(b" : ", start, min(start + 64, same))
     for at in {same, same - start, same - where - 3 if where >= 0 else -1}:
         if at in CUTS and len(expected) - same > 1:
             return Say(
-                f"Cela change au bout de {at} octets : la taille d'un tampon. TCP transporte des octets, et recv en rend ce qui est là : "
-                "une ligne peut venir en plusieurs recv.",
-                f"It changes after {at} bytes: the size of a buffer. TCP carries bytes, and recv returns what is there: a line "
-                "may come in several recv.",
+                (
+                    f"Cela change au bout de {at} octets : la taille d'un tampon. TCP"
+                    " transporte des octets, et recv en rend ce qui est là : une ligne peut"
+                    " venir en plusieurs recv."
+                ),
+                (
+                    f"It changes after {at} bytes: the size of a buffer. TCP carries bytes, and"
+                    " recv returns what is there: a line may come in several recv."
+                ),
             )
 
 
@@ -107,19 +199,47 @@ def prefix_in_the_middle(expected, received, how):
     prefix = "le serveur répond : ".encode()
     if how == "different" and received.count(prefix) > expected[: len(received)].count(prefix):
         return Say(
-            "Ton serveur prend chaque recv pour une ligne : une ligne peut venir en morceaux, et seul `\\n` la finit.",
-            "Your server takes each recv for a line: a line may come in pieces, and only `\\n` ends it.",
+            (
+                "Ton serveur prend chaque recv pour une ligne : une ligne peut venir en"
+                " morceaux, et seul `\\n` la finit."
+            ),
+            (
+                "Your server takes each recv for a line: a line may come in pieces, and only"
+                " `\\n` ends it."
+            ),
         )
-    if how in ("different", "silence") and expected[: len(received) + len(prefix)].count(prefix) > received.count(prefix) > 0:
+    if (
+        how in ("different", "silence")
+        and expected[: len(received) + len(prefix)].count(prefix) > received.count(prefix) > 0
+    ):
         return Say(
-            "Ton serveur prend chaque recv pour une ligne : plusieurs lignes peuvent venir en un morceau, et chacune a sa réponse.",
-            "Your server takes each recv for a line: several lines may come in one piece, and each has its answer.",
+            (
+                "Ton serveur prend chaque recv pour une ligne : plusieurs lignes peuvent venir"
+                " en un morceau, et chacune a sa réponse."
+            ),
+            (
+                "Your server takes each recv for a line: several lines may come in one piece,"
+                " and each has its answer."
+            ),
         )
 
 
 def no_newline(expected, received, how):
     if how in ("silence", "closed") and expected == received + b"\n":
-        return Say("Il manque le `\\n` à la fin de la ligne.", "The `\\n` at the end of the line is missing.")
+        return Say(
+            "Il manque le `\\n` à la fin de la ligne.",
+            "The `\\n` at the end of the line is missing.",
+        )
 
 
-SHAPES = [printed, replaced, latin, twice, carriage, no_newline, squeezed, cut, prefix_in_the_middle]
+SHAPES = [
+    printed,
+    replaced,
+    latin,
+    twice,
+    carriage,
+    no_newline,
+    squeezed,
+    cut,
+    prefix_in_the_middle,
+]

@@ -17,7 +17,11 @@ class Paint:
     """Colours, on a terminal that wants them (no-color.org)."""
 
     def __init__(self, stream):
-        self.on = stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        self.on = (
+            stream.isatty()
+            and "NO_COLOR" not in os.environ
+            and os.environ.get("TERM") != "dumb"
+        )
 
     def __call__(self, colour, text):
         codes = {"green": 32, "red": 31, "yellow": 33, "bold": 1, "dim": 2}
@@ -26,9 +30,13 @@ class Paint:
 
 def wrapped(text, indent, first=None):
     return textwrap.fill(
-        str(text), WIDTH, initial_indent=indent if first is None else first, subsequent_indent=indent,
-        break_long_words=False, break_on_hyphens=False,
-    ).replace("\u2028", "\\u2028")  # fmt: skip
+        str(text),
+        WIDTH,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ).replace("\u2028", "\\u2028")
 
 
 class Terminal:
@@ -53,11 +61,22 @@ class Terminal:
         if self.live:
             print("\r\x1b[K", end="", file=self.stream, flush=True)
         check = result.check
-        mark, colour = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")}[result.passed]
+        mark, colour = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")}[
+            result.passed
+        ]
         points = f"{'–' if result.passed is None else result.score}/{check.points}"
-        self.write(wrapped(check.says, " " * 25, f"  {mark} {check.id:14} {points:>4}  ").replace(mark, self.paint(colour, mark), 1))
+        self.write(
+            wrapped(check.says, " " * 25, f"  {mark} {check.id:14} {points:>4}  ").replace(
+                mark, self.paint(colour, mark), 1
+            )
+        )
         if result.passed is None:
-            self.write(" " * 25 + self.paint("yellow", Say("pas jugé : {}", "not judged: {}").format_plain(result.why)))
+            self.write(
+                " " * 25
+                + self.paint(
+                    "yellow", Say("pas jugé : {}", "not judged: {}").format_plain(result.why)
+                )
+            )
         if result.passed is False:
             self.failure(result)
 
@@ -77,7 +96,9 @@ class Terminal:
             self.write(f"      {labels[0]:>10}  {result.expected}")
             self.write(f"      {labels[1]:>10}  {result.received}")
         for line in result.said[-4:]:
-            self.write(f"      {str(Say('il a dit', 'it said')):>10}  {dim(line[: WIDTH - 18])}")
+            self.write(
+                f"      {str(Say('il a dit', 'it said')):>10}  {dim(line[: WIDTH - 18])}"
+            )
         name = str(Say("sans doute", "likely"))
         self.write(wrapped(result.likely, " " * 18, f"      {name:>10}  "))
         name = str(Say("à lire", "to read"))
@@ -85,43 +106,96 @@ class Terminal:
         self.write()
 
     def score(self, got, of):
-        self.write(self.paint("green" if got == of else "bold", Say("score : {} sur {}", "score: {} of {}").format_plain(got, of)))
+        self.write(
+            self.paint(
+                "green" if got == of else "bold",
+                Say("score : {} sur {}", "score: {} of {}").format_plain(got, of),
+            )
+        )
 
     def not_started(self, ladder, why, said):
-        what = Say("Le client", "The client") if ladder.transport == "client" else Say("Le serveur", "The server")
-        self.write(wrapped(Say("{} n'a pas démarré : {}.", "{} did not start: {}.").format_plain(what, why), "    ", ""))
+        what = (
+            Say("Le client", "The client")
+            if ladder.transport == "client"
+            else Say("Le serveur", "The server")
+        )
+        self.write(
+            wrapped(
+                Say("{} n'a pas démarré : {}.", "{} did not start: {}.").format_plain(
+                    what, why
+                ),
+                "    ",
+                "",
+            )
+        )
         for line in said:
             self.write(f"    {Say('il a dit', 'it said')}  {line[: WIDTH - 16]}")
 
 
 def totals(results):
     """(score, of): checks that could not be judged here count for neither."""
-    return sum(result.score for result in results), sum(result.check.points for result in results if result.passed is not None)
+    return sum(result.score for result in results), sum(
+        result.check.points for result in results if result.passed is not None
+    )
 
 
 def as_json(ladder, results, command, failed=None, said=()):
-    """What --json writes. Of a server that did not start every check is lost; `started` and `said` tell."""
+    """What --json writes. Of a server that did not start every check is lost; `started` and `said`
+    tell."""
     score, of = totals(results) if results else (0, OF)
     known = {result.check.id: result for result in results}
     checks = []
     for check in ladder.checks:
         result = known.get(check.id)
         passed = result.passed if result else False
-        entry = {"id": check.id, "says": str(check.says), "points": check.points, "passed": passed, "sent": "", "expected": "",
-                 "received": "", "read": check.read.link(), "paragraph": check.read.paragraph(), "likely": "", "conversation": [], "said": [], "seconds": 0}  # fmt: skip
+        entry = {
+            "id": check.id,
+            "says": str(check.says),
+            "points": check.points,
+            "passed": passed,
+            "sent": "",
+            "expected": "",
+            "received": "",
+            "read": check.read.link(),
+            "paragraph": check.read.paragraph(),
+            "likely": "",
+            "conversation": [],
+            "said": [],
+            "seconds": 0,
+        }
         if result:
             entry.update(
-                sent=result.sent, expected=result.expected, received=result.received,
-                likely=result.likely or str(result.why or ""), said=result.said, seconds=round(result.seconds, 3),
-                conversation=[{"at": at if at is None else round(at, 3), "who": who, "what": what} for at, who, what in result.table],
-            )  # fmt: skip
+                sent=result.sent,
+                expected=result.expected,
+                received=result.received,
+                likely=result.likely or str(result.why or ""),
+                said=result.said,
+                seconds=round(result.seconds, 3),
+                conversation=[
+                    {"at": at if at is None else round(at, 3), "who": who, "what": what}
+                    for at, who, what in result.table
+                ],
+            )
             if result.pair:
-                entry["pointed_at"] = dict(zip(("expected", "received", "column"), difference(*result.pair)))
+                entry["pointed_at"] = dict(
+                    zip(("expected", "received", "column"), difference(*result.pair))
+                )
         else:
-            entry["likely"] = str(Say("Le serveur n'a pas démarré.", "The server did not start."))
+            entry["likely"] = str(
+                Say("Le serveur n'a pas démarré.", "The server did not start.")
+            )
         checks.append(entry)
-    return {"contract": ladder.name, "score": score, "of": of, "checks": checks, "started": failed is None,
-            "why": str(failed or ""), "said": list(said), "command": command, "lang": words.language}  # fmt: skip
+    return {
+        "contract": ladder.name,
+        "score": score,
+        "of": of,
+        "checks": checks,
+        "started": failed is None,
+        "why": str(failed or ""),
+        "said": list(said),
+        "command": command,
+        "lang": words.language,
+    }
 
 
 def junit(suites):
@@ -132,13 +206,24 @@ def junit(suites):
         failures = sum(check["passed"] is False for check in checks)
         skipped = sum(check["passed"] is None for check in checks)
         seconds = sum(check["seconds"] for check in checks)
-        lines.append(f'<testsuite name={quoteattr(xml(name))} tests="{len(checks)}" failures="{failures}" skipped="{skipped}" '
-                     f'errors="0" time="{seconds:.3f}">')  # fmt: skip
+        lines.append(
+            f'<testsuite name={quoteattr(xml(name))} tests="{len(checks)}"'
+            f' failures="{failures}" skipped="{skipped}" errors="0" time="{seconds:.3f}">'
+        )
         for check in checks:
-            lines.append(f'<testcase classname={quoteattr(xml(name))} name={quoteattr(check["id"])} time="{check["seconds"]:.3f}">')
+            lines.append(
+                f'<testcase classname={quoteattr(xml(name))} name="{check["id"]}"'
+                f' time="{check["seconds"]:.3f}">'
+            )
             if check["passed"] is False:
-                text = "\n".join(f"{name}: {check[name]}" for name in ("says", "sent", "expected", "received", "likely", "read"))
-                lines.append(f'<failure message={quoteattr(xml(check["likely"]))}>{escape(xml(text))}</failure>')
+                text = "\n".join(
+                    f"{name}: {check[name]}"
+                    for name in ("says", "sent", "expected", "received", "likely", "read")
+                )
+                lines.append(
+                    "<failure"
+                    f" message={quoteattr(xml(check['likely']))}>{escape(xml(text))}</failure>"
+                )
             elif check["passed"] is None:
                 lines.append(f'<skipped message={quoteattr(xml(check["likely"]))}/>')
             lines.append("</testcase>")
@@ -148,7 +233,14 @@ def junit(suites):
 
 def xml(text):
     """XML has no way to write most control characters."""
-    return "".join(character if character in "\n\t" or character >= " " and character not in "\ufffe\uffff" else "?" for character in text)
+    return "".join(
+        (
+            character
+            if character in "\n\t" or character >= " " and character not in "\ufffe\uffff"
+            else "?"
+        )
+        for character in text
+    )
 
 
 def write(path, text):

@@ -48,7 +48,11 @@ class Output:
                     self.count += len(piece)
                     room = self.most - len(self.first)
                     self.first += piece[:room]
-                    self.last = (self.last + piece[room:])[-self.KEPT :] if room < len(piece) else self.last
+                    self.last = (
+                        (self.last + piece[room:])[-self.KEPT :]
+                        if room < len(piece)
+                        else self.last
+                    )
                     self.changed.notify_all()
                 if self.count > FAST + self.most:
                     time.sleep(0.01)
@@ -71,7 +75,8 @@ def words_of(command):
 
 
 def free_port():
-    """Below the ports that the kernel gives to clients: none of ours sits on it when the server wants it again."""
+    """Below the ports that the kernel gives to clients: none of ours sits on it when the
+    server wants it again."""
     while True:
         port = random.randrange(12000, 32000)
         try:
@@ -91,17 +96,31 @@ class Process:
     def __init__(self, words, folder, environment=(), typed=False, keep_all=0):
         orders, self.orders = os.pipe()
         self.reports, report = os.pipe()
-        self.status, self.root, self.excess, self.failed, self._partial = None, None, None, None, b""
+        self.status, self.root, self.excess, self.failed, self._partial = (
+            None,
+            None,
+            None,
+            None,
+            b"",
+        )
         stdin = None
-        # A client's buffers are a matter of its checks; a server's log is to be there when it is killed.
-        plain = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        # A client's buffers are a matter of its checks; a server's log is to be there when it is
+        # killed.
+        plain = {
+            name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"
+        }
         plain.update({} if typed else {"PYTHONUNBUFFERED": "1"})
         if typed:
             stdin, self.stdin = os.pipe()
         self.keeper = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper.__file__, *words],
             cwd=folder,
-            env={**plain, **dict(environment), "JUDGE_ORDERS": str(orders), "JUDGE_REPORTS": str(report)},
+            env={
+                **plain,
+                **dict(environment),
+                "JUDGE_ORDERS": str(orders),
+                "JUDGE_REPORTS": str(report),
+            },
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if typed else subprocess.STDOUT,
@@ -174,7 +193,9 @@ class Process:
             try:
                 descriptors += len(os.listdir(f"/proc/{pid}/fd"))
                 threads += len(os.listdir(f"/proc/{pid}/task"))
-                memory += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+                memory += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf(
+                    "SC_PAGE_SIZE"
+                )
             except PermissionError:
                 return None
             except OSError:
@@ -202,23 +223,38 @@ class Process:
         if not self.ended:
             return None
         if self.excess == "memory":
-            return Say("il a pris plus de 2 Gio de mémoire, et le juge l'a arrêté", "it took over 2 GiB of memory, and the judge ended it")
+            return Say(
+                "il a pris plus de 2 Gio de mémoire, et le juge l'a arrêté",
+                "it took over 2 GiB of memory, and the judge ended it",
+            )
         if self.excess:
-            return Say("il a lancé des centaines de processus, et le juge l'a arrêté", "it started processes by the hundreds, and the judge ended it")
+            return Say(
+                "il a lancé des centaines de processus, et le juge l'a arrêté",
+                "it started processes by the hundreds, and the judge ended it",
+            )
         if self.failed:
-            return Say(f"impossible de le lancer : {self.failed}", f"it could not be started: {self.failed}")
+            return Say(
+                f"impossible de le lancer : {self.failed}",
+                f"it could not be started: {self.failed}",
+            )
         if self.status < 0:
             try:
                 name = signal.Signals(-self.status).name
             except ValueError:
                 name = str(-self.status)
-            return Say(f"il s'est arrêté, tué par le signal {name}", f"it ended, killed by the signal {name}")
-        return Say(f"il s'est arrêté, avec le code de retour {self.status}", f"it ended, with exit status {self.status}")
+            return Say(
+                f"il s'est arrêté, tué par le signal {name}",
+                f"it ended, killed by the signal {name}",
+            )
+        return Say(
+            f"il s'est arrêté, avec le code de retour {self.status}",
+            f"it ended, with exit status {self.status}",
+        )
 
 
 class Server:
-    """What the checks see of the server: where it is, and how to start it again. One that runs already (`at`) is
-    neither started nor ended nor measured."""
+    """What the checks see of the server: where it is, and how to start it again. One that runs
+    already (`at`) is neither started nor ended nor measured."""
 
     def __init__(self, ladder, command, folder=None, at=None):
         self.transport, self.environment = ladder.transport, ladder.environment
@@ -234,8 +270,15 @@ class Server:
 
     def words(self, port):
         """The command, with the places for its port, path and folder filled in."""
-        known = {"{port}": str(port), "{path}": self.path, "{dir}": str(Path(self.place) / "dir"), "{host}": "127.0.0.1"}
-        wanted = {"unix": ["{path}"], "client": ["{host}", "{port}"]}.get(self.transport, ["{port}"])
+        known = {
+            "{port}": str(port),
+            "{path}": self.path,
+            "{dir}": str(Path(self.place) / "dir"),
+            "{host}": "127.0.0.1",
+        }
+        wanted = {"unix": ["{path}"], "client": ["{host}", "{port}"]}.get(
+            self.transport, ["{port}"]
+        )
         words = list(self.command)
         if not any(place in word for word in words for place in wanted):
             if words[:2] == ["sh", "-c"] and len(words) == 3:
@@ -263,10 +306,13 @@ class Server:
             raise NotStarted(Say(f"rien n'écoute sur {where}", f"nothing listens on {where}"))
 
     def start(self, again_on=None):
-        """Starts it, on a port (or at a path) of its own, or `again_on` the one that was, and waits until it serves."""
+        """Starts it, on a port (or at a path) of its own, or `again_on` the one that was, and
+        waits until it serves."""
         port = again_on or (free_port() if self.transport != "unix" else None)
         if self.transport == "unix" and not again_on and os.path.lexists(self.path):
-            os.unlink(self.path)  # what one left that we killed; the promise about it is a check of its own
+            os.unlink(
+                self.path
+            )  # what one left that we killed; the promise about it is a check of its own
         if self.process:
             self.others.append(self.process)
         self.process = Process(self.words(port), self.folder, self.environment)
@@ -279,19 +325,30 @@ class Server:
         while True:
             if self.knock():
                 return
-            if self.process.ended:  # it may have left a child that is only just starting to serve
+            if (
+                self.process.ended
+            ):  # it may have left a child that is only just starting to serve
                 gone = gone or time.monotonic() + (1 if self.process.processes() else 0.1)
             if self.process.failed or time.monotonic() > (gone or deadline):
                 raise NotStarted(self.why_not())
             time.sleep(0.01)
 
     def knock(self):
-        """Whether it serves. The connection that found out is kept: it is the first client, and not one more."""
+        """Whether it serves. The connection that found out is kept: it is the first client,
+        and not one more."""
         if self.transport == "udp":
             return self._knock_udp()
-        hosts = [self.address] if self.at or self.transport == "unix" else [self.address, ("::1", self.address[1])]
+        hosts = (
+            [self.address]
+            if self.at or self.transport == "unix"
+            else [self.address, ("::1", self.address[1])]
+        )
         for address in hosts:
-            family = socket.AF_UNIX if self.transport == "unix" else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+            family = (
+                socket.AF_UNIX
+                if self.transport == "unix"
+                else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+            )
             try:
                 client = socket.socket(family)
                 client.settimeout(2)
@@ -332,12 +389,21 @@ class Server:
         other = self.other_port()
         if other:
             return Say(
-                f"il écoute sur le port {other}, et non sur {self.address[1]} : écris `{{port}}` dans la commande à la place "
-                "du port, et prends-le dans les arguments",
-                f"it listens on port {other}, and not on {self.address[1]}: write `{{port}}` in the command in the place of "
-                "the port, and take it from the arguments",
+                (
+                    f"il écoute sur le port {other}, et non sur {self.address[1]} : écris"
+                    " `{port}` dans la commande à la place du port, et prends-le dans les"
+                    " arguments"
+                ),
+                (
+                    f"it listens on port {other}, and not on {self.address[1]}: write"
+                    " `{port}` in the command in the place of the port, and take it from the"
+                    " arguments"
+                ),
             )
-        return Say(f"rien n'écoute sur {where} au bout de {START} s", f"nothing listens on {where} after {START} s")
+        return Say(
+            f"rien n'écoute sur {where} au bout de {START} s",
+            f"nothing listens on {where} after {START} s",
+        )
 
     def other_port(self):
         """Another TCP port on which it listens, as /proc knows it."""
@@ -345,7 +411,9 @@ class Server:
         for pid in self.process.processes() or []:
             try:
                 for name in os.listdir(f"/proc/{pid}/fd"):
-                    if found := re.match(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{name}")):
+                    if found := re.match(
+                        r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{name}")
+                    ):
                         sockets.add(found[1])
             except OSError:
                 pass
@@ -361,7 +429,11 @@ class Server:
 
     def ready(self):
         """Before a check: a server that has ended is started again."""
-        if self.transport != "client" and not self.at and (self.process is None or self.process.ended and not self.knocks()):
+        if (
+            self.transport != "client"
+            and not self.at
+            and (self.process is None or self.process.ended and not self.knocks())
+        ):
             self.restart()
 
     def knocks(self):
@@ -405,7 +477,9 @@ class Server:
             family = socket.AF_UNIX
         else:
             family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
-        client = socket.socket(family, socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM)
+        client = socket.socket(
+            family, socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
+        )
         try:
             if receive_buffer:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -430,7 +504,11 @@ class Server:
         """Its last lines on stdout and stderr."""
         if not self.process:
             return []
-        lines = [line.rstrip() for line in self.process.output.since(since).splitlines() if line.strip()]
+        lines = [
+            line.rstrip()
+            for line in self.process.output.since(since).splitlines()
+            if line.strip()
+        ]
         return lines[-6:]
 
 

@@ -24,7 +24,8 @@ class Say:
 
 
 def typography(text):
-    """French wants a narrow no-break space before ; : ! ? and inside « »; not in `what goes over the wire`."""
+    """French wants a narrow no-break space before ; : ! ? and inside « »; not in `what goes
+    over the wire`."""
     pieces = text.split("`")
     for i in range(0, len(pieces), 2):
         pieces[i] = re.sub(r" (?=[;:!?»%])|(?<=«) ", "\u202f", pieces[i])
@@ -33,7 +34,14 @@ def typography(text):
 
 def language_of(environment):
     """POSIX: LC_ALL goes before LC_MESSAGES, and that before LANG."""
-    chosen = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environment.get(name))), "")
+    chosen = next(
+        (
+            value
+            for name in ("LC_ALL", "LC_MESSAGES", "LANG")
+            if (value := environment.get(name))
+        ),
+        "",
+    )
     return "fr" if chosen.lower().startswith("fr") else "en"
 
 
@@ -56,7 +64,10 @@ def _escape(match):
     character = match[0]
     if len(character) > 1 or (character.isprintable() and character != "\xa0"):
         return character
-    return NAMED.get(character, f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}")
+    return NAMED.get(
+        character,
+        f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}",
+    )
 
 
 def boundary(data, at):
@@ -71,18 +82,26 @@ def shown(data, head=48, tail=16):
     if len(data) <= head + tail + 8:
         return f'"{readable(bytes(data))}"'
     start, end = data[: boundary(data, head)], data[boundary(data, len(data) - tail) :]
-    return f'"{readable(start)}" … "{readable(end)}" ({number(len(data))} {Say("octets", "bytes")})'
+    return (
+        f'"{readable(start)}" … "{readable(end)}"'
+        f' ({number(len(data))} {Say("octets", "bytes")})'
+    )
 
 
 def difference(expected, received):
-    """(window of what was expected, window of what came, column of the first difference): three things to print one
-    below the other."""
-    at = next((i for i, (a, b) in enumerate(zip(expected, received)) if a != b), min(len(expected), len(received)))
+    """(window of what was expected, window of what came, column of the first difference): three
+    things to print one below the other."""
+    at = next(
+        (i for i, (a, b) in enumerate(zip(expected, received)) if a != b),
+        min(len(expected), len(received)),
+    )
     at = boundary(expected, boundary(received, at))
     start = 0 if at <= 40 else boundary(expected, at - 24)
     windows = []
     for data in (expected, received):
-        window = data[start : boundary(data, start + 64) if len(data) > start + 72 else len(data)]
+        window = data[
+            start : boundary(data, start + 64) if len(data) > start + 72 else len(data)
+        ]
         before, after = "… " if start else "", " …" if start + len(window) < len(data) else ""
         windows.append(f'{before}"{readable(window)}"{after}')
     column = (2 if start else 0) + 1 + len(readable(expected[start:at]))

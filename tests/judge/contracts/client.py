@@ -14,30 +14,41 @@ from submission import START, NotStarted, Process
 from words import Say
 
 ladder = Ladder(
-    "client", "client", "./moi {host} {port}",
+    "client",
+    "client",
+    "./moi {host} {port}",
     Say(
         """Un client TCP, en IPv4. Les deux derniers mots de sa commande sont l'adresse et le port.
 
-Ce qui vient sur l'entrée standard part vers le serveur, aussitôt, ligne après ligne ; ce qui vient du serveur est écrit sur la
-sortie standard, aussitôt, même sans fin de ligne. Les deux sens sont indépendants : le serveur peut parler quand personne ne
-tape, et l'on peut taper quand il se tait. Tout octet est possible ; aucun n'est perdu, ajouté ou changé, si lent que soit l'autre.
+Ce qui vient sur l'entrée standard part vers le serveur, aussitôt, ligne après ligne ; ce
+qui vient du serveur est écrit sur la sortie standard, aussitôt, même sans fin de ligne. Les
+deux sens sont indépendants : le serveur peut parler quand personne ne tape, et l'on peut
+taper quand il se tait. Tout octet est possible ; aucun n'est perdu, ajouté ou changé, si
+lent que soit l'autre.
 
-À la fin de l'entrée, le client ferme son sens (demi-fermeture, shutdown SHUT_WR), et montre encore tout ce qui vient. Quand le
-serveur ferme, le client finit, avec le code 0, même si l'entrée est ouverte. Quand un appel échoue (personne n'écoute, la
-connexion est coupée), il finit avec le code 1, et une ligne sur la sortie d'erreur. SIGTERM l'arrête.""",
+À la fin de l'entrée, le client ferme son sens (demi-fermeture, shutdown SHUT_WR), et montre
+encore tout ce qui vient. Quand le serveur ferme, le client finit, avec le code 0, même si
+l'entrée est ouverte. Quand un appel échoue (personne n'écoute, la connexion est coupée), il
+finit avec le code 1, et une ligne sur la sortie d'erreur. SIGTERM l'arrête.""",
         """A TCP client, IPv4. The last two words of its command are the address and the port.
 
-What comes on standard input goes to the server, at once, line by line; what comes from the server is written to standard
-output, at once, without an end of line too. The two directions are independent: the server may speak when nobody types, and
-one may type when it is silent. Any byte may come; none is lost, added or changed, however slow the other is.
+What comes on standard input goes to the server, at once, line by line; what comes from the
+server is written to standard output, at once, without an end of line too. The two
+directions are independent: the server may speak when nobody types, and one may type when it
+is silent. Any byte may come; none is lost, added or changed, however slow the other is.
 
-At the end of the input, the client closes its direction (half-close, shutdown SHUT_WR), and goes on showing all that comes.
-When the server closes, the client ends, with status 0, even if its input is open. When a call fails (nobody listens, the
-connection is reset), it ends with status 1, and one line on standard error. SIGTERM ends it.""",
+At the end of the input, the client closes its direction (half-close, shutdown SHUT_WR), and
+goes on showing all that comes. When the server closes, the client ends, with status 0, even
+if its input is open. When a call fails (nobody listens, the connection is reset), it ends
+with status 1, and one line on standard error. SIGTERM ends it.""",
     ),
-)  # fmt: skip
+)
 
-KEYBOARD, SERVER, SCREEN = Say("clavier", "keyboard"), Say("serveur", "server"), Say("écran", "screen")
+KEYBOARD, SERVER, SCREEN = (
+    Say("clavier", "keyboard"),
+    Say("serveur", "server"),
+    Say("écran", "screen"),
+)
 
 
 class Run:
@@ -55,7 +66,9 @@ class Run:
             self.listener.settimeout(START)
         else:
             self.listener.close()
-        self.process = trial.server.process = Process(trial.server.words(port), trial.server.folder, typed=True, keep_all=16 << 20)
+        self.process = trial.server.process = Process(
+            trial.server.words(port), trial.server.folder, typed=True, keep_all=16 << 20
+        )
         trial.server.used = True
         trial.said_before = 0
         self.typed, keys = queue.Queue(), self.process.stdin
@@ -79,9 +92,13 @@ class Run:
                 if not ended:
                     self.trial.heard_nothing(START)
                 raise Fault(
-                    Say("Ton client ne se connecte pas à l'adresse et au port de sa commande.", "Your client does not connect to the address and port of its command."),
-                    Say("une connexion", "a connection"), ended or Say("rien", "nothing"),
-                ) from None  # fmt: skip
+                    Say(
+                        "Ton client ne se connecte pas à l'adresse et au port de sa commande.",
+                        "Your client does not connect to the address and port of its command.",
+                    ),
+                    Say("une connexion", "a connection"),
+                    ended or Say("rien", "nothing"),
+                ) from None
             self.trial.clients.append(client := Client(self.trial, SERVER, connection))
             return client
 
@@ -110,7 +127,11 @@ class Run:
         until = time.monotonic() + silence
         with output.changed:
             count = output.count
-            while len(output.first) - self.seen < len(expected) and not output.ended and time.monotonic() < until:
+            while (
+                len(output.first) - self.seen < len(expected)
+                and not output.ended
+                and time.monotonic() < until
+            ):
                 if self.peer.unsent:
                     output.changed.release()
                     self.peer.pump()
@@ -123,7 +144,9 @@ class Run:
         self.trial.lines.append((self.trial.now(), SCREEN, "<", Piece(got)))
         self.seen += len(got)
         if got != expected:
-            how = "different" if not expected.startswith(got) else "silence" if late else "closed"
+            how = (
+                "different" if not expected.startswith(got) else "silence" if late else "closed"
+            )
             if how == "silence":
                 self.trial.heard_nothing(silence)
             raise Fault(guess(how, expected, got, likely), expected, got)
@@ -133,8 +156,14 @@ class Run:
         """It ends by itself, with this status; with one line on standard error, or with none."""
         if not self.process.wait(self.trial.patience):
             self.trial.heard_nothing(self.trial.patience)
-            raise Fault(likely, Say(f"le client finit, avec le code {status}", f"the client ends, with status {status}"),
-                        Say("il tourne toujours", "it still runs"))  # fmt: skip
+            raise Fault(
+                likely,
+                Say(
+                    f"le client finit, avec le code {status}",
+                    f"the client ends, with status {status}",
+                ),
+                Say("il tourne toujours", "it still runs"),
+            )
         self.trial.note(Say("client", "client"), self.process.how_it_ended())
         errors = self.process.errors
         with errors.changed:
@@ -146,8 +175,19 @@ class Run:
             raise Fault(
                 likely,
                 Say(f"le code de retour {status}", f"exit status {status}").format_plain()
-                + (str(Say(", une ligne sur la sortie d'erreur", ", one line on standard error")) if one_line else ""),
-                f"{self.process.how_it_ended()}" + (str(Say(", {} lignes", ", {} lines")).format(len(lines)) if one_line else ""),
+                + (
+                    str(
+                        Say(
+                            ", une ligne sur la sortie d'erreur", ", one line on standard error"
+                        )
+                    )
+                    if one_line
+                    else ""
+                ),
+                f"{self.process.how_it_ended()}"
+                + (
+                    str(Say(", {} lignes", ", {} lines")).format(len(lines)) if one_line else ""
+                ),
             )
 
 
@@ -160,39 +200,101 @@ def begin(server):
         raise NotStarted(process.how_it_ended())
 
 
-@ladder.check("connects", 1, Say("Il se connecte à l'adresse et au port de sa commande.", "It connects to the address and port of its command."), Place("session"))
+@ladder.check(
+    "connects",
+    1,
+    Say(
+        "Il se connecte à l'adresse et au port de sa commande.",
+        "It connects to the address and port of its command.",
+    ),
+    Place("session"),
+)
 def connects(trial):
     Run(trial).peer.expects_silence(0.2)
 
 
-@ladder.check("sends", 2, Say("Une ligne tapée part aussitôt.", "A line that is typed goes out at once."), Place("session"))
+@ladder.check(
+    "sends",
+    2,
+    Say("Une ligne tapée part aussitôt.", "A line that is typed goes out at once."),
+    Place("session"),
+)
 def sends(trial):
-    likely = {"silence": Say("La ligne reste dans ton client : il attend le serveur, ou la fin de l'entrée, ou garde ce qu'il lit dans un tampon.",
-                             "The line stays in your client: it waits for the server, or the end of the input, or keeps what it reads in a buffer.")}  # fmt: skip
+    likely = {
+        "silence": Say(
+            (
+                "La ligne reste dans ton client : il attend le serveur, ou la fin de l'entrée,"
+                " ou garde ce qu'il lit dans un tampon."
+            ),
+            (
+                "The line stays in your client: it waits for the server, or the end of the"
+                " input, or keeps what it reads in a buffer."
+            ),
+        )
+    }
     run = Run(trial)
     for line in (b"bonjour\n", "et à bientôt\n".encode()):
         run.types(line)
         run.peer.expects(line, likely)
 
 
-@ladder.check("shows", 2, Say("Ce que dit le serveur est montré aussitôt.", "What the server says is shown at once."), Place("session"))
+@ladder.check(
+    "shows",
+    2,
+    Say("Ce que dit le serveur est montré aussitôt.", "What the server says is shown at once."),
+    Place("session"),
+)
 def shows(trial):
     run = Run(trial)
     for line in (b"Le serveur \xc3\xa9coute.\n", b"et encore\n"):
         run.peer.sends(line)
-        run.shows(line, {"silence": Say("Le tampon de la sortie standard n'est vidé qu'à la fin, si ce n'est pas un terminal : flush.",
-                                        "The buffer of standard output is emptied only at the end, if that is no terminal: flush.")})  # fmt: skip
+        run.shows(
+            line,
+            {
+                "silence": Say(
+                    (
+                        "Le tampon de la sortie standard n'est vidé qu'à la fin, si ce n'est"
+                        " pas un terminal : flush."
+                    ),
+                    (
+                        "The buffer of standard output is emptied only at the end, if that is"
+                        " no terminal: flush."
+                    ),
+                )
+            },
+        )
 
 
-@ladder.check("no-newline", 1, Say("Même sans fin de ligne.", "Without an end of line, too."), Place("lines"))
+@ladder.check(
+    "no-newline",
+    1,
+    Say("Même sans fin de ligne.", "Without an end of line, too."),
+    Place("lines"),
+)
 def no_newline(trial):
     run = Run(trial)
     for piece in (b"mot de passe : ", b"?", "é".encode()):
         run.peer.sends(piece)
-        run.shows(piece, {"silence": Say("Ton client attend la fin de la ligne pour la montrer.", "Your client waits for the end of the line before it shows it.")})
+        run.shows(
+            piece,
+            {
+                "silence": Say(
+                    "Ton client attend la fin de la ligne pour la montrer.",
+                    "Your client waits for the end of the line before it shows it.",
+                )
+            },
+        )
 
 
-@ladder.check("pieces", 1, Say("Une réponse en morceaux, ou plusieurs d'un coup, sont montrées entières.", "An answer in pieces, or several at once, are shown whole."), Place("lines"))
+@ladder.check(
+    "pieces",
+    1,
+    Say(
+        "Une réponse en morceaux, ou plusieurs d'un coup, sont montrées entières.",
+        "An answer in pieces, or several at once, are shown whole.",
+    ),
+    Place("lines"),
+)
 def pieces(trial):
     run = Run(trial)
     for piece in (b"le serveur r\xc3", b"\xa9pond", b" : bonj", b"our\nun\ndeux\ntrois\n"):
@@ -204,7 +306,12 @@ def pieces(trial):
 STRANGE = b"\r\n\0\xff\xfe\xc3 \t\\ %s *\x1b[0m \xe2\x80\xa8\x0b\n" + bytes(range(256)) + b"\n"
 
 
-@ladder.check("bytes", 2, Say("Tous les octets passent, dans les deux sens.", "Every byte passes, both ways."), Place("bytes"))
+@ladder.check(
+    "bytes",
+    2,
+    Say("Tous les octets passent, dans les deux sens.", "Every byte passes, both ways."),
+    Place("bytes"),
+)
 def every_byte(trial):
     run = Run(trial)
     run.types(STRANGE)
@@ -214,13 +321,25 @@ def every_byte(trial):
 
 
 @ladder.check(
-    "both-ways", 2,
-    Say("Les deux sens sont indépendants : chacun peut parler quand l'autre se tait.", "The two directions are independent: each may speak when the other is silent."),
+    "both-ways",
+    2,
+    Say(
+        "Les deux sens sont indépendants : chacun peut parler quand l'autre se tait.",
+        "The two directions are independent: each may speak when the other is silent.",
+    ),
     Place("second"),
-)  # fmt: skip
+)
 def both_ways(trial):
-    likely = Say("Ton client attend dans un sens, et l'autre attend avec lui : deux threads, ou select sur les deux.",
-                 "Your client waits in one direction, and the other waits with it: two threads, or select on both.")  # fmt: skip
+    likely = Say(
+        (
+            "Ton client attend dans un sens, et l'autre attend avec lui : deux threads, ou"
+            " select sur les deux."
+        ),
+        (
+            "Your client waits in one direction, and the other waits with it: two threads, or"
+            " select on both."
+        ),
+    )
     run = Run(trial)
     for line in (b"un\n", b"deux\n", b"trois\n"):
         run.peer.sends(line)
@@ -235,9 +354,21 @@ def both_ways(trial):
 BIG = b"".join(b"ligne %d\n" % i for i in range(300_000))
 
 
-@ladder.check("big", 1, Say("Quatre mégaoctets arrivent entiers, dans chaque sens.", "Four megabytes arrive whole, each way."), Place("part"), limit=20)
+@ladder.check(
+    "big",
+    1,
+    Say(
+        "Quatre mégaoctets arrivent entiers, dans chaque sens.",
+        "Four megabytes arrive whole, each way.",
+    ),
+    Place("part"),
+    limit=20,
+)
 def big(trial):
-    likely = Say("send et write ne prennent parfois qu'une partie : le reste est à envoyer encore.", "send and write sometimes take only a part: the rest is to be sent again.")
+    likely = Say(
+        "send et write ne prennent parfois qu'une partie : le reste est à envoyer encore.",
+        "send and write sometimes take only a part: the rest is to be sent again.",
+    )
     run = Run(trial)
     run.types(BIG)
     run.peer.expects(BIG, {"different": likely, "silence": likely})
@@ -246,12 +377,26 @@ def big(trial):
 
 
 @ladder.check(
-    "slow-server", 1,
-    Say("Un serveur qui ne lit pas n'empêche pas de montrer ce qu'il dit, et rien n'est perdu.", "A server that does not read does not keep from showing what it says, and nothing is lost."),
-    Place("part"), limit=20,
-)  # fmt: skip
+    "slow-server",
+    1,
+    Say(
+        "Un serveur qui ne lit pas n'empêche pas de montrer ce qu'il dit, et rien n'est perdu.",
+        (
+            "A server that does not read does not keep from showing what it says, and nothing"
+            " is lost."
+        ),
+    ),
+    Place("part"),
+    limit=20,
+)
 def slow_server(trial):
-    likely = Say("Ton client attend dans send, et ne montre plus rien : les deux sens sont liés.", "Your client waits in send, and shows nothing more: the two directions are tied together.")
+    likely = Say(
+        "Ton client attend dans send, et ne montre plus rien : les deux sens sont liés.",
+        (
+            "Your client waits in send, and shows nothing more: the two directions are tied"
+            " together."
+        ),
+    )
     run = Run(trial, receive_buffer=4096)
     run.types(BIG)
     trial.settles(lambda: False, 0.3)
@@ -261,10 +406,14 @@ def slow_server(trial):
 
 
 @ladder.check(
-    "half-close", 3,
-    Say("La fin de l'entrée devient une demi-fermeture, et ce qui vient encore est montré.", "The end of the input becomes a half-close, and what still comes is shown."),
+    "half-close",
+    3,
+    Say(
+        "La fin de l'entrée devient une demi-fermeture, et ce qui vient encore est montré.",
+        "The end of the input becomes a half-close, and what still comes is shown.",
+    ),
     Place("half-close"),
-)  # fmt: skip
+)
 def half_close(trial):
     run = Run(trial)
     run.types(b"bonjour\n")
@@ -272,37 +421,91 @@ def half_close(trial):
     run.types(b"fin sans fin de ligne").ends_input()
     run.peer.expects(b"fin sans fin de ligne")
     run.peer.expects_end(
-        {"silence": Say("À la fin de l'entrée, dis-le au serveur : shutdown(SHUT_WR). Sinon il attend pour toujours.",
-                        "At the end of the input, tell the server: shutdown(SHUT_WR). Or it waits for ever."),
-         "reset": Say("À la fin de l'entrée, ton client s'en va, au lieu de fermer un seul sens.", "At the end of the input your client leaves, instead of closing one direction.")}
-    )  # fmt: skip
-    likely = Say("Ton client a fini à la fin de l'entrée : le serveur a encore des choses à dire.", "Your client ended at the end of the input: the server has more to say.")
+        {
+            "silence": Say(
+                (
+                    "À la fin de l'entrée, dis-le au serveur : shutdown(SHUT_WR). Sinon il"
+                    " attend pour toujours."
+                ),
+                (
+                    "At the end of the input, tell the server: shutdown(SHUT_WR). Or it waits"
+                    " for ever."
+                ),
+            ),
+            "reset": Say(
+                "À la fin de l'entrée, ton client s'en va, au lieu de fermer un seul sens.",
+                "At the end of the input your client leaves, instead of closing one direction.",
+            ),
+        }
+    )
+    likely = Say(
+        "Ton client a fini à la fin de l'entrée : le serveur a encore des choses à dire.",
+        "Your client ended at the end of the input: the server has more to say.",
+    )
     for line in (b"le serveur r\xc3\xa9pond : bonjour\n", b"et encore\n"):
         run.peer.sends(line)
         time.sleep(0.1)  # the second comes when a client that has closed has had its RST
-    run.shows("le serveur répond : bonjour\net encore\n".encode(), {"closed": likely, "silence": likely})
+    run.shows(
+        "le serveur répond : bonjour\net encore\n".encode(),
+        {"closed": likely, "silence": likely},
+    )
     run.peer.closes()
-    run.ends(0, Say("Le serveur a fermé : ton client finit, avec le code 0.", "The server has closed: your client ends, with status 0."))
+    run.ends(
+        0,
+        Say(
+            "Le serveur a fermé : ton client finit, avec le code 0.",
+            "The server has closed: your client ends, with status 0.",
+        ),
+    )
 
 
 @ladder.check(
-    "end", 1,
-    Say("Quand le serveur ferme, le client finit, même si l'entrée est ouverte.", "When the server closes, the client ends, even if its input is open."), Place("half-close"),
-)  # fmt: skip
+    "end",
+    1,
+    Say(
+        "Quand le serveur ferme, le client finit, même si l'entrée est ouverte.",
+        "When the server closes, the client ends, even if its input is open.",
+    ),
+    Place("half-close"),
+)
 def end(trial):
     run = Run(trial)
     run.peer.sends(b"adieu\n")
     run.shows(b"adieu\n")
     run.peer.closes()
-    run.ends(0, Say("recv rend 0 : le serveur a fini, et ton client aussi, sans attendre une ligne de plus.",
-                    "recv returns 0: the server has finished, and so has your client, without waiting for another line."))  # fmt: skip
+    run.ends(
+        0,
+        Say(
+            (
+                "recv rend 0 : le serveur a fini, et ton client aussi, sans attendre une ligne"
+                " de plus."
+            ),
+            (
+                "recv returns 0: the server has finished, and so has your client, without"
+                " waiting for another line."
+            ),
+        ),
+    )
 
 
-ONE_LINE = Say("Une erreur est une ligne sur la sortie d'erreur, et le code 1 : pas un silence, et pas une pile d'appels.",
-               "An error is one line on standard error, and status 1: no silence, and no traceback.")  # fmt: skip
+ONE_LINE = Say(
+    (
+        "Une erreur est une ligne sur la sortie d'erreur, et le code 1 : pas un silence, et pas"
+        " une pile d'appels."
+    ),
+    "An error is one line on standard error, and status 1: no silence, and no traceback.",
+)
 
 
-@ladder.check("reset", 1, Say("Une connexion coupée (RST) est une erreur, dite en une ligne.", "A connection that is reset (RST) is an error, said in one line."), Place("gone"))
+@ladder.check(
+    "reset",
+    1,
+    Say(
+        "Une connexion coupée (RST) est une erreur, dite en une ligne.",
+        "A connection that is reset (RST) is an error, said in one line.",
+    ),
+    Place("gone"),
+)
 def reset(trial):
     run = Run(trial)
     run.types(b"bonjour\n")
@@ -311,9 +514,20 @@ def reset(trial):
     run.ends(1, ONE_LINE, one_line=True)
 
 
-@ladder.check("refused", 1, Say("Personne n'écoute : c'est une erreur, dite en une ligne.", "Nobody listens: that is an error, said in one line."), Place("gone"))
+@ladder.check(
+    "refused",
+    1,
+    Say(
+        "Personne n'écoute : c'est une erreur, dite en une ligne.",
+        "Nobody listens: that is an error, said in one line.",
+    ),
+    Place("gone"),
+)
 def refused(trial):
-    trial.note(Say("juge", "judge"), Say("lance le client, et n'écoute pas", "starts the client, and does not listen"))
+    trial.note(
+        Say("juge", "judge"),
+        Say("lance le client, et n'écoute pas", "starts the client, and does not listen"),
+    )
     Run(trial, listening=False).ends(1, ONE_LINE, one_line=True)
 
 
@@ -322,5 +536,10 @@ def sigterm(trial):
     run = Run(trial)
     run.process.terminate()
     if not run.process.wait(trial.patience):
-        raise Fault(Say("Ton client ne s'arrête pas à SIGTERM.", "Your client does not end at SIGTERM."),
-                    Say("il s'arrête en une seconde", "it ends within a second"), Say("il tourne toujours", "it still runs"))  # fmt: skip
+        raise Fault(
+            Say(
+                "Ton client ne s'arrête pas à SIGTERM.", "Your client does not end at SIGTERM."
+            ),
+            Say("il s'arrête en une seconde", "it ends within a second"),
+            Say("il tourne toujours", "it still runs"),
+        )

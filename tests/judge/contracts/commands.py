@@ -25,7 +25,13 @@ SECRET = b"CECI EST UN SECRET\n"
 
 def files(folder):
     """A folder for the server, with what it may give, and what it may not."""
-    for name, content in {**FILES, ".cache": SECRET, ".git/config": SECRET, "sous-dossier/.env": SECRET, "../secret": SECRET}.items():
+    for name, content in {
+        **FILES,
+        ".cache": SECRET,
+        ".git/config": SECRET,
+        "sous-dossier/.env": SECRET,
+        "../secret": SECRET,
+    }.items():
         path = Path(os.path.normpath(folder / name))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -40,28 +46,36 @@ def files(folder):
 ZONE = "Asia/Kolkata" if os.path.exists("/usr/share/zoneinfo/Asia/Kolkata") else None
 
 ladder = Ladder(
-    "commands", "tcp", "./moi -d {dir} {port}",
+    "commands",
+    "tcp",
+    "./moi -d {dir} {port}",
     Say(
-        """Un serveur TCP sur 127.0.0.1, qui obéit à des commandes. Le port est le dernier mot de sa commande ; {dir} y devient un dossier que
-le juge a rempli. Une commande par ligne ; une ligne finit par `\\n` et par rien d'autre, tout autre octet en fait partie. La
-dernière commande est exécutée même sans son `\\n`. Personne n'est salué. Les réponses viennent dans l'ordre des commandes.
+        """Un serveur TCP sur 127.0.0.1, qui obéit à des commandes. Le port est le dernier mot de sa
+commande ; {dir} y devient un dossier que le juge a rempli. Une commande par ligne ; une
+ligne finit par `\\n` et par rien d'autre, tout autre octet en fait partie. La dernière
+commande est exécutée même sans son `\\n`. Personne n'est salué. Les réponses viennent dans
+l'ordre des commandes.
 
     hello         hello
-    heure         l'heure locale, comme le dit la RFC 3339, avec son décalage : 2026-11-22T11:37:12+01:00
+    heure         l'heure locale, comme l'écrit la RFC 3339, avec son décalage :
+                  2026-11-22T11:37:12+01:00
     fichier NOM   la ligne `NOM TAILLE`, puis TAILLE octets, ceux du fichier, et rien d'autre
                   ou la ligne : erreur : NOM : fichier introuvable
     quitter       le serveur envoie ce qu'il doit, et ferme
     autre chose   erreur : commande inconnue : X        où X est toute la ligne
 
-Un fichier est un fichier ordinaire du dossier ou d'un de ses sous-dossiers. Rien d'autre ne peut être nommé : ni `..`, ni un chemin
-absolu, ni un lien symbolique (nulle part dans le nom), ni un dossier, ni un tube, ni un nom dont une partie commence par un point.
+Un fichier est un fichier ordinaire du dossier ou d'un de ses sous-dossiers. Rien d'autre ne
+peut être nommé : ni `..`, ni un chemin absolu, ni un lien symbolique (nulle part dans le
+nom), ni un dossier, ni un tube, ni un nom dont une partie commence par un point.
 
-Après la demi-fermeture du client, le serveur envoie tout ce qu'il doit encore, puis ferme. Il sert plusieurs clients à la fois ; qui se tait
-ou ne lit jamais ne fait attendre personne, ni ne remplit sa mémoire. Rien ne reste d'un client parti. SIGTERM arrête le
+Après la demi-fermeture du client, le serveur envoie tout ce qu'il doit encore, puis ferme.
+Il sert plusieurs clients à la fois ; qui se tait ou ne lit jamais ne fait attendre
+personne, ni ne remplit sa mémoire. Rien ne reste d'un client parti. SIGTERM arrête le
 serveur, et on peut le relancer aussitôt sur le même port.""",
-        """A TCP server on 127.0.0.1 that obeys commands. The port is the last word of its command; {dir} becomes a folder that the judge has
-filled. One command a line; a line ends in `\\n` and in nothing else, every other byte is a part of it. The last command is obeyed
-without its `\\n` too. There is no greeting. The answers come in the order of the commands.
+        """A TCP server on 127.0.0.1 that obeys commands. The port is the last word of its command;
+{dir} becomes a folder that the judge has filled. One command a line; a line ends in `\\n`
+and in nothing else, every other byte is a part of it. The last command is obeyed without
+its `\\n` too. There is no greeting. The answers come in the order of the commands.
 
     hello         hello
     heure         the local time as RFC 3339 writes it, with its offset: 2026-11-22T11:37:12+01:00
@@ -70,16 +84,18 @@ without its `\\n` too. There is no greeting. The answers come in the order of th
     quitter       the server sends what it owes, and closes
     anything else erreur : commande inconnue : X        where X is the whole line
 
-A file is a regular file of the folder or of one of its subfolders. Nothing else can be named: no `..`, no absolute path, no symbolic
-link (nowhere in the name), no folder, no pipe, no name of which a part starts with a dot.
+A file is a regular file of the folder or of one of its subfolders. Nothing else can be
+named: no `..`, no absolute path, no symbolic link (nowhere in the name), no folder, no
+pipe, no name of which a part starts with a dot.
 
-After the client's half-close the server sends all that it still owes, then closes. It serves several clients at once; who says nothing
-or never reads makes nobody wait, and does not fill its memory. Nothing is left of a client that has gone. SIGTERM ends the
-server, and it can be started again at once on the same port.""",
+After the client's half-close the server sends all that it still owes, then closes. It
+serves several clients at once; who says nothing or never reads makes nobody wait, and does
+not fill its memory. Nothing is left of a client that has gone. SIGTERM ends the server, and
+it can be started again at once on the same port.""",
     ),
     files,
     {"TZ": ZONE} if ZONE else {},
-)  # fmt: skip
+)
 
 HELLO = b"hello\n"
 
@@ -103,15 +119,33 @@ def serves_another(server, likely):
     client.closes()
 
 
-@ladder.check("hello", 1, Say("À `hello` il répond `hello`, et ne dit rien avant.", "To `hello` it answers `hello`, and says nothing before."), Place("commands"))
+@ladder.check(
+    "hello",
+    1,
+    Say(
+        "À `hello` il répond `hello`, et ne dit rien avant.",
+        "To `hello` it answers `hello`, and says nothing before.",
+    ),
+    Place("commands"),
+)
 def hello(server):
     client = server.connect()
-    client.expects_silence(0.2, {"more": Say("Ici personne n'est salué.", "Here nobody is greeted.")})
+    client.expects_silence(
+        0.2, {"more": Say("Ici personne n'est salué.", "Here nobody is greeted.")}
+    )
     client.sends(HELLO).expects(HELLO)
     client.sends(HELLO).expects(HELLO).expects_silence(0.1)
 
 
-@ladder.check("heure", 1, Say("À `heure` il répond l'heure locale, avec son décalage.", "To `heure` it answers the local time, with its offset."), Place("commands"))
+@ladder.check(
+    "heure",
+    1,
+    Say(
+        "À `heure` il répond l'heure locale, avec son décalage.",
+        "To `heure` it answers the local time, with its offset.",
+    ),
+    Place("commands"),
+)
 def heure(server):
     client = server.connect()
     client.sends(b"heure\n")
@@ -121,17 +155,50 @@ def heure(server):
     shape = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?([+-]\d\d:\d\d)", got)
     expected = Say(now.isoformat(), now.isoformat())
     if not shape:
-        raise Fault(Say("La RFC 3339 veut AAAA-MM-JJThh:mm:ss, et le décalage : +01:00, avec son deux-points.",
-                        "RFC 3339 wants YYYY-MM-DDThh:mm:ss, and the offset: +01:00, with its colon."), expected, got)  # fmt: skip
+        raise Fault(
+            Say(
+                (
+                    "La RFC 3339 veut AAAA-MM-JJThh:mm:ss, et le décalage : +01:00, avec son"
+                    " deux-points."
+                ),
+                "RFC 3339 wants YYYY-MM-DDThh:mm:ss, and the offset: +01:00, with its colon.",
+            ),
+            expected,
+            got,
+        )
     told = datetime.datetime.fromisoformat(shape[1] + shape[2])
     if abs((told - now).total_seconds()) > 5:
-        raise Fault(Say("Ce n'est pas l'heure qu'il est, avec ce décalage.", "That is not what time it is, with that offset."), expected, got)
+        raise Fault(
+            Say(
+                "Ce n'est pas l'heure qu'il est, avec ce décalage.",
+                "That is not what time it is, with that offset.",
+            ),
+            expected,
+            got,
+        )
     if told.utcoffset() != now.utcoffset():
-        raise Fault(Say(f"C'est l'heure d'un autre fuseau : la locale suit la variable TZ ({ZONE}).", f"That is the time of another zone: the local one follows the variable TZ ({ZONE})."),
-                    expected, got)  # fmt: skip
+        raise Fault(
+            Say(
+                f"C'est l'heure d'un autre fuseau : la locale suit la variable TZ ({ZONE}).",
+                (
+                    "That is the time of another zone: the local one follows the variable TZ"
+                    f" ({ZONE})."
+                ),
+            ),
+            expected,
+            got,
+        )
 
 
-@ladder.check("unknown", 1, Say("À autre chose : `erreur : commande inconnue : X`.", "To anything else: `erreur : commande inconnue : X`."), Place("chosen-commands"))
+@ladder.check(
+    "unknown",
+    1,
+    Say(
+        "À autre chose : `erreur : commande inconnue : X`.",
+        "To anything else: `erreur : commande inconnue : X`.",
+    ),
+    Place("chosen-commands"),
+)
 def unknown_command(server):
     client = server.connect()
     for line in (b"bonjour", b"Hello", b"hello ", b" hello", b"", b"fichier", b"quitter tout"):
@@ -139,31 +206,93 @@ def unknown_command(server):
     client.sends(HELLO).expects(HELLO)
 
 
-@ladder.check("bytes", 1, Say("Tout octet de la commande inconnue revient comme il est venu.", "Every byte of the unknown command comes back as it went."), Place("chosen-commands"))
+@ladder.check(
+    "bytes",
+    1,
+    Say(
+        "Tout octet de la commande inconnue revient comme il est venu.",
+        "Every byte of the unknown command comes back as it went.",
+    ),
+    Place("chosen-commands"),
+)
 def every_byte(server):
-    for line in ("éàü €\u2028\x85".encode(), b"hello\r", b"a\0b", b"\xff\xfe\xc3", b"* \\ %s $HOME `id`", b"  blancs  ", b"\t"):
+    for line in (
+        "éàü €\u2028\x85".encode(),
+        b"hello\r",
+        b"a\0b",
+        b"\xff\xfe\xc3",
+        b"* \\ %s $HOME `id`",
+        b"  blancs  ",
+        b"\t",
+    ):
         client = server.connect()
-        client.sends(line + b"\n").expects(unknown(line), {"different": Say("`\\r` est un octet comme un autre.", "`\\r` is a byte like any other.")} if b"\r" in line else None)
+        client.sends(line + b"\n").expects(
+            unknown(line),
+            (
+                {
+                    "different": Say(
+                        "`\\r` est un octet comme un autre.", "`\\r` is a byte like any other."
+                    )
+                }
+                if b"\r" in line
+                else None
+            ),
+        )
         client.closes()
 
 
-@ladder.check("quitter", 1, Say("À `quitter` il envoie ce qu'il doit, et ferme.", "At `quitter` it sends what it owes, and closes."), Place("commands"))
+@ladder.check(
+    "quitter",
+    1,
+    Say(
+        "À `quitter` il envoie ce qu'il doit, et ferme.",
+        "At `quitter` it sends what it owes, and closes.",
+    ),
+    Place("commands"),
+)
 def quitter(server):
     client = server.connect()
-    client.sends(b"hello\nhello\nquitter\n").expects(HELLO * 2).expects_end({"silence": Say("À `quitter`, ferme la connexion.", "At `quitter`, close the connection.")})
+    client.sends(b"hello\nhello\nquitter\n").expects(HELLO * 2).expects_end(
+        {
+            "silence": Say(
+                "À `quitter`, ferme la connexion.", "At `quitter`, close the connection."
+            )
+        }
+    )
     client = server.connect()
     client.sends(b"quitter\n").expects_end()
-    serves_another(server, Say("`quitter` ne ferme que la connexion qui l'a dit.", "`quitter` closes the connection that said it, and no other."))
+    serves_another(
+        server,
+        Say(
+            "`quitter` ne ferme que la connexion qui l'a dit.",
+            "`quitter` closes the connection that said it, and no other.",
+        ),
+    )
 
 
-@ladder.check("two-commands", 1, Say("Plusieurs commandes d'un coup ont leurs réponses, dans l'ordre.", "Several commands at once have their answers, in order."), Place("lines"))
+@ladder.check(
+    "two-commands",
+    1,
+    Say(
+        "Plusieurs commandes d'un coup ont leurs réponses, dans l'ordre.",
+        "Several commands at once have their answers, in order.",
+    ),
+    Place("lines"),
+)
 def two_commands(server):
     client = server.connect()
-    client.sends(b"hello\nbonjour\nhello\n\nhello\n").expects(HELLO + unknown(b"bonjour") + HELLO + unknown(b"") + HELLO)
+    client.sends(b"hello\nbonjour\nhello\n\nhello\n").expects(
+        HELLO + unknown(b"bonjour") + HELLO + unknown(b"") + HELLO
+    )
     client.sends(b"hello\nx\n" * 500).expects((HELLO + unknown(b"x")) * 500)
 
 
-@ladder.check("pieces", 1, Say("Une commande en morceaux est une commande.", "A command in pieces is one command."), Place("lines"))
+@ladder.check(
+    "pieces",
+    1,
+    Say("Une commande en morceaux est une commande.", "A command in pieces is one command."),
+    Place("lines"),
+)
 def pieces(server):
     client = server.connect()
     for piece in (b"he", b"ll", b"o\nhel"):
@@ -172,103 +301,251 @@ def pieces(server):
     client.sends(b"lo\n").expects(HELLO * 2).expects_silence(0.1)
 
 
-@ladder.check("last-line", 1, Say("Une dernière commande sans `\\n` est exécutée.", "A last command without `\\n` is obeyed."), Place("chosen-commands"))
+@ladder.check(
+    "last-line",
+    1,
+    Say(
+        "Une dernière commande sans `\\n` est exécutée.",
+        "A last command without `\\n` is obeyed.",
+    ),
+    Place("chosen-commands"),
+)
 def last_line(server):
-    likely = Say("À la fin de l'entrée, ce qui reste est une commande aussi.", "At the end of the input, what is left is a command too.")
+    likely = Say(
+        "À la fin de l'entrée, ce qui reste est une commande aussi.",
+        "At the end of the input, what is left is a command too.",
+    )
     for sent, expected in ((b"hello", HELLO), (b"bonjour", unknown(b"bonjour"))):
         client = server.connect()
-        client.sends(sent).half_closes().expects(expected, {"silence": likely, "closed": likely}).expects_end()
+        client.sends(sent).half_closes().expects(
+            expected, {"silence": likely, "closed": likely}
+        ).expects_end()
 
 
 def wants_folder(server):
     if not server.server.at and not any("{dir}" in word for word in server.server.command):
         raise Fault(
-            Say("Écris `{dir}` dans la commande, là où ton serveur prend son dossier : le juge y met des fichiers.",
-                "Write `{dir}` in the command, where your server takes its folder: the judge puts files there."),
-            Say("un dossier que le juge a rempli", "a folder that the judge has filled"), Say("la commande n'a pas de {dir}", "the command has no {dir}"),
-        )  # fmt: skip
+            Say(
+                (
+                    "Écris `{dir}` dans la commande, là où ton serveur prend son dossier : le"
+                    " juge y met des fichiers."
+                ),
+                (
+                    "Write `{dir}` in the command, where your server takes its folder: the"
+                    " judge puts files there."
+                ),
+            ),
+            Say("un dossier que le juge a rempli", "a folder that the judge has filled"),
+            Say("la commande n'a pas de {dir}", "the command has no {dir}"),
+        )
 
 
 @ladder.check(
-    "file", 2,
-    Say("À `fichier NOM` : `NOM TAILLE`, puis les octets du fichier, tous et rien d'autre.", "To `fichier NOM`: `NOM SIZE`, then the bytes of the file, all of them and nothing else."),
-    Place("commands"), needs="dir", limit=20,
-)  # fmt: skip
+    "file",
+    2,
+    Say(
+        "À `fichier NOM` : `NOM TAILLE`, puis les octets du fichier, tous et rien d'autre.",
+        (
+            "To `fichier NOM`: `NOM SIZE`, then the bytes of the file, all of them and nothing"
+            " else."
+        ),
+    ),
+    Place("commands"),
+    needs="dir",
+    limit=20,
+)
 def a_file(server):
     wants_folder(server)
     client = server.connect()
     for name in FILES:
         client.sends(b"fichier " + name.encode() + b"\n").expects(
-            file(name), Say("La taille est en octets, celle du fichier ; les octets passent comme ils sont (mode binaire).",
-                            "The size is in bytes, that of the file; the bytes pass as they are (binary mode).")
-        )  # fmt: skip
+            file(name),
+            Say(
+                (
+                    "La taille est en octets, celle du fichier ; les octets passent comme ils"
+                    " sont (mode binaire)."
+                ),
+                (
+                    "The size is in bytes, that of the file; the bytes pass as they are (binary"
+                    " mode)."
+                ),
+            ),
+        )
     client.sends(HELLO).expects(HELLO)
 
 
-@ladder.check("missing", 1, Say("D'un fichier qui n'y est pas : `erreur : NOM : fichier introuvable`.", "Of a file that is not there: `erreur : NOM : fichier introuvable`."),
-              Place("names"), needs="dir")  # fmt: skip
+@ladder.check(
+    "missing",
+    1,
+    Say(
+        "D'un fichier qui n'y est pas : `erreur : NOM : fichier introuvable`.",
+        "Of a file that is not there: `erreur : NOM : fichier introuvable`.",
+    ),
+    Place("names"),
+    needs="dir",
+)
 def missing_file(server):
     wants_folder(server)
     client = server.connect()
-    likely = Say("Un dossier ou un tube n'est pas un fichier ; ouvrir un tube fait attendre.", "A folder or a pipe is no file; to open a pipe makes one wait.")
-    for name in (b"absent", b"sous-dossier", b"tube", b"salut.txt/x", b"salut.txt\0", b"\xff\xfe", b"x" * 300, b" salut.txt"):
+    likely = Say(
+        "Un dossier ou un tube n'est pas un fichier ; ouvrir un tube fait attendre.",
+        "A folder or a pipe is no file; to open a pipe makes one wait.",
+    )
+    for name in (
+        b"absent",
+        b"sous-dossier",
+        b"tube",
+        b"salut.txt/x",
+        b"salut.txt\0",
+        b"\xff\xfe",
+        b"x" * 300,
+        b" salut.txt",
+    ):
         client.sends(b"fichier " + name + b"\n").expects(missing(name), likely)
     client.sends(HELLO).expects(HELLO)
 
 
 @ladder.check(
-    "outside", 2,
-    Say("Rien ne peut être nommé hors du dossier : ni par `..`, ni par un chemin absolu, ni par un lien.", "Nothing outside the folder can be named: not by `..`, nor by an absolute path, nor by a link."),
-    Place("names"), needs="dir",
-)  # fmt: skip
+    "outside",
+    2,
+    Say(
+        (
+            "Rien ne peut être nommé hors du dossier : ni par `..`, ni par un chemin absolu, ni"
+            " par un lien."
+        ),
+        (
+            "Nothing outside the folder can be named: not by `..`, nor by an absolute path, nor"
+            " by a link."
+        ),
+    ),
+    Place("names"),
+    needs="dir",
+)
 def outside(server):
     wants_folder(server)
     folder = os.path.join(server.server.place, "dir").encode()
-    names = [b"../secret", b"sous-dossier/../../secret", b"./../secret", b"..", b"/etc/passwd", b"//etc/passwd", folder + b"/salut.txt", b"lien", b"dehors/secret",
-             b"sous-dossier/lien", b"sous-dossier/../salut.txt", b"/salut.txt"]  # fmt: skip
+    names = [
+        b"../secret",
+        b"sous-dossier/../../secret",
+        b"./../secret",
+        b"..",
+        b"/etc/passwd",
+        b"//etc/passwd",
+        folder + b"/salut.txt",
+        b"lien",
+        b"dehors/secret",
+        b"sous-dossier/lien",
+        b"sous-dossier/../salut.txt",
+        b"/salut.txt",
+    ]
     client = server.connect()
     for name in names:
         client.sends(b"fichier " + name + b"\n").expects(
             missing(name),
-            Say("Un nom est un texte venu d'un inconnu : refuse `..`, le `/` au début, et les liens, avant d'ouvrir quoi que ce soit.",
-                "A name is text from a stranger: refuse `..`, the `/` at its start, and links, before you open anything."),
-        )  # fmt: skip
+            Say(
+                (
+                    "Un nom est un texte venu d'un inconnu : refuse `..`, le `/` au début, et"
+                    " les liens, avant d'ouvrir quoi que ce soit."
+                ),
+                (
+                    "A name is text from a stranger: refuse `..`, the `/` at its start, and"
+                    " links, before you open anything."
+                ),
+            ),
+        )
 
 
-@ladder.check("hidden", 1, Say("Un nom dont une partie commence par un point n'est pas trouvé.", "A name of which a part starts with a dot is not found."), Place("names"), needs="dir")
+@ladder.check(
+    "hidden",
+    1,
+    Say(
+        "Un nom dont une partie commence par un point n'est pas trouvé.",
+        "A name of which a part starts with a dot is not found.",
+    ),
+    Place("names"),
+    needs="dir",
+)
 def hidden(server):
     wants_folder(server)
     client = server.connect()
     for name in (b".cache", b".git/config", b"sous-dossier/.env"):
-        client.sends(b"fichier " + name + b"\n").expects(missing(name), Say("`.env`, `.git/config` : on y garde des secrets.", "`.env`, `.git/config`: secrets are kept there."))
+        client.sends(b"fichier " + name + b"\n").expects(
+            missing(name),
+            Say(
+                "`.env`, `.git/config` : on y garde des secrets.",
+                "`.env`, `.git/config`: secrets are kept there.",
+            ),
+        )
 
 
 @ladder.check(
-    "half-close", 1,
-    Say("Après la demi-fermeture du client, tout ce qui lui est dû arrive encore, puis le serveur ferme.", "After the client's half-close all that it is owed still comes, and then the server closes."),
-    Place("half-close"), limit=20,
-)  # fmt: skip
+    "half-close",
+    1,
+    Say(
+        (
+            "Après la demi-fermeture du client, tout ce qui lui est dû arrive encore, puis le"
+            " serveur ferme."
+        ),
+        (
+            "After the client's half-close all that it is owed still comes, and then the server"
+            " closes."
+        ),
+    ),
+    Place("half-close"),
+    limit=20,
+)
 def half_close(server):
-    likely = Say("Ton serveur prend la demi-fermeture pour une fermeture.", "Your server takes the half-close for a close.")
+    likely = Say(
+        "Ton serveur prend la demi-fermeture pour une fermeture.",
+        "Your server takes the half-close for a close.",
+    )
     client = server.connect(receive_buffer=4096)
     long = b"commande " * 110 + b"longue"
     client.sends((long + b"\n") * 6000).half_closes()
     client.reads_late()
     client.expects(unknown(long) * 6000, {"closed": likely, "reset": likely})
-    client.expects_end({"silence": Say("Après avoir tout envoyé, ton serveur doit fermer.", "After it has sent all, your server is to close.")})
+    client.expects_end(
+        {
+            "silence": Say(
+                "Après avoir tout envoyé, ton serveur doit fermer.",
+                "After it has sent all, your server is to close.",
+            )
+        }
+    )
 
 
-@ladder.check("second-client", 1, Say("Qui se tait ne fait attendre personne.", "Who says nothing makes nobody wait."), Place("second"))
+@ladder.check(
+    "second-client",
+    1,
+    Say("Qui se tait ne fait attendre personne.", "Who says nothing makes nobody wait."),
+    Place("second"),
+)
 def second_client(server):
     first, half = server.connect(), server.connect()
     first.sends(HELLO).expects(HELLO)
     half.sends(b"hel")
-    serves_another(server, Say("Ton serveur s'occupe d'un client à la fois.", "Your server looks after one client at a time."))
+    serves_another(
+        server,
+        Say(
+            "Ton serveur s'occupe d'un client à la fois.",
+            "Your server looks after one client at a time.",
+        ),
+    )
     half.sends(b"lo\n").expects(HELLO)
 
 
-@ladder.check("reset", 1, Say("Un client qui coupe net (RST), ou part au milieu d'une ligne, ne met fin qu'à sa connexion.",
-                              "A client that resets (RST), or leaves in mid-line, ends its own connection only."), Place("gone"))  # fmt: skip
+@ladder.check(
+    "reset",
+    1,
+    Say(
+        (
+            "Un client qui coupe net (RST), ou part au milieu d'une ligne, ne met fin qu'à sa"
+            " connexion."
+        ),
+        "A client that resets (RST), or leaves in mid-line, ends its own connection only.",
+    ),
+    Place("gone"),
+)
 def reset(server):
     for i in range(6):
         client = server.connect()
@@ -276,18 +553,50 @@ def reset(server):
         if i % 2:
             client.receive(100, 0.1)
         client.resets() if i < 4 else client.closes()
-    serves_another(server, Say("Après un client qui a coupé, ton serveur ne sert plus.", "After a client that reset, your server serves no more."))
+    serves_another(
+        server,
+        Say(
+            "Après un client qui a coupé, ton serveur ne sert plus.",
+            "After a client that reset, your server serves no more.",
+        ),
+    )
 
 
-@ladder.check("never-reads", 1, Say("Un client qui ne lit jamais n'occupe pas la mémoire sans limite, et ne fait attendre personne.",
-                                    "A client that never reads does not take memory without limit, and makes nobody wait."), Place("part"), limit=20)  # fmt: skip
+@ladder.check(
+    "never-reads",
+    1,
+    Say(
+        (
+            "Un client qui ne lit jamais n'occupe pas la mémoire sans limite, et ne fait"
+            " attendre personne."
+        ),
+        "A client that never reads does not take memory without limit, and makes nobody wait.",
+    ),
+    Place("part"),
+    limit=20,
+)
 def never_reads(server):
     deaf = server.connect(receive_buffer=4096)
     stops_reading(server, deaf, b"0123456789" * 100 + b"\n")
-    serves_another(server, Say("Ton serveur attend que ce client lise.", "Your server waits until that client reads."))
+    serves_another(
+        server,
+        Say(
+            "Ton serveur attend que ce client lise.",
+            "Your server waits until that client reads.",
+        ),
+    )
 
 
-@ladder.check("come-and-go", 1, Say("Deux mille clients viennent et s'en vont : rien ne reste d'eux.", "Two thousand clients come and go: nothing is left of them."), Place("zombies"), limit=40)
+@ladder.check(
+    "come-and-go",
+    1,
+    Say(
+        "Deux mille clients viennent et s'en vont : rien ne reste d'eux.",
+        "Two thousand clients come and go: nothing is left of them.",
+    ),
+    Place("zombies"),
+    limit=40,
+)
 def come_and_go(server):
     def visit(i):
         client = server.connect(f"client {i}", quietly=True)
@@ -302,8 +611,17 @@ def come_and_go(server):
     serves_another(server, None)
 
 
-@ladder.check("sigterm", 1, Say("SIGTERM l'arrête, et on peut le relancer aussitôt sur le même port.", "SIGTERM ends it, and it can be started again at once on the same port."),
-              Place("port"), needs="start", limit=30)  # fmt: skip
+@ladder.check(
+    "sigterm",
+    1,
+    Say(
+        "SIGTERM l'arrête, et on peut le relancer aussitôt sur le même port.",
+        "SIGTERM ends it, and it can be started again at once on the same port.",
+    ),
+    Place("port"),
+    needs="start",
+    limit=30,
+)
 def sigterm(server):
     server.connect().sends(HELLO).receive(100, 0.5)
     server.comes_back()

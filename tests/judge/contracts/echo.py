@@ -12,7 +12,9 @@ PREFIX = "le serveur répond : ".encode()
 MIB = 1 << 20
 
 ladder = Ladder(
-    "echo", "tcp", "python3 moi.py {port}",
+    "echo",
+    "tcp",
+    "python3 moi.py {port}",
     Say(
         """Un serveur TCP sur 127.0.0.1. Le port est le dernier mot de sa commande.
 
@@ -24,18 +26,21 @@ ladder = Ladder(
 
     le serveur répond : X
 
-Le texte est en UTF-8. Une ligne finit par `\\n` (un octet, 10) et par rien d'autre. Tout autre octet est renvoyé comme il est
-venu, dans le même ordre : les accents, les blancs au début, au milieu et à la fin, `\\r`, l'octet 0, `\\`, `*`, et ce qui
-n'est pas de l'UTF-8. Une ligne vide a sa réponse : `le serveur répond : ` et `\\n`. Une ligne peut avoir des millions
-d'octets ; la réponse peut commencer avant qu'elle soit finie.
+Le texte est en UTF-8. Une ligne finit par `\\n` (un octet, 10) et par rien d'autre. Tout
+autre octet est renvoyé comme il est venu, dans le même ordre : les accents, les blancs au
+début, au milieu et à la fin, `\\r`, l'octet 0, `\\`, `*`, et ce qui n'est pas de l'UTF-8.
+Une ligne vide a sa réponse : `le serveur répond : ` et `\\n`. Une ligne peut avoir des
+millions d'octets ; la réponse peut commencer avant qu'elle soit finie.
 
-Quand le client ferme son sens (demi-fermeture : recv rend 0), le serveur envoie tout ce qu'il doit encore, puis ferme. Si la
-dernière ligne n'a pas de `\\n`, il y répond aussi, et sa réponse n'en a pas non plus.
+Quand le client ferme son sens (demi-fermeture : recv rend 0), le serveur envoie tout ce
+qu'il doit encore, puis ferme. Si la dernière ligne n'a pas de `\\n`, il y répond aussi, et
+sa réponse n'en a pas non plus.
 
-Il sert plusieurs clients à la fois : celui qui se tait, ou qui ne lit jamais ses réponses, ne fait attendre personne, et ne
-lui fait pas garder sans limite ce qu'il ne lit pas. Un client qui coupe (RST) ou part au milieu d'une ligne ne met fin qu'à
-sa connexion. Rien ne reste d'un client parti : ni descripteur, ni processus, ni thread. SIGTERM arrête le serveur, et on peut
-le relancer aussitôt sur le même port.""",
+Il sert plusieurs clients à la fois : celui qui se tait, ou qui ne lit jamais ses réponses,
+ne fait attendre personne, et ne lui fait pas garder sans limite ce qu'il ne lit pas. Un
+client qui coupe (RST) ou part au milieu d'une ligne ne met fin qu'à sa connexion. Rien ne
+reste d'un client parti : ni descripteur, ni processus, ni thread. SIGTERM arrête le
+serveur, et on peut le relancer aussitôt sur le même port.""",
         """A TCP server on 127.0.0.1. The port is the last word of its command.
 
 To each client that connects it first sends a line, and waits for nothing:
@@ -46,20 +51,23 @@ To each line X of the client it answers with the line:
 
     le serveur répond : X
 
-The text is UTF-8. A line ends in `\\n` (one byte, 10) and in nothing else. Every other byte comes back as it went, in the same
-order: accents, blanks at the beginning, in the middle and at the end, `\\r`, the byte 0, `\\`, `*`, and what is no UTF-8. An
-empty line has its answer: `le serveur répond : ` and `\\n`. A line may have millions of bytes; its answer may begin before it
-has ended.
+The text is UTF-8. A line ends in `\\n` (one byte, 10) and in nothing else. Every other byte
+comes back as it went, in the same order: accents, blanks at the beginning, in the middle
+and at the end, `\\r`, the byte 0, `\\`, `*`, and what is no UTF-8. An empty line has its
+answer: `le serveur répond : ` and `\\n`. A line may have millions of bytes; its answer may
+begin before it has ended.
 
-When the client closes its direction (half-close: recv returns 0), the server sends all that it still owes, and then closes.
-If the last line has no `\\n`, it is answered too, and its answer has none either.
+When the client closes its direction (half-close: recv returns 0), the server sends all that
+it still owes, and then closes. If the last line has no `\\n`, it is answered too, and its
+answer has none either.
 
-It serves several clients at once: one who says nothing, or never reads the answers, makes nobody wait, and does not make it
-keep without limit what is not read. A client that resets (RST) or leaves in the middle of a line ends its own connection
-only. Nothing is left of a client that has gone: no descriptor, no process, no thread. SIGTERM ends the server, and it can be
-started again at once on the same port.""",
+It serves several clients at once: one who says nothing, or never reads the answers, makes
+nobody wait, and does not make it keep without limit what is not read. A client that resets
+(RST) or leaves in the middle of a line ends its own connection only. Nothing is left of a
+client that has gone: no descriptor, no process, no thread. SIGTERM ends the server, and it
+can be started again at once on the same port.""",
     ),
-)  # fmt: skip
+)
 
 
 def answer(sent):
@@ -68,7 +76,8 @@ def answer(sent):
 
 
 def greeting_of(server):
-    """The greeting as this server gives it: a wrong one costs its own points, and not those of all the others."""
+    """The greeting as this server gives it: a wrong one costs its own points, and not those of all
+    the others."""
     if "greeting" not in server.judge.known:
         learn_greeting(client := server.connect(quietly=True))
         client.closes()
@@ -77,7 +86,9 @@ def greeting_of(server):
 
 def learn_greeting(client):
     greeting = b""
-    while not greeting.endswith(b"\n") and isinstance(piece := client.receive(1, 0.3 if greeting else None), bytes):
+    while not greeting.endswith(b"\n") and isinstance(
+        piece := client.receive(1, 0.3 if greeting else None), bytes
+    ):
         greeting += piece
     client.check.judge.known["greeting"] = greeting
     return greeting
@@ -96,23 +107,43 @@ def serves_another(server, likely):
     client.closes()
 
 
-@ladder.check("accept", 1, Say("Il accepte une connexion, et la garde.", "It accepts a connection, and keeps it."), Place("accept"))
+@ladder.check(
+    "accept",
+    1,
+    Say("Il accepte une connexion, et la garde.", "It accepts a connection, and keeps it."),
+    Place("accept"),
+)
 def accept(server):
     client = server.connect()
     piece = client.receive(1 << 16, 0.3)
     if piece in ("closed", "reset"):
-        raise Broken(piece, Say("la connexion reste", "the connection stays"), Say("la fin de la connexion", "its end"), None)
+        raise Broken(
+            piece,
+            Say("la connexion reste", "the connection stays"),
+            Say("la fin de la connexion", "its end"),
+            None,
+        )
 
 
 @ladder.check(
-    "greeting", 1,
-    Say("Il dit d'abord `Le serveur écoute.`, sans rien attendre.", "It first says `Le serveur écoute.`, and waits for nothing."),
+    "greeting",
+    1,
+    Say(
+        "Il dit d'abord `Le serveur écoute.`, sans rien attendre.",
+        "It first says `Le serveur écoute.`, and waits for nothing.",
+    ),
     Place("session"),
-)  # fmt: skip
+)
 def greeting(server):
     likely = Say(
-        "Ton serveur attend sans doute un mot du client : c'est à lui de parler d'abord. Ou la ligne reste dans un tampon : vide-le (flush).",
-        "Your server probably waits for a word of the client: it is to speak first. Or the line stays in a buffer: flush it.",
+        (
+            "Ton serveur attend sans doute un mot du client : c'est à lui de parler d'abord. Ou"
+            " la ligne reste dans un tampon : vide-le (flush)."
+        ),
+        (
+            "Your server probably waits for a word of the client: it is to speak first. Or the"
+            " line stays in a buffer: flush it."
+        ),
     )
     client = server.connect()
     greeting = learn_greeting(client)
@@ -123,11 +154,14 @@ def greeting(server):
 
 
 @ladder.check(
-    "one-line", 1,
-    Say("À la ligne `bonjour` il répond `le serveur répond : bonjour`.",
-        "To the line `bonjour` it answers `le serveur répond : bonjour`."),
+    "one-line",
+    1,
+    Say(
+        "À la ligne `bonjour` il répond `le serveur répond : bonjour`.",
+        "To the line `bonjour` it answers `le serveur répond : bonjour`.",
+    ),
     Place("session"),
-)  # fmt: skip
+)
 def one_line(server):
     client = greeted(server)
     for word in (b"bonjour\n", b"et encore\n"):
@@ -135,13 +169,21 @@ def one_line(server):
             answer(word),
             {
                 "silence": Say(
-                    "Ton serveur attend peut-être la fin de la connexion avant de répondre : réponds à chaque ligne, dès son `\\n`.",
-                    "Your server may wait for the end of the connection before it answers: answer each line at its `\\n`.",
+                    (
+                        "Ton serveur attend peut-être la fin de la connexion avant de répondre"
+                        " : réponds à chaque ligne, dès son `\\n`."
+                    ),
+                    (
+                        "Your server may wait for the end of the connection before it answers:"
+                        " answer each line at its `\\n`."
+                    ),
                 ),
-                "closed": Say("Une réponse n'est pas la fin : le client peut avoir d'autres lignes.",
-                              "An answer is not the end: the client may have more lines."),
+                "closed": Say(
+                    "Une réponse n'est pas la fin : le client peut avoir d'autres lignes.",
+                    "An answer is not the end: the client may have more lines.",
+                ),
             },
-        )  # fmt: skip
+        )
     client.expects_silence(0.1)
 
 
@@ -163,11 +205,20 @@ STRANGE = [
 
 
 @ladder.check(
-    "bytes", 1,
-    Say("La réponse a tous les octets de la ligne : accents, blancs, `*`, `\\`, `\\r`, l'octet 0, ce qui n'est pas de l'UTF-8.",
-        "The answer has every byte of the line: accents, blanks, `*`, `\\`, `\\r`, the byte 0, what is no UTF-8."),
+    "bytes",
+    1,
+    Say(
+        (
+            "La réponse a tous les octets de la ligne : accents, blancs, `*`, `\\`, `\\r`,"
+            " l'octet 0, ce qui n'est pas de l'UTF-8."
+        ),
+        (
+            "The answer has every byte of the line: accents, blanks, `*`, `\\`, `\\r`, the byte"
+            " 0, what is no UTF-8."
+        ),
+    ),
     Place("bytes"),
-)  # fmt: skip
+)
 def every_byte(server):
     for line in STRANGE:
         client = greeted(server)
@@ -175,22 +226,34 @@ def every_byte(server):
             answer(line),
             {
                 "closed": Say(
-                    "Cette ligne finit la connexion : ton serveur la décode sans doute en texte, et n'y arrive pas. Passe des octets.",
-                    "This line ends the connection: your server probably decodes it into text, and cannot. Pass bytes on.",
+                    (
+                        "Cette ligne finit la connexion : ton serveur la décode sans doute en"
+                        " texte, et n'y arrive pas. Passe des octets."
+                    ),
+                    (
+                        "This line ends the connection: your server probably decodes it into"
+                        " text, and cannot. Pass bytes on."
+                    ),
                 ),
                 "silence": Say("Cette ligne reste sans réponse.", "This line has no answer."),
-                "different": Say("Un octet a changé en route : voir le ^.", "A byte has changed on the way: see the ^."),
+                "different": Say(
+                    "Un octet a changé en route : voir le ^.",
+                    "A byte has changed on the way: see the ^.",
+                ),
             },
         )
         client.closes()
 
 
 @ladder.check(
-    "no-delay", 1,
-    Say("Aucune réponse n'attend un accusé de réception (40 ms à chaque ligne).",
-        "No answer waits for an acknowledgement (40 ms a line)."),
+    "no-delay",
+    1,
+    Say(
+        "Aucune réponse n'attend un accusé de réception (40 ms à chaque ligne).",
+        "No answer waits for an acknowledgement (40 ms a line).",
+    ),
     Place("part"),
-)  # fmt: skip
+)
 def no_delay(server):
     import time
 
@@ -204,31 +267,53 @@ def no_delay(server):
     quick = sorted(took[4:])[4]  # a busy machine makes a few slow, and this fault all but a few
     if quick > 0.03:
         raise Fault(
-            Say("Ton serveur envoie sa réponse en plusieurs morceaux, et le noyau garde le deuxième jusqu'à l'accusé de réception du premier "
-                "(Nagle) : un seul send pour une réponse, ou TCP_NODELAY.",
-                "Your server sends its answer in several pieces, and the kernel keeps the second until the first is acknowledged (Nagle): "
-                "one send for an answer, or TCP_NODELAY."),
-            Say("une réponse en moins d'une milliseconde ou deux", "an answer within a millisecond or two"),
+            Say(
+                (
+                    "Ton serveur envoie sa réponse en plusieurs morceaux, et le noyau garde le"
+                    " deuxième jusqu'à l'accusé de réception du premier (Nagle) : un seul send"
+                    " pour une réponse, ou TCP_NODELAY."
+                ),
+                (
+                    "Your server sends its answer in several pieces, and the kernel keeps the"
+                    " second until the first is acknowledged (Nagle): one send for an answer,"
+                    " or TCP_NODELAY."
+                ),
+            ),
+            Say(
+                "une réponse en moins d'une milliseconde ou deux",
+                "an answer within a millisecond or two",
+            ),
             Say(f"{number(quick * 1000)} ms, ou plus", f"{number(quick * 1000)} ms, or more"),
-        )  # fmt: skip
+        )
 
 
 @ladder.check(
-    "two-lines", 1,
-    Say("Deux lignes qui arrivent d'un coup ont chacune leur réponse.", "Two lines that come at once have an answer each."),
+    "two-lines",
+    1,
+    Say(
+        "Deux lignes qui arrivent d'un coup ont chacune leur réponse.",
+        "Two lines that come at once have an answer each.",
+    ),
     Place("lines"),
 )
 def two_lines(server):
     sent = b"un\ndeux\n"
     client = greeted(server)
     client.sends(sent).expects(answer(sent))
-    client.sends(b"trois\nquatre\ncinq\n").expects(answer(b"trois\nquatre\ncinq\n")).expects_silence(0.1)
+    client.sends(b"trois\nquatre\ncinq\n").expects(
+        answer(b"trois\nquatre\ncinq\n")
+    ).expects_silence(0.1)
 
 
 @ladder.check(
-    "pieces", 1,
-    Say("Une ligne qui arrive en morceaux est une ligne.", "A line that comes in pieces is one line."), Place("lines"),
-)  # fmt: skip
+    "pieces",
+    1,
+    Say(
+        "Une ligne qui arrive en morceaux est une ligne.",
+        "A line that comes in pieces is one line.",
+    ),
+    Place("lines"),
+)
 def pieces(server):
     import time
 
@@ -236,58 +321,107 @@ def pieces(server):
     for piece in (b"bon", b"jo", b"ur \xc3", b"\xa0 tous\nsa"):
         client.sends(piece)
         time.sleep(0.15)  # so that each is a recv of its own at the other end
-    client.sends(b"lut\n").expects(answer("bonjour à tous\nsalut\n".encode())).expects_silence(0.1)
+    client.sends(b"lut\n").expects(answer("bonjour à tous\nsalut\n".encode())).expects_silence(
+        0.1
+    )
 
 
-@ladder.check("empty-line", 1, Say("Une ligne vide a sa réponse.", "An empty line has its answer."), Place("lines"))
+@ladder.check(
+    "empty-line",
+    1,
+    Say("Une ligne vide a sa réponse.", "An empty line has its answer."),
+    Place("lines"),
+)
 def empty_line(server):
-    likely = Say("Une ligne vide n'est pas la fin : seul recv qui rend 0 octet l'est.", "An empty line is not the end: only recv returning 0 is.")
+    likely = Say(
+        "Une ligne vide n'est pas la fin : seul recv qui rend 0 octet l'est.",
+        "An empty line is not the end: only recv returning 0 is.",
+    )
     client = greeted(server)
     for line in (b"\n", b"\n", b"x\n", b"\n"):
         client.sends(line).expects(answer(line), likely)
 
 
 @ladder.check(
-    "last-line", 1,
-    Say("Une dernière ligne sans `\\n` a sa réponse, sans `\\n` elle aussi.", "A last line without `\\n` has its answer, without one too."),
+    "last-line",
+    1,
+    Say(
+        "Une dernière ligne sans `\\n` a sa réponse, sans `\\n` elle aussi.",
+        "A last line without `\\n` has its answer, without one too.",
+    ),
     Place("lines"),
 )
 def last_line(server):
     likely = Say(
-        "Ton serveur ne répond qu'aux lignes finies : à la fin de l'entrée, ce qui reste est une ligne aussi.",
-        "Your server answers ended lines only: at the end of the input, what is left is a line too.",
+        (
+            "Ton serveur ne répond qu'aux lignes finies : à la fin de l'entrée, ce qui reste"
+            " est une ligne aussi."
+        ),
+        (
+            "Your server answers ended lines only: at the end of the input, what is left is a"
+            " line too."
+        ),
     )
     client = greeted(server)
     client.sends(b"un\n").expects(answer(b"un\n"))
     client.sends(b"sans fin de ligne").half_closes()
     client.expects(answer(b"sans fin de ligne"), {"silence": likely, "closed": likely})
     client.expects_end(
-        {"silence": Say("Après la fin de l'entrée, ton serveur doit fermer la connexion.", "After the end of the input, your server is to close."),
-         "more": Say("La réponse à une ligne sans `\\n` n'en a pas.", "The answer to a line without `\\n` has none.")}
-    )  # fmt: skip
+        {
+            "silence": Say(
+                "Après la fin de l'entrée, ton serveur doit fermer la connexion.",
+                "After the end of the input, your server is to close.",
+            ),
+            "more": Say(
+                "La réponse à une ligne sans `\\n` n'en a pas.",
+                "The answer to a line without `\\n` has none.",
+            ),
+        }
+    )
 
 
 @ladder.check(
-    "half-close", 3,
-    Say("Après la demi-fermeture du client, tout ce qui lui est dû arrive encore, puis le serveur ferme.",
-        "After the client's half-close all that it is owed still comes, and then the server closes."),
-    Place("half-close"), limit=20,
-)  # fmt: skip
+    "half-close",
+    3,
+    Say(
+        (
+            "Après la demi-fermeture du client, tout ce qui lui est dû arrive encore, puis le"
+            " serveur ferme."
+        ),
+        (
+            "After the client's half-close all that it is owed still comes, and then the server"
+            " closes."
+        ),
+    ),
+    Place("half-close"),
+    limit=20,
+)
 def half_close(server):
     likely = Say(
-        "Ton serveur prend la demi-fermeture pour une fermeture. Le client n'a plus rien à dire, mais il écoute encore : envoie "
-        "ce que tu lui dois, puis ferme.",
-        "Your server takes the half-close for a close. The client has nothing more to say, but it still listens: send what you "
-        "owe it, and then close.",
+        (
+            "Ton serveur prend la demi-fermeture pour une fermeture. Le client n'a plus rien à"
+            " dire, mais il écoute encore : envoie ce que tu lui dois, puis ferme."
+        ),
+        (
+            "Your server takes the half-close for a close. The client has nothing more to say,"
+            " but it still listens: send what you owe it, and then close."
+        ),
     )
     why = {"closed": likely, "reset": likely}
-    stays = {"silence": Say("Après avoir tout envoyé, ton serveur doit fermer : sinon le client attend pour toujours.",
-                            "After it has sent all, your server is to close: or the client waits for ever.")}  # fmt: skip
+    stays = {
+        "silence": Say(
+            (
+                "Après avoir tout envoyé, ton serveur doit fermer : sinon le client attend pour"
+                " toujours."
+            ),
+            "After it has sent all, your server is to close: or the client waits for ever.",
+        )
+    }
     client = greeted(server)
     client.sends(b"un\n").half_closes()
     client.expects(answer(b"un\n"), why).expects_end(stays)
-    # And with more than the buffers on the way hold, for one who reads slowly. (How lines are told apart is the
-    # matter of other checks.)
+    # And with more than the buffers on the way hold, for one who reads slowly. (How lines are
+    # told apart is the matter of other checks.)
     sent = b"".join(b"%0999d\n" % i for i in range(6000))
     client = greeted(server, receive_buffer=4096)
     client.sends(sent).half_closes()
@@ -296,41 +430,58 @@ def half_close(server):
     plain = [text.replace(PREFIX, b"").translate(None, b" \n") for text in (sent, got)]
     if plain[0] != plain[1]:
         count = Say("{} octets", "{} bytes")
-        raise Fault(likely, count.format_plain(number(len(answer(sent)))), count.format_plain(number(len(got))))
+        raise Fault(
+            likely,
+            count.format_plain(number(len(answer(sent)))),
+            count.format_plain(number(len(got))),
+        )
 
 
 ONE_BY_ONE = Say(
-    "Ton serveur s'occupe d'un client à la fois : un thread ou un processus par client, ou select, poll, asyncio.",
-    "Your server looks after one client at a time: a thread or a process a client, or select, poll, asyncio.",
+    (
+        "Ton serveur s'occupe d'un client à la fois : un thread ou un processus par client, ou"
+        " select, poll, asyncio."
+    ),
+    (
+        "Your server looks after one client at a time: a thread or a process a client, or"
+        " select, poll, asyncio."
+    ),
 )
 
 
 @ladder.check(
-    "second-client", 1,
-    Say("Un deuxième client n'attend pas que le premier, qui se tait, s'en aille.",
-        "A second client does not wait until the first, who says nothing, leaves."),
+    "second-client",
+    1,
+    Say(
+        "Un deuxième client n'attend pas que le premier, qui se tait, s'en aille.",
+        "A second client does not wait until the first, who says nothing, leaves.",
+    ),
     Place("second"),
-)  # fmt: skip
+)
 def second_client(server):
-    first = greeted(server)
-    first.sends(b"je n'ai pas fi")
+    greeted(server).sends(b"je n'ai pas fi")
     second = greeted(server, likely=ONE_BY_ONE)
     second.sends(b"et moi\n").expects(answer(b"et moi\n"), ONE_BY_ONE)
-    first.sends(b"ni\n").expects(answer(b"je n'ai pas fini\n"))
     second.sends(b"fin\n").expects(answer(b"fin\n"), ONE_BY_ONE)
 
 
 @ladder.check(
-    "hundred", 1,
-    Say("Cent clients à la fois ont chacun leurs réponses, et personne celles d'un autre.",
-        "A hundred clients at once have their own answers, and nobody those of another."),
-    Place("second"), limit=20,
-)  # fmt: skip
+    "hundred",
+    1,
+    Say(
+        "Cent clients à la fois ont chacun leurs réponses, et personne celles d'un autre.",
+        "A hundred clients at once have their own answers, and nobody those of another.",
+    ),
+    Place("second"),
+    limit=20,
+)
 def hundred(server):
     clients = []
     for i in range(100):  # one after the other: how long the backlog is, is not the question
         clients.append(greeted(server, likely=ONE_BY_ONE, quietly=i > 2))
-        clients[-1].sends(b"client %d\n" % i).expects(answer(b"client %d\n" % i), {"silence": ONE_BY_ONE})
+        clients[-1].sends(b"client %d\n" % i).expects(
+            answer(b"client %d\n" % i), {"silence": ONE_BY_ONE}
+        )
     for turn in range(2):
         for i, client in enumerate(clients):
             client.sends(b"client %d, tour %d\n" % (i, turn))
@@ -339,21 +490,38 @@ def hundred(server):
 
 
 @ladder.check(
-    "long-line", 1, Say("Une ligne de 5 Mo est une ligne comme une autre.", "A line of 5 MB is a line like any other."),
-    Place("part"), limit=20,
-)  # fmt: skip
+    "long-line",
+    1,
+    Say(
+        "Une ligne de 5 Mo est une ligne comme une autre.",
+        "A line of 5 MB is a line like any other.",
+    ),
+    Place("part"),
+    limit=20,
+)
 def long_line(server):
-    line = (b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-" * 80_000)[: 5_000_000 - 1] + b"\n"
+    line = (b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-" * 80_000)[
+        : 5_000_000 - 1
+    ] + b"\n"
     client = greeted(server)
-    likely = Say("Ton serveur a une limite pour une ligne : la promesse n'en a pas.", "Your server has a limit for a line: the promise has none.")
+    likely = Say(
+        "Ton serveur a une limite pour une ligne : la promesse n'en a pas.",
+        "Your server has a limit for a line: the promise has none.",
+    )
     client.sends(line).expects(
         answer(line),
         {
             "closed": likely,
             "reset": likely,
             "silence": Say(
-                "Ton serveur ne lit plus, ou cherche `\\n` depuis le début à chaque recv : cela coûte le carré de la longueur.",
-                "Your server reads no more, or looks for `\\n` from the start at each recv: that costs the square of the length.",
+                (
+                    "Ton serveur ne lit plus, ou cherche `\\n` depuis le début à chaque recv :"
+                    " cela coûte le carré de la longueur."
+                ),
+                (
+                    "Your server reads no more, or looks for `\\n` from the start at each recv:"
+                    " that costs the square of the length."
+                ),
             ),
         },
     )
@@ -361,16 +529,25 @@ def long_line(server):
 
 
 @ladder.check(
-    "reset", 1,
-    Say("Un client qui coupe net (RST) ne met fin qu'à sa connexion.", "A client that resets ends its own connection only."),
+    "reset",
+    1,
+    Say(
+        "Un client qui coupe net (RST) ne met fin qu'à sa connexion.",
+        "A client that resets ends its own connection only.",
+    ),
     Place("gone"),
 )
 def reset(server):
     likely = Say(
-        "Après un client qui a coupé, ton serveur ne sert plus : recv dit alors ECONNRESET, et send EPIPE (ou SIGPIPE). Ces erreurs "
-        "finissent cette connexion, et rien d'autre.",
-        "After a client that reset, your server serves no more: recv then says ECONNRESET, and send EPIPE (or SIGPIPE). These errors "
-        "end that connection, and nothing else.",
+        (
+            "Après un client qui a coupé, ton serveur ne sert plus : recv dit alors ECONNRESET,"
+            " et send EPIPE (ou SIGPIPE). Ces erreurs finissent cette connexion, et rien"
+            " d'autre."
+        ),
+        (
+            "After a client that reset, your server serves no more: recv then says ECONNRESET,"
+            " and send EPIPE (or SIGPIPE). These errors end that connection, and nothing else."
+        ),
     )
     for i in range(6):
         greeting = greeting_of(server)
@@ -386,14 +563,24 @@ def reset(server):
 
 
 @ladder.check(
-    "mid-line", 1,
-    Say("Un client qui part au milieu d'une ligne ne dérange personne.", "A client that leaves in the middle of a line disturbs nobody."),
+    "mid-line",
+    1,
+    Say(
+        "Un client qui part au milieu d'une ligne ne dérange personne.",
+        "A client that leaves in the middle of a line disturbs nobody.",
+    ),
     Place("gone"),
 )
 def mid_line(server):
     likely = Say(
-        "Après un client parti au milieu d'une ligne, ton serveur ne sert plus : il attend sans doute la fin de cette ligne, ou une erreur l'a arrêté.",
-        "After a client that left in mid-line, your server serves no more: it probably waits for the end of that line, or an error has ended it.",
+        (
+            "Après un client parti au milieu d'une ligne, ton serveur ne sert plus : il attend"
+            " sans doute la fin de cette ligne, ou une erreur l'a arrêté."
+        ),
+        (
+            "After a client that left in mid-line, your server serves no more: it probably"
+            " waits for the end of that line, or an error has ended it."
+        ),
     )
     for _ in range(5):
         client = greeted(server)
@@ -406,11 +593,18 @@ def mid_line(server):
 
 
 @ladder.check(
-    "never-reads", 1,
-    Say("Un client qui ne lit jamais n'occupe pas la mémoire sans limite, et ne fait attendre personne.",
-        "A client that never reads does not take memory without limit, and makes nobody wait."),
-    Place("part"), limit=20,
-)  # fmt: skip
+    "never-reads",
+    1,
+    Say(
+        (
+            "Un client qui ne lit jamais n'occupe pas la mémoire sans limite, et ne fait"
+            " attendre personne."
+        ),
+        "A client that never reads does not take memory without limit, and makes nobody wait.",
+    ),
+    Place("part"),
+    limit=20,
+)
 def never_reads(server):
     deaf = greeted(server, receive_buffer=4096)
     waits = Say(
@@ -422,30 +616,51 @@ def never_reads(server):
 
 
 def stops_reading(server, client, piece):
-    """Floods the server with what `client` has to be answered and does not read: the server has to stop reading, and
-    the memory it takes to stay within bounds."""
+    """Floods the server with what `client` has to be answered and does not read: the server has to
+    stop reading, and the memory it takes to stay within bounds."""
     before = server.measure()
     went = client.floods(piece, most=64 * MIB)
     after = server.measure()
     grown = after.memory - before.memory if before and after else 0
     if went >= 64 * MIB or grown > 64 * MIB:
         raise Fault(
-            Say("Ton serveur garde toutes les réponses qu'un client ne lit pas : sa mémoire est à la merci d'un seul. Tant que des réponses "
-                "attendent, cesse de lire ce client (contre-pression ; en asyncio `await writer.drain()`, en Node pause()).",
-                "Your server keeps all the answers that a client does not read: its memory is at the mercy of one. While answers wait, "
-                "stop reading from that client (backpressure; in asyncio `await writer.drain()`, in Node pause())."),
+            Say(
+                (
+                    "Ton serveur garde toutes les réponses qu'un client ne lit pas : sa mémoire"
+                    " est à la merci d'un seul. Tant que des réponses attendent, cesse de lire"
+                    " ce client (contre-pression ; en asyncio `await writer.drain()`, en Node"
+                    " pause())."
+                ),
+                (
+                    "Your server keeps all the answers that a client does not read: its memory"
+                    " is at the mercy of one. While answers wait, stop reading from that client"
+                    " (backpressure; in asyncio `await writer.drain()`, in Node pause())."
+                ),
+            ),
             Say("le serveur cesse de lire", "the server stops reading"),
-            Say(f"il a avalé {number(went)} octets, et pris {number(grown / MIB)} Mio de plus",
-                f"it swallowed {number(went)} bytes, and took {number(grown / MIB)} MiB more"),
-        )  # fmt: skip
+            Say(
+                f"il a avalé {number(went)} octets, et pris {number(grown / MIB)} Mio de plus",
+                f"it swallowed {number(went)} bytes, and took {number(grown / MIB)} MiB more",
+            ),
+        )
 
 
 @ladder.check(
-    "come-and-go", 1,
-    Say("Deux mille clients viennent et s'en vont : rien ne reste d'eux, ni descripteur, ni processus, ni thread.",
-        "Two thousand clients come and go: nothing is left of them, no descriptor, process or thread."),
-    Place("zombies"), limit=40,
-)  # fmt: skip
+    "come-and-go",
+    1,
+    Say(
+        (
+            "Deux mille clients viennent et s'en vont : rien ne reste d'eux, ni descripteur, ni"
+            " processus, ni thread."
+        ),
+        (
+            "Two thousand clients come and go: nothing is left of them, no descriptor, process"
+            " or thread."
+        ),
+    ),
+    Place("zombies"),
+    limit=40,
+)
 def come_and_go(server):
     greeting = greeting_of(server)
 
@@ -466,14 +681,18 @@ def come_and_go(server):
 
 
 def leaves_nothing(server, visit, count):
-    """visit(i) for each of `count` clients; what the server has at the end is what it had after the first fifty."""
+    """visit(i) for each of `count` clients; what the server has at the end is what it had after the
+    first fifty."""
     for i in range(50):
         visit(i)
     server.settles(lambda: False, 0.2)
     before = server.measure()
     for i in range(50, count):
         visit(i)
-    server.note(Say("clients", "clients"), Say(f"{count} sont venus et repartis", f"{count} came and went"))
+    server.note(
+        Say("clients", "clients"),
+        Say(f"{count} sont venus et repartis", f"{count} came and went"),
+    )
     if before is None:
         return
 
@@ -485,25 +704,61 @@ def leaves_nothing(server, visit, count):
     if server.settles(lambda: max(excess()[:3]) <= room, 6):
         return
     more = excess()
-    what = [(Say("descripteurs", "descriptors"), Say("tu ne fermes pas la socket d'un client parti", "you do not close the socket of a client that has gone")),
-            (Say("processus", "processes"), Say("personne n'attend les enfants finis (zombies : waitpid, ou SIGCHLD ignoré)",
-                                                "nobody waits for children that have ended (zombies: waitpid, or SIGCHLD ignored)")),
-            (Say("threads", "threads"), Say("un thread ne finit pas avec son client", "a thread does not end with its client"))]  # fmt: skip
+    what = [
+        (
+            Say("descripteurs", "descriptors"),
+            Say(
+                "tu ne fermes pas la socket d'un client parti",
+                "you do not close the socket of a client that has gone",
+            ),
+        ),
+        (
+            Say("processus", "processes"),
+            Say(
+                "personne n'attend les enfants finis (zombies : waitpid, ou SIGCHLD ignoré)",
+                (
+                    "nobody waits for children that have ended (zombies: waitpid, or SIGCHLD"
+                    " ignored)"
+                ),
+            ),
+        ),
+        (
+            Say("threads", "threads"),
+            Say(
+                "un thread ne finit pas avec son client",
+                "a thread does not end with its client",
+            ),
+        ),
+    ]
     worst = max(range(3), key=lambda kind: more[kind])
     name, why = what[worst]
     raise Fault(
-        Say(f"Quelque chose reste de chaque client : {why.fr}.", f"Something is left of each client: {why.en}."),
-        Say(f"autant de {name.fr} qu'avant ({before[worst]})", f"as many {name.en} as before ({before[worst]})"),
-        Say(f"{before[worst] + more[worst]} {name.fr}", f"{before[worst] + more[worst]} {name.en}"),
+        Say(
+            f"Quelque chose reste de chaque client : {why.fr}.",
+            f"Something is left of each client: {why.en}.",
+        ),
+        Say(
+            f"autant de {name.fr} qu'avant ({before[worst]})",
+            f"as many {name.en} as before ({before[worst]})",
+        ),
+        Say(
+            f"{before[worst] + more[worst]} {name.fr}",
+            f"{before[worst] + more[worst]} {name.en}",
+        ),
     )
 
 
 @ladder.check(
-    "sigterm", 1,
-    Say("SIGTERM l'arrête, et on peut le relancer aussitôt sur le même port.",
-        "SIGTERM ends it, and it can be started again at once on the same port."),
-    Place("port"), needs="start", limit=30,
-)  # fmt: skip
+    "sigterm",
+    1,
+    Say(
+        "SIGTERM l'arrête, et on peut le relancer aussitôt sur le même port.",
+        "SIGTERM ends it, and it can be started again at once on the same port.",
+    ),
+    Place("port"),
+    needs="start",
+    limit=30,
+)
 def sigterm(server):
     client = server.connect()
     client.receive(1 << 16, 0.2)

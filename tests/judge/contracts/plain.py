@@ -8,28 +8,35 @@ from places import Place
 from words import Say
 
 ladder = Ladder(
-    "plain", "tcp", "./moi {port}",
+    "plain",
+    "tcp",
+    "./moi {port}",
     Say(
-        """Un serveur TCP sur 127.0.0.1, en IPv4 (RFC 862). Le port est le dernier mot de sa commande.
+        """Un serveur TCP sur 127.0.0.1, en IPv4 (RFC 862). Le port est le dernier mot de sa
+commande.
 
-Chaque octet qu'un client envoie lui revient comme il est venu, dans le même ordre, aussitôt ; le serveur n'attend pas de fin
-de ligne, n'ajoute rien, et ne salue personne. Tout octet est possible, l'octet 0 et ce qui n'est pas de l'UTF-8 compris.
+Chaque octet qu'un client envoie lui revient comme il est venu, dans le même ordre, aussitôt
+; le serveur n'attend pas de fin de ligne, n'ajoute rien, et ne salue personne. Tout octet
+est possible, l'octet 0 et ce qui n'est pas de l'UTF-8 compris.
 
-Quand le client ferme son sens (demi-fermeture : recv rend 0), le serveur envoie tout ce qu'il doit encore, puis ferme, et prend
-le client suivant. Un client après l'autre suffit : les autres attendent leur tour. Un client qui coupe (RST), ou qui part sans
-lire, ne met fin qu'à sa connexion. Rien ne reste d'un client parti. SIGTERM arrête le serveur, et on peut le relancer
-aussitôt sur le même port.""",
+Quand le client ferme son sens (demi-fermeture : recv rend 0), le serveur envoie tout ce
+qu'il doit encore, puis ferme, et prend le client suivant. Un client après l'autre suffit :
+les autres attendent leur tour. Un client qui coupe (RST), ou qui part sans lire, ne met fin
+qu'à sa connexion. Rien ne reste d'un client parti. SIGTERM arrête le serveur, et on peut le
+relancer aussitôt sur le même port.""",
         """A TCP server on 127.0.0.1, IPv4 (RFC 862). The port is the last word of its command.
 
-Every byte that a client sends goes back to it as it came, in the same order, at once; the server waits for no end of a line,
-adds nothing, and greets nobody. Any byte may come, the byte 0 and what is no UTF-8 too.
+Every byte that a client sends goes back to it as it came, in the same order, at once; the
+server waits for no end of a line, adds nothing, and greets nobody. Any byte may come, the
+byte 0 and what is no UTF-8 too.
 
-When the client closes its direction (half-close: recv returns 0), the server sends all that it still owes, then closes, and
-takes the next client. One client after the other will do: the others wait for their turn. A client that resets (RST), or
-leaves without reading, ends its own connection only. Nothing is left of a client that has gone. SIGTERM ends the server, and
-it can be started again at once on the same port.""",
+When the client closes its direction (half-close: recv returns 0), the server sends all that
+it still owes, then closes, and takes the next client. One client after the other will do:
+the others wait for their turn. A client that resets (RST), or leaves without reading, ends
+its own connection only. Nothing is left of a client that has gone. SIGTERM ends the server,
+and it can be started again at once on the same port.""",
     ),
-)  # fmt: skip
+)
 
 COUNT = 5_000_000
 
@@ -44,14 +51,30 @@ def serves_the_next(server, likely):
     echoes(client, b"encore\n", likely).closes()
 
 
-@ladder.check("accept", 1, Say("Il accepte une connexion, et la garde.", "It accepts a connection, and keeps it."), Place("accept"))
+@ladder.check(
+    "accept",
+    1,
+    Say("Il accepte une connexion, et la garde.", "It accepts a connection, and keeps it."),
+    Place("accept"),
+)
 def accept(server):
     server.connect().expects_silence(
-        0.3, {"more": Say("Ici personne n'est salué : seul ce que le client envoie revient.", "Here nobody is greeted: only what the client sends comes back.")}
+        0.3,
+        {
+            "more": Say(
+                "Ici personne n'est salué : seul ce que le client envoie revient.",
+                "Here nobody is greeted: only what the client sends comes back.",
+            )
+        },
     )
 
 
-@ladder.check("one-line", 2, Say("`bonjour` revient comme il est venu.", "`bonjour` comes back as it went."), Place("session"))
+@ladder.check(
+    "one-line",
+    2,
+    Say("`bonjour` revient comme il est venu.", "`bonjour` comes back as it went."),
+    Place("session"),
+)
 def one_line(server):
     client = server.connect()
     for line in (b"bonjour\n", b"et encore\n"):
@@ -60,47 +83,91 @@ def one_line(server):
 
 
 @ladder.check(
-    "no-newline", 2,
-    Say("Il n'attend pas de fin de ligne : un octet seul revient aussitôt.", "It waits for no end of a line: a single byte comes back at once."),
+    "no-newline",
+    2,
+    Say(
+        "Il n'attend pas de fin de ligne : un octet seul revient aussitôt.",
+        "It waits for no end of a line: a single byte comes back at once.",
+    ),
     Place("lines"),
-)  # fmt: skip
+)
 def no_newline(server):
-    likely = {"silence": Say("Ton serveur attend la fin de la ligne (readline, ou un tampon à vider) : ici il n'y a pas de lignes, seulement des octets.",
-                             "Your server waits for the end of the line (readline, or a buffer to flush): here there are no lines, only bytes.")}  # fmt: skip
+    likely = {
+        "silence": Say(
+            (
+                "Ton serveur attend la fin de la ligne (readline, ou un tampon à vider) : ici"
+                " il n'y a pas de lignes, seulement des octets."
+            ),
+            (
+                "Your server waits for the end of the line (readline, or a buffer to flush):"
+                " here there are no lines, only bytes."
+            ),
+        )
+    }
     client = server.connect()
     for byte in "à toi".encode():
         echoes(client, bytes([byte]), likely)
 
 
 @ladder.check(
-    "bytes", 2,
-    Say("Les 256 octets possibles reviennent tous.", "All the 256 bytes that there are come back."), Place("bytes"),
-)  # fmt: skip
+    "bytes",
+    2,
+    Say(
+        "Les 256 octets possibles reviennent tous.",
+        "All the 256 bytes that there are come back.",
+    ),
+    Place("bytes"),
+)
 def every_byte(server):
-    for data in ("éàü € \u2028\n".encode(), b"\r\n\0\n", b"\xff\xfe\xc3\n", bytes(range(256)), bytes(range(255, -1, -1)) * 5):
+    for data in (
+        "éàü € \u2028\n".encode(),
+        b"\r\n\0\n",
+        b"\xff\xfe\xc3\n",
+        bytes(range(256)),
+        bytes(range(255, -1, -1)) * 5,
+    ):
         client = server.connect()
         echoes(client, data).closes()
 
 
-@ladder.check("big", 1, Say("5 Mo reviennent entiers.", "5 MB come back whole."), Place("part"), limit=20)
+@ladder.check(
+    "big", 1, Say("5 Mo reviennent entiers.", "5 MB come back whole."), Place("part"), limit=20
+)
 def big(server):
     likely = Say(
-        "send ne prend parfois qu'une partie de ce qu'on lui donne : il rend combien, et le reste est à envoyer encore (en Python, sendall).",
-        "send sometimes takes only a part of what it is given: it returns how much, and the rest is to be sent again (in Python, sendall).",
+        (
+            "send ne prend parfois qu'une partie de ce qu'on lui donne : il rend combien, et le"
+            " reste est à envoyer encore (en Python, sendall)."
+        ),
+        (
+            "send sometimes takes only a part of what it is given: it returns how much, and the"
+            " rest is to be sent again (in Python, sendall)."
+        ),
     )
     data = b"".join(b"%d," % i for i in range(COUNT // 7))
     echoes(server.connect(), data, {"different": likely, "silence": likely, "closed": likely})
 
 
 @ladder.check(
-    "half-close", 3,
-    Say("Après la demi-fermeture du client, tout ce qui lui est dû arrive encore.", "After the client's half-close all that it is owed still comes."),
-    Place("half-close"), limit=20,
-)  # fmt: skip
+    "half-close",
+    3,
+    Say(
+        "Après la demi-fermeture du client, tout ce qui lui est dû arrive encore.",
+        "After the client's half-close all that it is owed still comes.",
+    ),
+    Place("half-close"),
+    limit=20,
+)
 def half_close(server):
     likely = Say(
-        "Ton serveur prend la demi-fermeture pour une fermeture. Le client n'a plus rien à dire, mais il écoute encore.",
-        "Your server takes the half-close for a close. The client has nothing more to say, but it still listens.",
+        (
+            "Ton serveur prend la demi-fermeture pour une fermeture. Le client n'a plus rien à"
+            " dire, mais il écoute encore."
+        ),
+        (
+            "Your server takes the half-close for a close. The client has nothing more to say,"
+            " but it still listens."
+        ),
     )
     why = {"closed": likely, "reset": likely}
     client = server.connect()
@@ -113,21 +180,44 @@ def half_close(server):
     client.expects(data, why)
 
 
-@ladder.check("end", 1, Say("Puis il ferme la connexion.", "Then it closes the connection."), Place("half-close"))
+@ladder.check(
+    "end",
+    1,
+    Say("Puis il ferme la connexion.", "Then it closes the connection."),
+    Place("half-close"),
+)
 def end(server):
     for data in (b"", b"fin"):
         client = server.connect()
         client.sends(data).half_closes()
         client.reads(len(data))
         client.expects_end(
-            {"silence": Say("recv rend 0 : le client n'a plus rien à dire. Quand tout est envoyé, ferme.",
-                            "recv returns 0: the client has nothing more to say. When all is sent, close.")}
-        )  # fmt: skip
+            {
+                "silence": Say(
+                    (
+                        "recv rend 0 : le client n'a plus rien à dire. Quand tout est envoyé,"
+                        " ferme."
+                    ),
+                    (
+                        "recv returns 0: the client has nothing more to say. When all is sent,"
+                        " close."
+                    ),
+                )
+            }
+        )
 
 
-@ladder.check("next", 2, Say("Il prend ensuite le client suivant.", "Then it takes the next client."), Place("second"))
+@ladder.check(
+    "next",
+    2,
+    Say("Il prend ensuite le client suivant.", "Then it takes the next client."),
+    Place("second"),
+)
 def following(server):
-    likely = Say("Ton serveur ne sert que le premier client : accept est dans une boucle.", "Your server serves the first client only: accept stands in a loop.")
+    likely = Say(
+        "Ton serveur ne sert que le premier client : accept est dans une boucle.",
+        "Your server serves the first client only: accept stands in a loop.",
+    )
     for i in range(5):
         client = server.connect()
         echoes(client, b"client %d\n" % i, likely)
@@ -137,25 +227,47 @@ def following(server):
 
 
 @ladder.check(
-    "waiting", 1,
-    Say("Qui se connecte pendant ce temps est servi, au plus tard quand le premier s'en va.",
-        "Who connects meanwhile is served, at the latest when the first leaves."),
+    "waiting",
+    1,
+    Say(
+        "Qui se connecte pendant ce temps est servi, au plus tard quand le premier s'en va.",
+        "Who connects meanwhile is served, at the latest when the first leaves.",
+    ),
     Place("second"),
-)  # fmt: skip
+)
 def waiting(server):
     first, second = server.connect(), server.connect()
     second.sends(b"et moi\n")
     echoes(first, b"moi d'abord\n")
     first.closes()
-    second.expects(b"et moi\n", Say("Le client qui attendait n'est pas servi.", "The client that waited is not served."))
+    second.expects(
+        b"et moi\n",
+        Say(
+            "Le client qui attendait n'est pas servi.", "The client that waited is not served."
+        ),
+    )
 
 
 @ladder.check(
-    "reset", 1, Say("Un client qui coupe net (RST) ne met fin qu'à sa connexion.", "A client that resets ends its own connection only."), Place("gone")
+    "reset",
+    1,
+    Say(
+        "Un client qui coupe net (RST) ne met fin qu'à sa connexion.",
+        "A client that resets ends its own connection only.",
+    ),
+    Place("gone"),
 )
 def reset(server):
-    likely = Say("recv dit alors ECONNRESET, et send EPIPE (ou SIGPIPE) : cela finit cette connexion, et rien d'autre.",
-                 "recv then says ECONNRESET, and send EPIPE (or SIGPIPE): that ends this connection, and nothing else.")  # fmt: skip
+    likely = Say(
+        (
+            "recv dit alors ECONNRESET, et send EPIPE (ou SIGPIPE) : cela finit cette"
+            " connexion, et rien d'autre."
+        ),
+        (
+            "recv then says ECONNRESET, and send EPIPE (or SIGPIPE): that ends this connection,"
+            " and nothing else."
+        ),
+    )
     for i in range(6):
         client = server.connect()
         client.sends(b"une ligne\n" * (5000 if i % 2 else 1))
@@ -166,11 +278,25 @@ def reset(server):
 
 
 @ladder.check(
-    "leaves", 1, Say("Un client qui part sans lire ne met fin qu'à sa connexion.", "A client that leaves without reading ends its own connection only."), Place("gone")
+    "leaves",
+    1,
+    Say(
+        "Un client qui part sans lire ne met fin qu'à sa connexion.",
+        "A client that leaves without reading ends its own connection only.",
+    ),
+    Place("gone"),
 )
 def leaves(server):
-    likely = Say("Écrire à un client parti est une erreur (EPIPE, SIGPIPE) qui ne finit que cette connexion.",
-                 "To write to a client that has gone is an error (EPIPE, SIGPIPE) that ends this connection only.")  # fmt: skip
+    likely = Say(
+        (
+            "Écrire à un client parti est une erreur (EPIPE, SIGPIPE) qui ne finit que cette"
+            " connexion."
+        ),
+        (
+            "To write to a client that has gone is an error (EPIPE, SIGPIPE) that ends this"
+            " connection only."
+        ),
+    )
     for _ in range(4):
         client = server.connect(receive_buffer=4096)
         client.floods(b"0123456789" * 1000, most=8 << 20, patience=0.2, limit=2)
@@ -180,10 +306,15 @@ def leaves(server):
 
 
 @ladder.check(
-    "never-reads", 1,
-    Say("Un client qui ne lit jamais n'occupe pas la mémoire sans limite.", "A client that never reads does not take memory without limit."),
-    Place("part"), limit=20,
-)  # fmt: skip
+    "never-reads",
+    1,
+    Say(
+        "Un client qui ne lit jamais n'occupe pas la mémoire sans limite.",
+        "A client that never reads does not take memory without limit.",
+    ),
+    Place("part"),
+    limit=20,
+)
 def never_reads(server):
     deaf = server.connect(receive_buffer=4096)
     echoes(deaf, b"bonjour\n")
@@ -191,10 +322,15 @@ def never_reads(server):
 
 
 @ladder.check(
-    "come-and-go", 1,
-    Say("Mille clients viennent et s'en vont : rien ne reste d'eux.", "A thousand clients come and go: nothing is left of them."),
-    Place("zombies"), limit=40,
-)  # fmt: skip
+    "come-and-go",
+    1,
+    Say(
+        "Mille clients viennent et s'en vont : rien ne reste d'eux.",
+        "A thousand clients come and go: nothing is left of them.",
+    ),
+    Place("zombies"),
+    limit=40,
+)
 def come_and_go(server):
     def visit(i):
         client = server.connect(f"client {i}", quietly=True)
@@ -208,13 +344,17 @@ def come_and_go(server):
 
 
 @ladder.check(
-    "sigterm", 1,
-    Say("SIGTERM l'arrête, et on peut le relancer aussitôt sur le même port.", "SIGTERM ends it, and it can be started again at once on the same port."),
-    Place("port"), needs="start", limit=30,
-)  # fmt: skip
+    "sigterm",
+    1,
+    Say(
+        "SIGTERM l'arrête, et on peut le relancer aussitôt sur le même port.",
+        "SIGTERM ends it, and it can be started again at once on the same port.",
+    ),
+    Place("port"),
+    needs="start",
+    limit=30,
+)
 def sigterm(server):
     server.connect().sends(b"bonjour\n").receive(100, 0.3)
     server.comes_back()
     server.connect(str(Say("un nouveau", "a new one")))
-
-

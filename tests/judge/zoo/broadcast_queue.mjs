@@ -2,7 +2,7 @@
 import { createServer } from "node:net";
 
 const clients = new Map();
-const tell = (text, but) => clients.forEach((_, client) => client !== but && client.write(text, "latin1"));
+const tell = (text) => clients.forEach((_, client) => client.write(text, "latin1"));
 const utf8 = (text) => Buffer.from(text).toString("latin1");
 let count = 0;
 

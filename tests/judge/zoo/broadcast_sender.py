@@ -1,60 +1,13 @@
 # broadcast message: a message goes to the others only.
-# also bytes, two-lines, pieces, empty-line, leaves, one-order, long-line, slow-reader: the sender listens there too.
-# also too-long, reset, never-reads, come-and-go: they end with a conversation.
-import os
-import socket
-import sys
-import threading
-
-clients, lock = {}, threading.Lock()
+# also bytes, two-lines, pieces, empty-line, leaves, one-order: the sender listens there too.
+# also long-line, slow-reader, too-long, reset, never-reads, come-and-go: the same.
+from right.room import Room
 
 
-def tell(text, but=None):
-    late = []
-    for client in [client for client in clients if client is not but]:
-        try:
-            client.sendall(text)
-        except OSError:
-            late.append(client)  # too slow (SO_SNDTIMEO), or gone
-    for client in late:
-        try:
-            client.shutdown(socket.SHUT_RDWR)  # its own thread notices
-        except OSError:
-            pass
+class Faulty(Room):
+    def say(self, client, lines):
+        start = b"Message de " + self.names[client] + b" : "
+        self.tell(b"".join(start + line + b"\n" for line in lines), but=client)
 
 
-def serve(client):
-    begun = b""
-    with lock:
-        name = next(name for _ in range(9999) if (name := os.urandom(2).hex()[:3].encode()) not in clients.values())
-        tell(name + " est connecté\n".encode())
-        clients[client] = name
-        client.sendall(b"je suis : " + name + b"\n")
-    try:
-        while piece := client.recv(65536):
-            *lines, begun = (begun + piece).split(b"\n")
-            if any(len(line) > 65536 for line in [begun, *lines]):
-                client.sendall("erreur : ligne trop longue\n".encode())
-                client.shutdown(socket.SHUT_WR)
-                client.settimeout(0.3)
-                while client.recv(65536):
-                    pass
-                raise OSError("too long")
-            with lock:
-                tell(b"".join(b"Message de " + name + b" : " + line + b"\n" for line in lines), but=client)
-    except OSError:
-        begun = b""
-    with lock:
-        if begun:
-            tell(b"Message de " + name + b" : " + begun + b"\n")
-        del clients[client]
-        tell(name + " est déconnecté\n".encode())
-    client.close()
-
-
-listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=100)
-while True:
-    client = listener.accept()[0]
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, (3).to_bytes(8, "little") + bytes(8))
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-    threading.Thread(target=serve, args=[client], daemon=True).start()
+Faulty().serve()

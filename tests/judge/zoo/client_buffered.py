@@ -1,5 +1,5 @@
 # client shows: what is shown stays in a buffer until the end.
-# also no-newline, pieces, bytes, both-ways, big, slow-server, half-close, end: so does all that is shown.
+# also no-newline, pieces, bytes, both-ways, big, slow-server, half-close, end: it shows there.
 import os
 import socket
 import sys

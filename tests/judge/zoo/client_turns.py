@@ -1,5 +1,6 @@
 # client both-ways: one line typed, one answer shown, and so on.
-# also sends, shows, no-newline, pieces, bytes, big, slow-server, half-close, end, reset: each of them has another order.
+# also sends, shows, no-newline, pieces, bytes, big: each of them has another order.
+# also slow-server, half-close, end, reset: the same.
 import socket
 import sys
 

@@ -1,52 +1,14 @@
 # commands hidden: gives the files whose names start with a dot.
-import datetime
 import os
-import socketserver
-import sys
 
-folder = sys.argv[2]
+from right.commands import Commands, serve
 
 
-def content(name):
-    parts = os.fsdecode(name).split("/")
-    if ".." in parts or "" in parts:
-        raise OSError("outside")
-    path = os.path.join(folder, *parts)
-    if any(os.path.islink(os.path.join(folder, *parts[:i + 1])) for i in range(len(parts))) or not os.path.isfile(path):
-        raise OSError("no file")
-    with open(path, "rb") as file:
-        return file.read()
+class Faulty(Commands):
+    def may_be_given(self, parts):
+        path = os.path.join(self.folder, *parts)
+        inside = ".." not in parts and "" not in parts
+        return inside and os.path.isfile(path) and os.path.realpath(path) == path
 
 
-class Commands(socketserver.StreamRequestHandler):
-    def handle(self):
-        for line in self.rfile:
-            line = line.removesuffix(b"\n")
-            word, blank, name = line.partition(b" ")
-            if line == b"hello":
-                self.wfile.write(b"hello\n")
-            elif line == b"heure":
-                self.wfile.write(datetime.datetime.now().astimezone().isoformat(timespec="seconds").encode() + b"\n")
-            elif word == b"fichier" and blank:
-                try:
-                    data = content(name)
-                    self.wfile.write(b"%s %d\n" % (name, len(data)) + data)
-                except (OSError, ValueError):
-                    self.wfile.write(b"erreur : " + name + b" : fichier introuvable\n")
-            elif line == b"quitter":
-                break
-            else:
-                self.wfile.write(b"erreur : commande inconnue : " + line + b"\n")
-        self.connection.shutdown(1)
-        while self.rfile.read(65536):
-            pass
-
-
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = daemon_threads = True
-
-    def handle_error(self, *_):
-        pass
-
-
-Server(("127.0.0.1", int(sys.argv[3])), Commands).serve_forever()
+serve(Faulty)

@@ -1,8 +1,8 @@
 // datagram large: takes no more than 2048 bytes of a datagram.
-// also too-long: the answer to the longest that has one is cut; and those that are to have none have one.
+// also too-long: the answers to the longest are cut as well.
 import { createSocket } from "node:dgram";
 
 const server = createSocket("udp4", (data, { port, address }) => {
-  server.send(Buffer.concat([Buffer.from("le serveur répond : "), data.subarray(0, 2048)]), port, address);
+  server.send(["le serveur répond : ", data.subarray(0, 2048)], port, address);
 });
 server.bind(Number(process.argv[2]), "127.0.0.1");

@@ -1,5 +1,5 @@
 # datagram nothing-added: puts a newline after each answer, as if a datagram had lines.
-# also answer, bytes, empty, two-clients, one-each, large, too-long, gone, flood: all that is answered is.
+# also answer, bytes, empty, two-clients, one-each, large, too-long, gone, flood: the same.
 import socket
 import sys
 

@@ -8,7 +8,9 @@ listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=100)
 begun, owed = {}, {}
 while True:
     full = [client for client in owed if owed[client]]
-    readable, writable, _ = select.select([listener, *(c for c in owed if len(owed[c]) < 1 << 24)], full, [])
+    readable, writable, _ = select.select(
+        [listener, *(c for c in owed if len(owed[c]) < 1 << 24)], full, []
+    )
     for client in {*readable, *writable}:
         try:
             if client is listener:

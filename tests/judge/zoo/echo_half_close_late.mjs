@@ -1,4 +1,4 @@
-// echo half-close: answers a moment later, when Node has already closed for the client's half-close.
+// echo half-close: answers a moment later, when Node has closed for the half-close.
 // also last-line: its answer comes too late as well.
 import { createServer } from "node:net";
 

@@ -1,4 +1,4 @@
-# echo second-client: select says that there is something to read, and readline waits for the rest of the line.
+# echo second-client: after select has said "readable", readline waits for a whole line.
 # also never-reads: it waits in sendall as well.
 # also long-line, half-close: it has to read byte by byte, and that is slow.
 import select

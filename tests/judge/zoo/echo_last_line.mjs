@@ -9,7 +9,8 @@ createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     if (end === 0) return begun.push(bytes);
     const lines = Buffer.concat([...begun, bytes.subarray(0, end)]).toString("latin1");
     begun = [bytes.subarray(end)];
-    const answer = lines.replace(/[^\n]*\n/g, Buffer.from("le serveur répond : $&").toString("latin1"));
+    const wanted = Buffer.from("le serveur répond : $&").toString("latin1");
+    const answer = lines.replace(/[^\n]*\n/g, wanted);
     if (!client.write(answer, "latin1")) client.pause().once("drain", () => client.resume());
   });
   client.on("end", () => client.end());

@@ -1,4 +1,4 @@
-# echo mid-line: at the end of the input it looks for a newline that is not there, and the error ends the server.
+# echo mid-line: at the end of the input there is no newline, and the error ends the server.
 # also last-line: that has no newline either.
 import os
 import socket
@@ -14,7 +14,9 @@ def serve(client):
             waiting += piece
             if b"\n" in piece:
                 *lines, waiting = waiting.split(b"\n")
-                client.sendall(b"".join("le serveur répond : ".encode() + line + b"\n" for line in lines))
+                client.sendall(
+                    b"".join("le serveur répond : ".encode() + line + b"\n" for line in lines)
+                )
     except OSError:
         waiting = b""
     if waiting:

@@ -14,7 +14,9 @@ async def serve(reader, writer):
 
 
 async def main():
-    async with await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1]), limit=1 << 26) as server:
+    async with await asyncio.start_server(
+        serve, "127.0.0.1", int(sys.argv[1]), limit=1 << 26
+    ) as server:
         await server.serve_forever()
 
 

@@ -1,7 +1,6 @@
 # echo pieces: takes the end of a recv for the end of a line.
 # also long-line: it comes in many pieces.
 # also last-line: it puts a newline where none was.
-# also second-client: the first says half a line, and the other half later.
 import socketserver
 import sys
 
@@ -12,7 +11,11 @@ class Echo(socketserver.BaseRequestHandler):
     def handle(self):
         self.request.sendall("Le serveur écoute.\n".encode())
         while piece := self.request.recv(65536):
-            self.request.sendall(b"".join(PREFIX + line + b"\n" for line in piece.removesuffix(b"\n").split(b"\n")))
+            self.request.sendall(
+                b"".join(
+                    PREFIX + line + b"\n" for line in piece.removesuffix(b"\n").split(b"\n")
+                )
+            )
 
 
 class Server(socketserver.ThreadingTCPServer):

@@ -5,7 +5,9 @@ import signal
 import socketserver
 import sys
 
-signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as in C, where nobody has asked for anything else
+signal.signal(
+    signal.SIGPIPE, signal.SIG_DFL
+)  # as in C, where nobody has asked for anything else
 
 
 class Echo(socketserver.StreamRequestHandler):

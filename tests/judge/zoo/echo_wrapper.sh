@@ -1,4 +1,4 @@
-# echo sigterm: a script that starts the server without exec: SIGTERM ends the script, and the server stays.
+# echo sigterm: started without exec, so that SIGTERM ends the script, and the server stays.
 python3 -c '
 import socketserver, sys
 class Echo(socketserver.StreamRequestHandler):

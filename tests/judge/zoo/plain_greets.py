@@ -1,6 +1,7 @@
 # plain accept: greets, where only what the client sends comes back.
 # also one-line: the greeting comes before it; so it does in most of what follows.
-# also no-newline, bytes, big, half-close, end, next, waiting, reset, leaves, never-reads, come-and-go: the same.
+# also no-newline, bytes, big, half-close, end, next, waiting: the same.
+# also reset, leaves, never-reads, come-and-go: the same.
 import socket
 import sys
 import threading

@@ -1,5 +1,6 @@
 // plain next: serves the first client only.
-// also bytes, half-close, end, waiting, reset, leaves, never-reads, come-and-go: there is no other client.
+// also bytes, half-close, end, waiting, reset: there is no other client.
+// also leaves, never-reads, come-and-go: the same.
 import { createServer } from "node:net";
 
 const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
