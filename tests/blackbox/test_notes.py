@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 
 import console
+import peer_servers
 import pytest
 from harness import ROOT, needs_plain_build, peer
 from lab import needs_the_lab
-from wants import PACKAGES, namespace, proc
+from wants import PACKAGES, missing, namespace
 
 ENGLISH = [*sorted(ROOT.glob("notes/*.md")), ROOT / "README.md"]
 FRENCH = [*sorted(ROOT.glob("notes/fr/*.md")), *ROOT.glob("README.fr.md")]
@@ -78,6 +79,13 @@ def test_a_console_block_does_what_it_shows(file, index):
         proc()
     if "tests/lab/lab" in text:
         needs_the_lab()
+    if "ssh " in text:
+        peer("sshd")
+    for server in peer_servers.EVERY:
+        if server in text:
+            peer_servers.interpreter(server)
+    if "-m venv" in text and not peer_servers.imports("/usr/bin/python3", "ensurepip"):
+        missing("ensurepip")
     # The blocks of a note write to the same files of build/.
     with waiting_for(file.name), network_for(text) as network:
         result = subprocess.run(

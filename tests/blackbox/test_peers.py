@@ -76,6 +76,13 @@ def start(request, tmp_path):
 
 
 @pytest.mark.parametrize("server", EVERY)
+def test_help_is_the_usage_on_stdout(server):
+    for word in ("-h", "--help"):
+        result = run(server, word)
+        assert (result.returncode, result.stderr) == (0, "") and "usage: " in result.stdout
+
+
+@pytest.mark.parametrize("server", EVERY)
 def test_bad_usage_is_said_with_the_usage_and_status_2(server):
     for args in [["neuf"], ["0", "0"], ["-x"]]:
         result = run(server, *args)
@@ -230,6 +237,7 @@ def test_a_signal_ends_it_and_all_that_it_has_started(server, how, start):
     program.stopped = True
     eventually(lambda: not marked(program.mark))
     assert list(program.temporary.iterdir()) == []
+    assert program.log == [f"listening on 127.0.0.1:{program.port}"]
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(program.address)

@@ -21,11 +21,16 @@ finish() {
     exit
 }
 
-# Down to what a server has to say: socat's log has several lines for each client.
+# Down to what a server has to say: socat's log has several lines for each client, and says again
+# and again that it listens.
 log() {
+    said=''
     while IFS= read -r line; do
         case $line in
-            *' N listening on '*) printf 'listening on %s\n' "${line##* }" >&2 ;;
+            *' N listening on '*)
+                [ "$said" ] || echo "listening on ${line##* }" >&2
+                said=yes
+                ;;
             *' E '*) printf '%s: %s\n' "${0##*/}" "${line#*' E '}" >&2 ;;
         esac
     done
@@ -54,6 +59,7 @@ case ${ROLE-} in
         ;;
 esac
 
+[ "${1-}" != --help ] || set -- -h
 directory=${options:-.}
 while getopts "${options:+d:}h" option; do
     case $option in
@@ -93,7 +99,7 @@ end() {
     trap '' HUP INT QUIT TERM
     # TERM can be lost: socat takes note of it, and then becomes our script.
     kill -s KILL -- "$!" "-$!" 2>/dev/null
-    wait "$!"
+    wait "$!" 2>/dev/null
     [ -z "${ROOM-}" ] || rm -rf -- "$ROOM"
     exit "$1"
 }

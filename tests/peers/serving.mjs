@@ -6,16 +6,20 @@ import { parseArgs } from "node:util";
 
 /** The command line [-d DIR] [PORT], with its defaults: { port, directory }. */
 export function words(port, directory) {
+  const usage = `usage: ${process.argv[1]}${directory ? " [-d DIR]" : ""} [PORT]`;
   try {
-    const options = {};
+    const options = { help: { type: "boolean", short: "h" } };
     if (directory) options.directory = { type: "string", short: "d", default: directory };
     const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    if (values.help) {
+      console.log(usage);
+      process.exit();
+    }
     if (positionals.length > 1 || !/^[0-9]+$/.test(positionals[0] ?? port))
       throw new Error(`bad PORT: ${positionals}`);
     return { port: Number(positionals[0] ?? port), ...values };
   } catch (wrong) {
-    console.error(wrong.message);
-    console.error(`usage: ${process.argv[1]}${directory ? " [-d DIR]" : ""} [PORT]`);
+    console.error(`${wrong.message}\n${usage}`);
     process.exit(2);
   }
 }
