@@ -216,10 +216,9 @@ def test_every_picture_is_also_told_in_words(path):
 
 
 # The companion: every program has its line in the README and its note, every note has the same
-# shape, and the index follows the course page.
+# shape. (That the index follows the course page is held by test_index.py.)
 
 READMES = sorted(ROOT.glob("README*.md"))
-INDEXES = sorted(ROOT.glob("notes/**/README.md"))
 PROGRAMS = sorted(
     f"{source.parent.name}/{source.stem}"
     for family in ("tcp", "echo", "broadcast", "unix_domain", "ntp")
@@ -236,49 +235,6 @@ NO_TCP = {"unix_domain", "ntp"}
 README = (ROOT / "README.md").read_text()
 TABLE = re.findall(r"^\| .*\]\((notes/\w+\.md)\) \|$", README, re.MULTILINE)
 NOTES = sorted({ROOT / note for note in TABLE})
-
-# The course page, "Sockets réseaux": its sections and its links. It is not ours, and not here.
-SECTIONS = """
-    Connexion internet
-    Connexion TCP
-    socket Client / serveur
-    Amusons-nous avec la redirection de ports
-    Une redirection de port
-    Plusieurs redirection de port
-    outil de connexion
-    echo serveur
-    mono ligne
-    echo à tous serveur
-    client
-    web server avec socat
-    bibliographie
-    client serveur
-    tbd
-    cours web
-"""
-LINKS = """
-    https://doc.fedora-fr.org/wiki/Netcat,_connexion_client/serveur_en_bash
-    https://www.redhat.com/sysadmin/getting-started-socat
-    https://www.varonis.com/blog/netcat-commands
-    https://jameshfisher.com/2018/12/31/how-to-make-a-webserver-with-netcat-nc/
-    https://gist.github.com/baleyko/003a089deb4f532552ef674e9ff4cea9
-    https://fabianlee.org/2022/10/26/linux-socat-used-as-secure-https-web-server/
-    https://stuff.mit.edu/afs/sipb/machine/penguin-lust/src/socat-1.7.1.2/EXAMPLES
-    https://www.netfilter.org/documentation/HOWTO/networking-concepts-HOWTO.html
-    https://beej.us/guide/bgnet/
-    https://opensource.com/article/19/4/interprocess-communication-linux-networking
-    https://github.com/denehs/unix-domain-socket-example/blob/master/client.c
-    https://www.tala-informatique.fr/wiki/index.php/C_socket
-    https://seriot.ch/projects/tiny_ntp_client.html
-    https://www.nstec.com/how-to-disable-firewall-iphone-hotspot/
-    https://www.youtube.com/watch?v=Ftg8fjY_YWU
-    https://www.geeksforgeeks.org/how-to-kill-a-detached-screen-session-in-linux/
-    https://python-guide-pt-br.readthedocs.io/fr/latest/dev/virtualenvs.html
-"""
-
-
-def lines_of(text):
-    return [line.strip() for line in text.strip().splitlines()]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -310,15 +266,3 @@ def test_every_trap_has_its_line(note):
     last = first + traps.partition("\n## ")[0].count("\n")
     lines = {number for number, _, target, _ in links(note) if re.search(r"#L\d", target)}
     assert len([number for number in lines if first <= number <= last]) >= 5
-
-
-@pytest.mark.parametrize("section", lines_of(SECTIONS))
-@pytest.mark.parametrize("index", INDEXES, ids=name)
-def test_every_section_of_the_course_page_is_in_the_index(index, section):
-    assert any(line == f"### {section}" or f"**{section}**" in line for _, line in prose(index))
-
-
-@pytest.mark.parametrize("link", lines_of(LINKS))
-@pytest.mark.parametrize("index", INDEXES, ids=name)
-def test_every_link_of_the_course_page_is_in_the_index(index, link):
-    assert link in index.read_text()
