@@ -1,0 +1,270 @@
+"""A network that misbehaves: the lab's cables in the hands of tests/lab/wire, which loses packets, delays
+them, doubles them, lets them overtake each other, turns bits over, or is pulled out. Nothing is lost,
+nothing comes twice, no connection is given up; and who has vanished is found dead.
+
+NETWORK=long takes more bytes, and leaves the cable off for 20 s."""
+
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness import PATIENCE, connect, converse, receive, receive_until
+from lab import in_the_lab
+from wants import ROOT, lacking
+
+LONG = os.environ.get("NETWORK") == "long"
+BAD = "--loss 10 --delay 3 --jitter 5 --double 3 --reorder 5 --flip 2".split()
+MILD = "--loss 2 --delay 1 --jitter 2 --double 1 --reorder 2 --flip 1".split()
+PREFIX = "le serveur répond : ".encode()
+SO_HIGH, OVH, SAS1, ROUCAS101 = (f"10.0.0.{i}" for i in (1, 2, 3, 4))
+
+
+@contextmanager
+def running(*words, ready):
+    """A command, from when it has said `ready` on standard error until the end of the block. Gives the
+    process, and the line that had `ready` in it."""
+    process = subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, cwd=ROOT)
+    try:
+        said = []
+        for line in process.stderr:
+            said.append(line.decode())
+            if ready in said[-1]:
+                break
+        assert said and ready in said[-1], said
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        yield process, said[-1].strip()
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def wire(left, right, *options):
+    if not Path("/dev/net/tun").exists():
+        lacking("there is no /dev/net/tun here, to make a cable of")
+    return running("wire", left, right, *options, ready="seed ")
+
+
+@contextmanager
+def serving(machine, address, program, *words):
+    """A server of ours on a machine. Gives its address."""
+    command = ["on", machine, binary(program), *words]
+    if program != "tcp/forward":
+        command += ["-b", address, 0]
+    with running(*command, ready="listening on ") as (_, line):
+        host, _, port = line.removeprefix("listening on ").rpartition(":")
+        yield host, int(port)
+
+
+def binary(program):
+    return program if program.startswith("/") else str(ROOT / "build" / program)
+
+
+def lines(count, seed):
+    """So many lines of bytes of all kinds, none of them a newline."""
+    chance = random.Random(seed)
+    return b"".join(
+        bytes(chance.choice(b"abc\0\r\xff *\\") for _ in range(chance.randrange(200))) + b"\n"
+        for _ in range(count)
+    )
+
+
+def answers(said):
+    """What an echo server says to that."""
+    greeting = "Le serveur écoute.\n".encode()
+    return greeting + b"".join(PREFIX + line + b"\n" for line in said.split(b"\n")[:-1])
+
+
+@in_the_lab
+def test_every_byte_comes_back_over_a_bad_cable():
+    with wire("so-high", "ovh", *BAD), serving("ovh", OVH, "echo/poll") as address:
+        said = lines(5000 if LONG else 400, seed=1)
+        assert converse(connect(address), said) == answers(said)
+
+
+@in_the_lab
+def test_a_small_mtu_changes_nothing():
+    with wire("so-high", "ovh", "--mtu", 576, "--loss", 2):
+        with serving("ovh", OVH, "echo/poll") as address:
+            said = lines(2000, seed=2)
+            assert converse(connect(address), said) == answers(said)
+
+
+@in_the_lab
+def test_files_of_all_sizes_arrive_whole():
+    directory = ROOT / "build/network"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    sizes = [0, 1, 535, 1448, 1449, 65536, 300_000, *([3_000_000] if LONG else [])]
+    for size in sizes:
+        (directory / str(size)).write_bytes(random.Random(size).randbytes(size))
+    with wire("so-high", "ovh", *BAD):
+        with serving("ovh", OVH, "tcp/commands", "-d", directory) as address:
+            client = connect(address)
+            client.sendall("".join(f"fichier {size}\n" for size in sizes).encode())
+            for size in sizes:
+                assert receive_until(client, b"\n") == f"{size} {size}\n".encode()
+                assert receive(client, size) == (directory / str(size)).read_bytes()
+        with serving("ovh", OVH, "tcp/web", "-d", directory) as address:
+            client = connect(address)
+            for size in sizes:
+                client.sendall(f"GET /static/{size} HTTP/1.1\r\nHost: ovh\r\n\r\n".encode())
+                head = receive_until(client, b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 200 ")
+                assert f"\r\nContent-Length: {size}\r\n".encode() in head
+                assert receive(client, size) == (directory / str(size)).read_bytes()
+
+
+@in_the_lab
+def test_a_room_of_twenty_hears_all_in_one_order():
+    each = 50 if LONG else 10
+    with wire("so-high", "ovh", *BAD), serving("ovh", OVH, "broadcast/server") as address:
+        clients = [connect(address) for _ in range(20)]
+        for client in clients:
+            receive_until(client, b"\n")  # je suis : ME
+        heard = [b""] * len(clients)
+
+        def talk(i):
+            for n in range(each):
+                clients[i].sendall(f"{i} dit {n}\n".encode())
+            while heard[i].count(b" dit ") < each * len(clients):
+                piece = clients[i].recv(1 << 16)
+                assert piece
+                heard[i] += piece
+
+        threads = [threading.Thread(target=talk, args=(i,)) for i in range(len(clients))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(100)
+        said = [re.findall(rb": (\d+ dit \d+)\n", one) for one in heard]
+        assert len(said[0]) == len(set(said[0])) == each * len(clients)
+        assert all(one == said[0] for one in said)
+
+
+@in_the_lab
+def test_three_hops_over_three_bad_cables():
+    with (
+        wire("so-high", "ovh", *MILD),
+        wire("ovh", "sas1", *MILD),
+        wire("sas1", "roucas101", *MILD),
+        serving("roucas101", ROUCAS101, "echo/poll") as (_, echo),
+        serving("sas1", SAS1, "tcp/forward", f"{SAS1}:0:{ROUCAS101}:{echo}") as (_, second),
+        serving("ovh", OVH, "tcp/forward", f"{OVH}:0:{SAS1}:{second}") as (_, first),
+        serving("so-high", "", "tcp/forward", f"127.0.0.1:0:{OVH}:{first}") as address,
+    ):
+        said = lines(600_000 if LONG else 1500, seed=3)
+        assert converse(connect(address), said) == answers(said)
+
+
+@in_the_lab
+def test_netcat_passes_on_what_it_is_given():
+    sent = random.Random(4).randbytes(5_000_000 if LONG else 200_000)
+    with wire("so-high", "ovh", *BAD), socket.create_server((SO_HIGH, 0)) as listener:
+        port = listener.getsockname()[1]
+        netcat = subprocess.Popen(
+            ["on", "ovh", binary("tcp/netcat"), SO_HIGH, str(port)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        peer, _ = listener.accept()
+        peer.settimeout(PATIENCE)
+        got = []
+        talking = threading.Thread(target=lambda: got.append(converse(peer, sent)))
+        talking.start()
+        said, _ = netcat.communicate(sent[::-1], timeout=100)
+        talking.join(PATIENCE)
+        assert said == sent and got == [sent[::-1]] and netcat.returncode == 0
+
+
+@in_the_lab
+def test_a_cable_that_is_off_for_a_while_costs_time_only():
+    with wire("so-high", "ovh") as (cable, _), serving("ovh", OVH, "echo/poll") as address:
+        said = lines(20_000, seed=5)
+        client = connect(address)
+        client.settimeout(120)
+        got = []
+        talking = threading.Thread(target=lambda: got.append(converse(client, said)))
+        cable.send_signal(signal.SIGUSR1)
+        talking.start()
+        time.sleep(20 if LONG else 3)  # for so long it is off
+        assert not got
+        cable.send_signal(signal.SIGUSR1)
+        talking.join(120)
+        assert got == [answers(said)]
+
+
+@in_the_lab
+def test_a_machine_that_comes_back_and_knows_of_nothing_is_gone():
+    with wire("so-high", "ovh") as (cable, _), serving("ovh", OVH, "broadcast/server") as address:
+        alice, bob = connect(address), connect(address)
+        receive_until(alice, b"\n")
+        receive_until(bob, b"\n")
+        receive_until(alice, "est connecté\n".encode())
+        cable.send_signal(signal.SIGUSR1)
+        # Bob's machine forgets him while the cable is off: his reset is lost.
+        bob.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        bob.close()
+        time.sleep(0.1)
+        cable.send_signal(signal.SIGUSR1)
+        alice.sendall(b"bob ?\n")  # the server tells Bob too, and his machine answers with a reset
+        assert receive_until(alice, "est déconnecté\n".encode())
+
+
+@contextmanager
+def impatient(program):
+    """The program with the timers of tcp/keepalive.hpp shortened, as built in a directory of its
+    own: a second of silence, then two questions."""
+    directory = ROOT / "build/impatient"
+    shutil.rmtree(directory, ignore_errors=True)
+    for folder in (".", "tcp", "echo", "broadcast"):
+        (directory / folder).mkdir(parents=True, exist_ok=True)
+        for file in (ROOT / folder).glob("*.[ch]pp"):
+            shutil.copy(file, directory / folder)
+    header = directory / "tcp/keepalive.hpp"
+    text = header.read_text()
+    for option, value in (
+        ("KEEPIDLE", 1), ("KEEPALIVE", 1), ("KEEPINTVL", 1), ("KEEPCNT", 2), ("USER_TIMEOUT", 3000)
+    ):  # fmt: skip
+        text = re.sub(rf"(TCP_{option}, )[\d']+", rf"\g<1>{value}", text)
+    header.write_text(text)
+    built = directory / "built"
+    words = [os.environ.get("CXX", "c++"), "-std=c++20", "-o", built, directory / f"{program}.cpp"]
+    subprocess.run(words, check=True)
+    yield str(built)
+    shutil.rmtree(directory)
+
+
+@in_the_lab
+def test_who_is_silent_behind_a_cut_cable_and_who_is_owed_something_are_both_found_dead():
+    with (
+        impatient("broadcast/server") as program,
+        wire("so-high", "ovh") as (cable, _),
+        serving("ovh", "0.0.0.0", program) as (_, port),
+    ):
+        silent, spoken_to = connect((OVH, port)), connect((OVH, port))
+        for client in (silent, spoken_to):
+            receive_until(client, b"\n")
+        watcher = subprocess.Popen(
+            ["on", "ovh", binary("tcp/netcat"), "127.0.0.1", str(port)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            assert b"je suis : " in watcher.stdout.readline()
+            cable.send_signal(signal.SIGUSR1)
+            watcher.stdin.write(b"y a-t-il quelqu'un ?\n")  # from now on both are owed this
+            watcher.stdin.flush()
+            gone = 0
+            begun = time.monotonic()
+            while gone < 2:
+                gone += "est déconnecté".encode() in watcher.stdout.readline()
+                assert time.monotonic() - begun < PATIENCE
+        finally:
+            watcher.kill()
+            watcher.wait()
