@@ -10,14 +10,14 @@
 //     removes that file at its end                 ~SocketFile()
 //
 // Two servers may find the same dead socket at once. If both called unlink, the second would remove
-// what the first has just bound. A lock on the directory would let them take turns; but whoever may
-// open a directory may lock it, and everybody may open /tmp. So there is no lock. A server moves
-// the dead socket away, to a new name that nobody else knows: of two, one gets it. If what it got
-// is something else, the new socket of the other, it puts that back where it stood. In a sticky
-// directory such as /tmp, only their owner can move our files, so no stranger can take part.
+// what the first has just bound. So they take turns, from that look to the bind, by a lock. It must
+// be a lock that no stranger can hold, or he could keep us from starting. Whoever may open a
+// directory may lock it, and everybody may open /tmp. So we lock a file of our own, PATH.lock, that
+// nobody else can open, and remove it when we are done. In /tmp a stranger may have made a file of
+// that name before us. Then we do without a lock.
 //
 // socket, bind, listen and connect are not here: they stand in the programs.
-// Sources: unix(7), rename(2); Stevens, UNP, chapter 15; Kerrisk, TLPI, chapter 57.
+// Sources: unix(7), lockf(3); Stevens, UNP, chapter 15; Kerrisk, TLPI, chapter 57.
 #pragma once
 
 #include "../fd.hpp"
@@ -26,7 +26,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -66,69 +65,76 @@ inline bool is_dead(const sockaddr_un& address) {
     return connect(asker.get(), generic(address), sizeof address) == -1 && errno == ECONNREFUSED;
 }
 
-/// Whether two looks at a name, by lstat(2), saw one file. A number of an inode is given again once
-/// its file is gone; so who compares keeps one of the two from going.
+/// Whether two looks at a name, by lstat(2), saw one file. When a file is gone, the number of its
+/// inode is given again. So this holds while one of the two cannot go, as it is open.
 inline bool is_same_file(const struct stat& a, const struct stat& b) {
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 /// The file of a server's socket: made room for, then owned. Declare it after the socket, to be
-/// destroyed before it: an open socket keeps its inode.
+/// destroyed before it.
 class SocketFile {
   public:
-    /// Makes room at `path` if a dead socket stands there. Anything else stays, a symbolic link too
-    /// (lstat does not follow it): bind will say EADDRINUSE. Throws std::system_error.
+    /// Removes a dead socket from `path`. Anything else stays, a symbolic link too (lstat does not
+    /// follow it): bind will say EADDRINUSE. Throws std::system_error.
     explicit SocketFile(std::string path) : path_{std::move(path)} {
-        struct stat seen {};
-        if (lstat(path_.c_str(), &seen) == -1 || !S_ISSOCK(seen.st_mode)) return;
-        if (is_dead(address_of(path_))) move_away(seen);
+        if (!stands_dead()) return;
+        take_turn();
+        if (stands_dead()) unlink(path_.c_str());  // still: it may be another's by now
     }
     SocketFile(const SocketFile&) = delete;
     SocketFile& operator=(const SocketFile&) = delete;
 
-    /// To be called once bind has succeeded: the file that stands there is ours. Another server may
-    /// have taken it away, and is about to put it back. Throws std::system_error.
+    /// To be called once bind has succeeded: the file that stands there is ours. Throws
+    /// std::system_error.
     void bound() {
-        int tries = 10;
-        while (lstat(path_.c_str(), &ours_) == -1 && --tries > 0) sleep_a_little();
-        check("stat " + path_, tries > 0 ? 0 : -1);
-        remove_dead();
+        check("stat " + path_, lstat(path_.c_str(), &ours_));
+        end_turn();
     }
 
     /// Not by the name alone: somebody may have removed our file and bound another.
     ~SocketFile() {
-        remove_dead();
+        end_turn();
         struct stat now {};
         if (!S_ISSOCK(ours_.st_mode) || lstat(path_.c_str(), &now) == -1) return;
         if (is_same_file(ours_, now)) unlink(path_.c_str());
     }
 
   private:
-    /// Moves the dead socket that was `seen` at the path to a name of ours. Had another server been
-    /// faster, it puts back what it took; link(2), unlike rename, does so only where nothing
-    /// stands.
-    void move_away(const struct stat& seen) {
-        std::string name = path_ + ".XXXXXX";
-        const Fd reserved{check("mkstemp " + name, mkstemp(name.data()))};
-        struct stat taken {};
-        const bool moved = std::rename(path_.c_str(), name.c_str()) == 0;
-        if (!moved || (lstat(name.c_str(), &taken) == 0 && is_same_file(seen, taken))) {
-            dead_ = name;
-            return;
-        }
-        check("link " + name + ' ' + path_, link(name.c_str(), path_.c_str()));
-        unlink(name.c_str());
+    [[nodiscard]] bool stands_dead() const {
+        struct stat status {};
+        return lstat(path_.c_str(), &status) == 0 && S_ISSOCK(status.st_mode) &&
+               is_dead(address_of(path_));
     }
 
-    /// Only once ours is bound: until then the dead socket keeps the number of its inode, by which
-    /// another server tells it from ours.
-    void remove_dead() {
-        if (!dead_.empty()) unlink(dead_.c_str());
-        dead_.clear();
+    /// Waits for the lock, which another server of ours may have; five seconds at most. Whoever had
+    /// it removes the file, so what we have locked may have no name any more: then once again.
+    void take_turn() {
+        for (int tries = 50; tries > 0; --tries) {
+            Fd lock{open(lock_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600)};
+            struct stat locked {};
+            if (!lock || fstat(lock.get(), &locked) == -1) return;
+            if (locked.st_uid != geteuid() || (locked.st_mode & 077) != 0) return;  // a stranger's
+            struct stat named {};
+            if (lockf(lock.get(), F_TLOCK, 0) == 0 && lstat(lock_.c_str(), &named) == 0 &&
+                is_same_file(locked, named)) {
+                turn_ = std::move(lock);
+                return;
+            }
+            sleep_a_little();
+        }
+        errno = EAGAIN;
+        check("lockf " + lock_, -1);
+    }
+
+    void end_turn() {
+        if (turn_) unlink(lock_.c_str());
+        turn_ = Fd{};
     }
 
     std::string path_;
-    std::string dead_{};   ///< where the dead socket is now
+    std::string lock_ = path_ + ".lock";
+    Fd turn_{};            ///< holds the lock
     struct stat ours_ {};  ///< all zero until bound
 };
 

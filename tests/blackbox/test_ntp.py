@@ -161,6 +161,16 @@ def test_a_full_disk_is_said(fake):
     assert b"No space left on device" in result.stderr
 
 
+def test_standard_output_that_was_never_open_is_not_the_server(fake):
+    """Else the socket would be number 1, and the report would go to the server."""
+    server = fake(good)
+    command = f"exec {binary(PROGRAM)} -n 1 -p {server.port} 127.0.0.1 >&-"
+    result = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, timeout=PATIENCE)
+    assert result.returncode == 1
+    assert result.stderr == b"ntp/client: write: Bad file descriptor\n"
+    assert [len(request) for request in server.requests] == [48]
+
+
 # ---- The wire ------------------------------------------------------------------------------------
 
 
@@ -489,13 +499,22 @@ def test_help_is_on_standard_output(option):
         ("-w 0", "-w wants a number"),
         ("-w -2", "-w wants a number"),
         ("-w nan", "-w wants a number"),
-        ("-w 1e99999", "-w wants a number"),
+        ("-w 1e99999", "-w wants a number from 0.001 to 86400: 1e99999\n"),
+        ("-n 0x10", "-n wants a number from 1 to 1000000: 0x10\n"),
+        ("-w 0x10", "-w wants a number"),
+        ("-w +1", "-w wants a number"),
+        ("-w 1s", "-w wants a number"),
+        ("-i .", "-i wants a number"),
+        ("-p 1.0", "-p wants a number"),
         ("-p 0", "-p wants a number"),
         ("-p 65536", "-p wants a number"),
         ("-p ntp", "-p wants a number"),
         ("-n", "-n wants a value"),
         ("-z", "unknown option -z"),
         ("--fast", "unknown option --fast"),
+        ("-4 --fast -6z", "unknown option --fast"),
+        ("-6z --fast", "unknown option -z"),
+        ("--help=yes", "unknown option --help=yes"),
         ("127.0.0.1 ::1", "too many arguments"),
     ],
 )

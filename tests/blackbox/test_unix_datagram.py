@@ -178,12 +178,19 @@ def test_descriptors_that_nobody_asked_for_are_closed(server, place, client):
     ],
     ids=lambda x: x,
 )
-def test_a_fault_costs_at_most_one_answer(start, place, client, calls, injection):
-    start(SERVER, place / "s", under=strace(calls, injection))
+def test_a_fault_costs_at_most_one_answer(server, place, client, calls, injection):
+    server.inject(calls, injection)
     client.sendto(b"un", str(place / "s"))
     client.sendto(b"deux", str(place / "s"))
     lost = calls == "sendto" and "EINTR" not in injection
     assert client.recv(100) == PREFIX + (b"deux" if lost else b"un")
+
+
+def test_without_memory_to_receive_it_does_not_spin(server, place, client):
+    server.inject("recvfrom", "recvfrom:error=ENOMEM:when=1..5")
+    asked = time.monotonic()
+    assert ask(client, place, b"salut") == PREFIX + b"salut"
+    assert time.monotonic() - asked > 0.4  # five rests
 
 
 def test_nc_asks(server, place):
@@ -358,7 +365,11 @@ def waits_for_its_reader(place):
     return program
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
+@pytest.mark.parametrize(
+    "how",
+    [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT],
+    ids=lambda how: how.name,
+)
 @pytest.mark.parametrize(
     "waiting",
     [waits_for_input, waits_for_the_answer, waits_for_room_in_the_queue, waits_for_its_reader],

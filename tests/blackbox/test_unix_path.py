@@ -10,6 +10,7 @@ import subprocess
 import pytest
 from harness import PATIENCE, Program, binary, eventually, run, strace
 from unix_sockets import (
+    NOBODY,
     SERVERS,
     arguments,
     as_nobody,
@@ -18,10 +19,13 @@ from unix_sockets import (
     is_listening,
     is_served,
     kind,
+    needs_root,
 )
 from wants import open_files, proc
 
 LONGEST = 107  # what sun_path holds, with a NUL after it
+
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
 
 each_server = pytest.mark.parametrize("server", SERVERS)
 
@@ -47,11 +51,29 @@ def test_it_says_where_it_listens_and_serves(start, place, server):
 
 
 @each_server
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
+@pytest.mark.parametrize("how", STOPS, ids=lambda how: how.name)
 def test_a_signal_removes_the_path(start, place, server, how):
     program = start(server, *arguments(server, place / "s"))
     assert (place / "s").is_socket()
     program.stop(how)
+    assert list(place.iterdir()) == []
+
+
+@each_server
+def test_a_signal_that_was_ignored_at_its_start_does_not_end_it(start, place, server):
+    """nohup."""
+    program = Program(
+        server,
+        *arguments(server, place / "s"),
+        under=["nohup"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    program.logged("listening on ")
+    program.process.send_signal(signal.SIGHUP)
+    assert is_served(server, place / "s")
+    program.process.send_signal(signal.SIGTERM)
+    assert program.wait() == 0
     assert list(place.iterdir()) == []
 
 
@@ -202,32 +224,122 @@ def test_what_is_no_socket_is_neither_removed_nor_followed(place, server, obstac
 
 
 @each_server
-def test_two_servers_at_once_on_a_dead_socket_are_one(place, server):
-    """Both find it dead: strace holds the first back, just before it removes it."""
+@pytest.mark.parametrize("count", [2, 5])
+def test_servers_at_once_on_a_dead_socket_are_one(place, server, count):
+    """All find it dead: strace holds the first back, just before it removes it."""
     dead_socket(place / "s", kind(server))
     hold = strace("?unlink,unlinkat", "?unlink,unlinkat:delay_enter=500000:when=1")
-    slow = Program(server, *arguments(server, place / "s"), under=hold)
-    eventually(lambda: str(place) in open_files(slow.pid).values())
-    both = [slow, Program(server, *arguments(server, place / "s"))]
-    eventually(lambda: any(p.process.poll() is not None for p in both))
-    (winner,) = [p for p in both if p.process.poll() is None]
-    (loser,) = [p for p in both if p is not winner]
-    assert loser.wait() == 1
-    assert loser.log == [f"{server}: bind {place}/s: Address already in use"]
+    running = [Program(server, *arguments(server, place / "s"), under=hold)]
+    eventually((place / "s.lock").exists)
+    running += [Program(server, *arguments(server, place / "s")) for _ in range(1, count)]
+    eventually(lambda: sum(program.process.poll() is None for program in running) == 1)
+    (winner,) = [program for program in running if program.process.poll() is None]
+    for loser in running:
+        if loser is not winner:
+            assert loser.wait() == 1
+            assert loser.log == [f"{server}: bind {place}/s: Address already in use"]
     winner.logged("listening on ")
+    assert list(place.iterdir()) == [place / "s"]
     assert is_served(server, place / "s")
     winner.stop()
     assert list(place.iterdir()) == []
 
 
 @each_server
-def test_a_dead_socket_in_a_locked_directory_is_an_error_and_no_wait_for_ever(place, server):
+def test_a_directory_that_a_stranger_has_locked_keeps_no_server_from_starting(start, place, server):
     dead_socket(place / "s", kind(server))
     directory = os.open(place, os.O_RDONLY)
     fcntl.flock(directory, fcntl.LOCK_EX)
-    assert refused(server, place / "s") == f"flock {place}/: Resource temporarily unavailable"
-    assert (place / "s").is_socket()
+    start(server, *arguments(server, place / "s"))
+    assert is_served(server, place / "s")
     os.close(directory)
+
+
+def strangers_file(lock):
+    """One that we could open, as he lets us; and he has locked it."""
+    needs_root()
+    lock.write_text("")
+    os.chown(lock, NOBODY, NOBODY)
+    lock.chmod(0o666)
+    descriptor = os.open(lock, os.O_RDWR)
+    fcntl.lockf(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def open_to_others(lock):
+    """A file of ours that others may open, and have locked."""
+    lock.write_text("")
+    lock.chmod(0o666)
+    descriptor = os.open(lock, os.O_RDWR)
+    fcntl.lockf(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def link_elsewhere(lock):
+    lock.symlink_to("kept")
+
+
+def directory_of_that_name(lock):
+    lock.mkdir()
+
+
+def fifo_of_that_name(lock):
+    needs_root()
+    os.mkfifo(lock, 0o600)
+    os.chown(lock, NOBODY, NOBODY)
+
+
+@each_server
+@pytest.mark.parametrize(
+    "squat",
+    [strangers_file, open_to_others, link_elsewhere, directory_of_that_name, fifo_of_that_name],
+    ids=lambda make: make.__name__,
+)
+def test_what_stands_in_the_place_of_the_lock_keeps_no_server_from_starting(
+    start, place, server, squat
+):
+    dead_socket(place / "s", kind(server))
+    descriptor = squat(place / "s.lock")
+    before = os.lstat(place / "s.lock")
+    start(server, *arguments(server, place / "s"))
+    assert is_served(server, place / "s")
+    assert os.lstat(place / "s.lock") == before
+    assert not (place / "kept").exists()
+    if descriptor:
+        os.close(descriptor)
+
+
+@each_server
+def test_a_lock_file_that_a_killed_server_left_is_used_and_removed(start, place, server):
+    dead_socket(place / "s", kind(server))
+    (place / "s.lock").touch(mode=0o600)
+    start(server, *arguments(server, place / "s"))
+    assert list(place.iterdir()) == [place / "s"]
+    assert is_served(server, place / "s")
+
+
+@each_server
+def test_a_dead_socket_of_somebody_else_in_a_sticky_directory_stays(place, server):
+    dead_socket(place / "s", kind(server))
+    os.chmod(place / "s", 0o777)
+    os.chmod(place, 0o1777)
+    before = os.lstat(place / "s")
+    ended = as_nobody(server, *arguments(server, place / "s"), reachable=place)
+    assert ended.returncode == 1
+    assert ended.stderr == f"{server}: bind {place}/s: Address already in use\n"
+    assert os.lstat(place / "s") == before
+    assert len(list(place.iterdir())) == 2  # the socket, and the program
+
+
+@each_server
+def test_a_dead_socket_in_a_directory_that_we_may_not_write_to_stays(place, server):
+    needs_root()
+    dead_socket(place / "s", kind(server))
+    os.chown(place / "s", NOBODY, NOBODY)
+    ended = as_nobody(server, *arguments(server, place / "s"), reachable=place)
+    assert ended.returncode == 1
+    assert ended.stderr == f"{server}: bind {place}/s: Address already in use\n"
+    assert (place / "s").is_socket()
 
 
 @each_server

@@ -1,0 +1,117 @@
+"""unix_domain/: a terminal that nobody reads, a crowd that wants more memory than there is."""
+
+import contextlib
+import os
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import PATIENCE, binary, eventually, needs_plain_build
+from unix_sockets import arguments, dial, is_listening, is_served
+
+STREAM, FILES = "unix_domain/stream_server", "unix_domain/fd_server"
+
+
+def test_a_terminal_that_hangs_keeps_nobody_waiting(place):
+    """stderr is a terminal, and nobody reads its other end: each client logs a line."""
+    master, slave = os.openpty()
+    server = subprocess.Popen([binary(STREAM), place / "s"], stderr=slave)
+    try:
+        eventually(lambda: is_listening(place / "s"))
+        for _ in range(3000):
+            assert is_served(STREAM, place / "s")
+    finally:
+        server.terminate()
+        assert server.wait(PATIENCE) == 0
+    assert not (place / "s").exists()
+    assert os.read(master, 100).startswith(b"listening on ")
+    os.close(master)
+    os.close(slave)
+
+
+def limit_memory(server, more):
+    """Lets the server's memory grow by `more` bytes and no further; None: as it likes."""
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if more is not None:
+        pages = int(Path(f"/proc/{server.pid}/statm").read_text().split()[0])
+        more += pages * resource.getpagesize()
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (hard if more is None else more, hard))
+
+
+def saying(path, text):
+    """A client that says so, if it is not closed before it has."""
+    client = dial(path)
+    with contextlib.suppress(ConnectionError):
+        client.sendall(text)
+    return client
+
+
+def never_reading(path):
+    """Of its answers, 22 times as long as what it says, much is to be kept."""
+    return saying(path, b"\n" * 40_000)
+
+
+def half_asking(path):
+    """All but the end of a long name, which is to be kept."""
+    return saying(path, b"x" * 4000)
+
+
+def seen_to_all(program, path):
+    """Waits until the server has given a turn to all who have come before: it takes newcomers after
+    the others' turns. These two may be closed, too."""
+    for _ in range(2):
+        with contextlib.suppress(ConnectionError):
+            is_served(program, path)
+
+
+@pytest.mark.parametrize(
+    "program, kind, count",
+    [(STREAM, never_reading, 300), (FILES, half_asking, 3000)],
+    ids=["stream_server", "fd_server"],
+)
+def test_a_crowd_that_wants_too_much_memory_loses_some_of_its_own(
+    start, place, program, kind, count
+):
+    needs_plain_build(program)
+    server = start(program, *arguments(program, place / "s"))
+    assert is_served(program, place / "s")
+    limit_memory(server, 4 << 20)
+    crowd = [kind(place / "s") for _ in range(count)]
+    seen_to_all(program, place / "s")
+    limit_memory(server, None)
+    assert is_served(program, place / "s")
+    lost = sum(map(is_closed, crowd))
+    assert 0 < lost < count
+    for client in crowd:
+        client.close()
+    assert is_served(program, place / "s")
+
+
+def is_closed(client):
+    """Whether the server has closed: what it had sent is read first."""
+    client.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        try:
+            while client.recv(1 << 20):
+                pass
+        except ConnectionResetError:
+            pass
+        return True
+    return False
+
+
+@pytest.mark.parametrize("program", [STREAM, FILES])
+def test_a_crowd_that_is_silent_may_be_closed_but_the_server_stays(start, place, program):
+    """The list of clients itself has to grow."""
+    needs_plain_build(program)
+    server = start(program, *arguments(program, place / "s"))
+    assert is_served(program, place / "s")
+    limit_memory(server, 100_000)
+    crowd = [dial(place / "s") for _ in range(5000)]
+    seen_to_all(program, place / "s")
+    limit_memory(server, None)
+    assert is_served(program, place / "s")
+    assert 0 < sum(map(is_closed, crowd)) < len(crowd)
+    for client in crowd:
+        client.close()
