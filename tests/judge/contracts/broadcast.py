@@ -564,7 +564,7 @@ def too_long(server):
     converse([bob])
 
 
-SPEECH = [b"%063d" % i for i in range(1000)]
+SPEECH = [b"%0999d" % i for i in range(80)]
 
 
 @ladder.check(
@@ -584,7 +584,7 @@ def slow_reader(server):
     block, count = alice.said(*SPEECH), 60
     for _ in range(count):
         alice.says(*SPEECH, quietly=True)
-    server.note("client", Say(f"dit {count * 1000} lignes", f"says {count * 1000} lines"))
+    server.note("client", Say(f"dit {count * len(SPEECH)} lignes", f"says {count * len(SPEECH)} lines"))
     server.note("client 2", Say("ne lit pas, pendant 1,5 s", "does not read, for 1.5 s"))
     heard = hear_all(
         server, [alice, slow], count * len(block), asleep=(slow, time.monotonic() + 1.5)
@@ -622,10 +622,10 @@ def never_reads(server):
     deaf = Guest(server, receive_buffer=4096)
     for guest in (alice, bob):
         guest.hears(deaf.came)
-    block, count = alice.said(*SPEECH), 150
+    block, count = alice.said(*SPEECH), 100
     for _ in range(count):
         alice.says(*SPEECH, quietly=True)
-    server.note("client", Say(f"dit {count * 1000} lignes", f"says {count * 1000} lines"))
+    server.note("client", Say(f"dit {count * len(SPEECH)} lignes", f"says {count * len(SPEECH)} lines"))
     likely = Say(
         (
             "Un client qui ne lit jamais doit être exclu : sinon les autres attendent, ou la"
