@@ -35,8 +35,7 @@ namespace {
 struct Redirection {
     Fd listener;
     Spec::End target;
-    bool by_name;                       ///< else in digits
-    std::shared_ptr<LookUp> look_up{};  ///< of the name, under way; who comes meanwhile shares it
+    std::shared_ptr<const LookUp> look_up{};  ///< under way; those who come meanwhile share it
 };
 
 /// First come the entries with a name, then the listeners, then two for each relay.
@@ -66,25 +65,36 @@ struct Server {
     }
 };
 
-/// Finds the addresses of a newcomer's target: those of digits at once, those of a name in a thread
-/// of the resolver's. False when nothing comes of it: the relay is over.
-bool find_target(Server& server, std::size_t which, Relay& relay) try {
+/// The look-up that relays of redirection `which` wait for is over, or there can be none.
+void end_wait(Server& server, std::size_t which, const std::shared_ptr<const LookUp>& look_up) {
+    for (std::size_t i = server.relays.size(); i-- > 0;)
+        if (server.relays[i].waits_for(which) && !server.relays[i].resolved(look_up))
+            server.remove(i);
+}
+
+/// Starts the look-up that relays of redirection `which` wait for, unless it is under way.
+void look_up(Server& server, std::size_t which) {
     Redirection& redirection = server.redirections[which];
-    if (!redirection.by_name) {
-        const auto digits = std::make_shared<LookUp>(redirection.target);
-        digits->ask(AI_NUMERICHOST);
-        return relay.resolved(digits);
-    }
-    if (!redirection.look_up)
-        redirection.look_up = server.resolver.start(redirection.target, which);
-    return true;
-} catch (const std::system_error& error) {
+    const auto waits = [which](const Relay& relay) { return relay.waits_for(which); };
+    const auto& relays = server.relays;
+    if (redirection.look_up || std::none_of(relays.begin(), relays.end(), waits)) return;
+    const std::shared_ptr<LookUp> started = server.resolver.start(redirection.target, which);
+    if (started && started->in_thread)
+        redirection.look_up = started;
+    else
+        end_wait(server, which, started);
+}
+
+/// A thread has looked up a name.
+void take_answer(Server& server) {
+    std::size_t which = 0;
+    if (read(server.resolver.done().get(), &which, sizeof which) != sizeof which) return;
     server.resolver.keep_spare();
-    return relay.give_up("thread", error.what());
+    end_wait(server, which, std::exchange(server.redirections[which].look_up, nullptr));
 }
 
 /// Takes everybody who waits in a listener's backlog: until EAGAIN, or as many as it can hold, as
-/// echo/poll does.
+/// echo/poll does. They wait for the addresses of their target.
 void accept_all(Server& server, std::size_t which) try {
     const Fd& listener = server.redirections[which].listener;
     for (int i = 0; i < SOMAXCONN; ++i) {
@@ -93,22 +103,10 @@ void accept_all(Server& server, std::size_t which) try {
         Fd second{dup(listener.get())};
         Fd client = server.rest.accepted(second ? accept(listener.get(), nullptr, nullptr) : -1);
         if (!client) return;
-        Relay relay{std::move(client), std::move(second), which};
-        if (find_target(server, which, relay)) server.add(std::move(relay));
+        server.add(Relay{std::move(client), std::move(second), which});
     }
 } catch (const std::bad_alloc&) {
     // There is no memory for one more client: it is closed.
-}
-
-/// A name has been looked up: those who have waited for that connect now.
-void take_answer(Server& server) {
-    std::size_t which = 0;
-    if (read(server.resolver.done().get(), &which, sizeof which) != sizeof which) return;
-    server.resolver.keep_spare();
-    const std::shared_ptr<LookUp> look_up = std::move(server.redirections[which].look_up);
-    for (std::size_t i = server.relays.size(); i-- > 0;)
-        if (server.relays[i].waits_for(which) && !server.relays[i].resolved(look_up))
-            server.remove(i);
 }
 
 /// Serves until a signal comes through the stop pipe.
@@ -137,7 +135,10 @@ void serve(Server& server, const Fd& stop) {
         }
         if (polled[done_entry].revents != 0) take_answer(server);
         for (std::size_t i = 0; i < server.redirections.size(); ++i)
-            if (polled[first_listener + i].revents != 0) accept_all(server, i);
+            if (polled[first_listener + i].revents != 0) {
+                accept_all(server, i);
+                look_up(server, i);
+            }
     }
 }
 
@@ -158,15 +159,15 @@ int main(int argc, char* argv[]) try {
     const std::vector<Spec> specs = read_forward_arguments(argc, argv);
     std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, no death
     std::vector<Redirection> redirections;
-    bool any_name = false;
     for (const Spec& spec : specs) {
-        redirections.push_back({listen_at(spec.listen), spec.target, is_name(spec.target)});
+        redirections.push_back({listen_at(spec.listen), spec.target});
         check("fcntl", set_nonblocking(redirections.back().listener));
-        any_name = any_name || redirections.back().by_name;
     }
     // Not before: to look up an address to listen on may take long, and a signal is to end that.
     const Fd stop = stop_pipe();
-    Server server{std::move(redirections), Resolver{any_name}};
+    const auto has_name = [](const Spec& spec) { return is_name(spec.target); };
+    Server server{std::move(redirections),
+                  Resolver{std::any_of(specs.begin(), specs.end(), has_name)}};
     for (const Redirection& redirection : server.redirections)
         log_line("listening on ", tcp::local_address(redirection.listener));
     serve(server, stop);

@@ -43,8 +43,10 @@ class Relay {
         return state_ == State::resolving && redirection_ == redirection;
     }
 
-    /// The look-up is over: starts to connect. False when the relay is over.
+    /// The look-up is over, or there can be none (null): starts to connect. False when the relay is
+    /// over.
     bool resolved(std::shared_ptr<const LookUp> look_up) try {
+        if (!look_up) return close_client();
         look_up_ = std::move(look_up);
         if (look_up_->error != 0)
             return give_up(look_up_->target.host, gai_strerror(look_up_->error));
@@ -83,13 +85,6 @@ class Relay {
         return reset();  // no memory for what an end does not take: this relay goes, and no other
     }
 
-    /// Says why the target cannot be had, and closes the client. False: the relay is over.
-    bool give_up(std::string_view what, std::string_view why) {
-        log_line(what, ": ", why);
-        refuse(std::move(client_.fd), "");
-        return false;
-    }
-
   private:
     enum class State { resolving, connecting, relaying };
 
@@ -125,6 +120,18 @@ class Relay {
             error = start_connect();
         }
         return true;
+    }
+
+    /// Says why the target cannot be had.
+    bool give_up(std::string_view what, std::string_view why) {
+        log_line(what, ": ", why);
+        return close_client();
+    }
+
+    /// Tells the client by a close that there is no target. False: the relay is over.
+    bool close_client() {
+        refuse(std::move(client_.fd), "");
+        return false;
     }
 
     /// Whether more is to be read from `end`.

@@ -24,6 +24,8 @@ struct LookUp {
     void ask(int flags) { error = tcp::look_up(target.host, target.port, flags, addresses); }
 
     Spec::End target;
+    bool in_thread =
+        false;  ///< the rest is the thread's, and not to be looked at, until it is done
     tcp::Addresses addresses{nullptr, freeaddrinfo};
     int error = 0;  ///< of getaddrinfo; for gai_strerror(3)
 };
@@ -37,9 +39,9 @@ inline bool is_name(const Spec::End& target) {
 
 class Resolver {
   public:
-    /// Opens the pipe, if there is any name to be looked up. Throws std::system_error.
-    explicit Resolver(bool any_name) {
-        if (!any_name) return;
+    /// Opens the pipe, unless all targets are in digits. Throws std::system_error.
+    explicit Resolver(bool has_names) {
+        if (!has_names) return;
         int ends[2];
         check("pipe", pipe(ends));
         done_ = Fd{ends[0]};
@@ -47,24 +49,30 @@ class Resolver {
         keep_spare();
     }
 
-    /// From here the numbers are read, as std::size_t; empty where there is no name.
+    /// From here the number of a look-up that is over is read, a std::size_t. Empty without names.
     [[nodiscard]] const Fd& done() const { return done_; }
 
-    /// Starts to look up a name. When that is over, `number` can be read from done(): until then
-    /// what is returned is the thread's, and not to be looked at. Throws std::system_error when
-    /// there can be no thread, and std::bad_alloc.
-    std::shared_ptr<LookUp> start(const Spec::End& target, std::size_t number) {
+    /// Looks up a target: digits at once, a name in a thread, which writes `number` into the pipe
+    /// when it is done. Nothing, and that is said, when there can be no thread, or no memory.
+    std::shared_ptr<LookUp> start(const Spec::End& target, std::size_t number) try {
         auto look_up = std::make_shared<LookUp>(target);
+        look_up->ask(AI_NUMERICHOST);
+        if (look_up->error == 0 || !done_) return look_up;
+        look_up->in_thread = true;
         spare_ = Fd{};
         std::thread{[look_up, number, done_in = done_in_] {
             look_up->ask(0);
             (void)!write(done_in, &number, sizeof number);  // a pipe takes it in one piece
         }}.detach();
         return look_up;
+    } catch (const std::exception& error) {  // of a thread: EAGAIN
+        log_line(target.host, ": ", error.what());
+        keep_spare();
+        return nullptr;
     }
 
-    /// A look-up takes a descriptor or two, of a file or a socket. So that there is one though the
-    /// table is full of connections, one is kept from them while nothing is looked up.
+    /// A look-up takes a descriptor, for a file or a socket, one after the other. So that there is
+    /// one though connections have all the others, one is kept while nothing is looked up.
     void keep_spare() { spare_ = Fd{dup(done_.get())}; }
 
   private:

@@ -2,16 +2,16 @@
 
 import contextlib
 import re
+import resource
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 
 import pytest
 from harness import (
-    binary,
+    PATIENCE,
     connect,
     eventually,
     free_port,
@@ -24,7 +24,8 @@ from harness import (
     sanitized,
     strace,
 )
-from wants import needs_ipv6, needs_namespace, proc
+from names import NameServer, with_a_name_server
+from wants import memory, needs_ipv6, needs_namespace, proc, threads
 
 FORWARD = "tcp/forward"
 
@@ -644,6 +645,10 @@ def test_an_address_that_is_not_ours_is_one_line_and_status_1():
         (["[::1]a:9090:a:1"], "[::1]a:9090:a:1: brackets go around a whole address"),
         (["-L"], "-L wants a value"),
         (["-g", "9090:a:1"], "unknown option -g"),
+        (["-L9090:a:1", "-zq"], "unknown option -z"),
+        (["-L", "9090:a:1", "--x"], "unknown option --x"),
+        (["-L", "--x", "-zq"], "unknown option -z"),
+        (["9090:a:1", "--help=oui"], "unknown option --help=oui"),
     ],
 )
 def test_bad_usage_says_what_is_wrong_and_the_usage(words, complaint):
@@ -662,15 +667,15 @@ def test_help_is_the_usage_on_standard_output(word):
     assert result.stdout.startswith("usage: tcp/forward ")
 
 
-CALLS = "poll,ppoll,recvfrom,sendto,connect,accept,accept4,socket,fcntl,getsockopt,shutdown"
+CALLS = "poll,ppoll,recvfrom,sendto,connect,accept,accept4,socket,dup,getsockopt,shutdown"
 PASSING = [
     *[f"poll,ppoll:error={error}:when=1+2" for error in ("EINTR", "EAGAIN", "ENOMEM")],
-    *[f"recvfrom:error={error}:when=1+2" for error in ("EINTR", "EAGAIN", "ENOBUFS", "ENOMEM")],
-    *[f"sendto:error={error}:when=1+2" for error in ("EINTR", "EAGAIN", "ENOBUFS", "ENOMEM")],
+    *[f"recvfrom:error={error}:when=1+2" for error in ("EINTR", "EAGAIN")],
+    *[f"sendto:error={error}:when=1+2" for error in ("EINTR", "EAGAIN")],
     *[f"accept,accept4:error={error}:when=1" for error in
       ("EINTR", "EAGAIN", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM",
        "EPROTO")],
-    "fcntl:error=EMFILE:when=1",
+    "dup:error=EMFILE:when=1",
     "connect:error=EINTR:when=1",
 ]  # fmt: skip
 
@@ -693,8 +698,9 @@ def test_what_passes_costs_nothing(start, target, fault):
     "fault",
     [
         *[f"recvfrom:error={error}:when=1" for error in
-          ("ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH")],
-        *[f"sendto:error={error}:when=1" for error in ("ECONNRESET", "EPIPE", "ETIMEDOUT")],
+          ("ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH", "ENOBUFS", "ENOMEM")],
+        *[f"sendto:error={error}:when=1" for error in
+          ("ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOBUFS", "ENOMEM")],
         *[f"connect:error={error}:when=1" for error in
           ("ECONNREFUSED", "ENETUNREACH", "EADDRNOTAVAIL", "ENOBUFS", "EAGAIN", "EACCES")],
         *[f"socket:error={error}:when=2" for error in
@@ -719,31 +725,202 @@ def test_what_does_not_pass_costs_one_connection(start, target, fault):
             assert receive(second, 5) == b"salut"
 
 
-def test_a_signal_ends_it_while_a_name_is_looked_up(tmp_path):
-    """The name server, in a network of its own, hears the question and says nothing."""
-    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.9\n")
-    inside = """
-import socket, subprocess, sys
-server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-server.bind(("127.0.0.9", 53))
-server.settimeout(20)
-forward = subprocess.Popen([sys.argv[1], "0:name.example:80"], stderr=subprocess.PIPE)
-port = int(forward.stderr.readline().rsplit(b":", 1)[1])
-client = socket.create_connection(("127.0.0.1", port))
-server.recv(512)
-forward.terminate()
-try:
-    print("status", forward.wait(1))
-finally:
-    forward.kill()
-"""
-    mount = 'mount --bind "$0" /etc/resolv.conf && ip link set lo up && exec "$@"'
-    peer("ip")
-    words = [*needs_namespace("--net", "--mount"), "sh", "-c", mount, tmp_path / "resolv.conf"]
-    result = subprocess.run(
-        [*words, sys.executable, "-c", inside, binary("tcp/forward")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.stdout == "status 0\n", result.stderr
+def test_a_socket_option_that_is_refused_costs_one_connection(start, target):
+    server = start(FORWARD, to(target))
+    server.inject("setsockopt", "setsockopt:error=ENOBUFS:when=1")
+    with server.connect() as first:
+        assert receive_all(first) == b""
+    server.logged(f"connect {target.getsockname()[0]}:{target.getsockname()[1]}: No buffer space")
+    client, far = through(server, target)
+    client.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+
+
+def test_short_of_memory_it_loses_those_it_must_keep_something_for_and_no_other(start, target):
+    """Two hundred targets that do not read, and an address space that has no room for what is to
+    be kept for them."""
+    needs_plain_build(FORWARD)
+    server = start(FORWARD, to(target))
+    polite = through(server, target)
+    pairs = [through(server, target) for _ in range(200)]
+    size = memory(server.pid, "VmSize")
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (size + (4 << 20), size + (4 << 20)))
+    lost = set()
+    while len(lost) < 5:  # until there is a shortage
+        for number, (client, _) in enumerate(pairs):
+            try:
+                fill_quickly(client)
+            except ConnectionError:
+                lost.add(number)
+        polite[0].sendall(b"salut")
+        assert receive(polite[1], 5) == b"salut"
+    for client, far in pairs:
+        client.close(), far.close()
+    for _ in range(20):
+        client, far = through(server, target)
+        client.sendall(b"de nouveau")
+        assert receive(far, 10) == b"de nouveau"
+
+
+def has_keepalive(local, far):
+    """Whether a socket of this machine, between these two ports, has a keepalive timer."""
+    words = [peer("ss"), "-tnoH", f"sport = :{local} and dport = :{far}"]
+    seen = subprocess.run(words, capture_output=True, text=True, check=True, timeout=30).stdout
+    return re.search(r"timer:\(keepalive,(\d+)", seen) and re.search(r"5\d(\.\d+)?sec", seen)
+
+
+def test_both_ends_have_keepalive(start, target):
+    server = start(FORWARD, to(target))
+    client, far = through(server, target)
+    client.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+    eventually(lambda: has_keepalive(server.port, client.getsockname()[1]))
+    eventually(lambda: has_keepalive(far.getpeername()[1], target.getsockname()[1]))
+
+
+# ---- Names ---------------------------------------------------------------------------------------
+
+
+def test_when_there_can_be_no_thread_that_client_is_closed_and_the_next_is_served(start, target):
+    server = start(FORWARD, f"0:localhost:{target.getsockname()[1]}")
+    before = server.descriptors()
+    server.inject("clone,clone3", "clone,clone3:error=EAGAIN:when=1")
+    with server.connect() as first:
+        assert receive_all(first) == b""
+    server.logged("localhost: Resource temporarily unavailable")
+    client, far = through(server, target)
+    client.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+    client.close(), far.close()
+    no_connection_left(server, before)
+
+
+def test_digits_take_no_thread(start, target, tmp_path):
+    trace = tmp_path / "trace"
+    words = [peer("strace"), "-D", "-f", "-qq", "-o", trace, "-e", "trace=clone,clone3,pipe,pipe2"]
+    server = start(FORWARD, to(target), under=words)
+    client, far = through(server, target)
+    client.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+    assert len(re.findall(r"pipe2?\(", trace.read_text())) == 1  # the stop pipe
+    assert "clone" not in trace.read_text()
+
+
+@with_a_name_server
+def test_a_mute_name_server_holds_up_nobody_but_those_who_asked(start, target):
+    names = NameServer()
+    server = start(FORWARD, to(target), "0:un.example:80", "0:deux.example:80")
+    _, one, other = addresses(server, 3)
+    client, far = through(server, target)
+    before = server.descriptors()
+    waiting = [connect(address) for address in [one, other] * 6]
+    asked = {names.heard.get(timeout=PATIENCE)[0] for _ in range(4)}
+    assert asked == {"un.example", "deux.example"}
+    eventually(lambda: server.descriptors() >= before + 24)  # they are all in
+    for end in (client, far):
+        end.settimeout(5)  # the name server is given 30 s
+    for _ in range(100):
+        client.sendall(b"aller")
+        assert receive(far, 5) == b"aller"
+        far.sendall(b"retour")
+        assert receive(client, 6) == b"retour"
+    newcomer, far = through(server, target)
+    newcomer.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+    assert names.heard.empty()  # a name is asked for once, by a thread
+    assert threads(server.pid) == 3
+    for end in waiting:
+        end.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            end.recv(1)
+    server.stop()  # within a second, though both are still looked up
+
+
+@with_a_name_server
+def test_those_who_ask_meanwhile_share_a_look_up(start, target):
+    names = NameServer()
+    server = start(FORWARD, f"0:name.example:{target.getsockname()[1]}")
+    before = server.descriptors()
+    first = server.connect()
+    questions = [names.question("name.example") for _ in range(2)]
+    clients = [first] + [server.connect() for _ in range(5)]
+    for number, client in enumerate(clients):
+        client.sendall(b"%d" % number)
+        client.shutdown(socket.SHUT_WR)
+    eventually(lambda: server.descriptors() >= before + 12)
+    in_wait = server.descriptors()
+    reset(clients.pop(2))  # noticed at once
+    eventually(lambda: server.descriptors() == in_wait - 2)
+    for question in questions:
+        names.answer(question, "127.0.0.1")
+    heard = {}
+    for _ in clients:
+        far = accept(target)
+        heard[receive_all(far)] = far
+    assert sorted(heard) == [b"0", b"1", b"3", b"4", b"5"]
+    for said, client in zip([b"0", b"1", b"3", b"4", b"5"], clients):
+        heard[said].sendall(b"bonjour " + said)
+        heard[said].close()
+        assert receive_all(client) == b"bonjour " + said
+    assert names.heard.empty()
+    no_connection_left(server, before)
+
+
+@with_a_name_server
+def test_a_name_is_looked_up_at_each_connection(start, target):
+    names = NameServer()
+    server = start(FORWARD, f"0:name.example:{target.getsockname()[1]}")
+    before = server.descriptors()
+    clients = [server.connect()]
+    questions = [names.question("name.example") for _ in range(2)]
+    clients.append(server.connect())
+    eventually(lambda: server.descriptors() >= before + 4)
+    for question in questions:
+        names.answer(question)
+    for client in clients:
+        assert receive_all(client) == b""
+    said = [line for line in server.log if line.startswith("name.example: ")]
+    assert len(said) == 2 and said[0] == said[1]
+    no_connection_left(server, before)
+    for _ in range(2):
+        client = server.connect()
+        names.answer_next("name.example", "127.0.0.1")
+        far = accept(target)
+        client.sendall(b"salut")
+        assert receive(far, 5) == b"salut"
+        client.close(), far.close()
+    no_connection_left(server, before)
+
+
+@with_a_name_server
+def test_the_next_address_is_tried_with_the_descriptors_of_the_last(start, target):
+    """The name has two addresses, the first refuses, and not one descriptor more is free."""
+    names = NameServer()
+    server = start(FORWARD, f"0:name.example:{target.getsockname()[1]}")
+    before = server.descriptors()
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (before + 2, before + 2))
+    for _ in range(20):
+        client = server.connect()
+        names.answer_next("name.example", "::1", "127.0.0.1")
+        far = accept(target)
+        client.sendall(b"salut")
+        assert receive(far, 5) == b"salut"
+        client.close(), far.close()
+        no_connection_left(server, before)
+    assert not [line for line in server.log if line.startswith(("connect ", "name.example: "))]
+
+
+@with_a_name_server
+def test_a_target_that_is_nobody_but_the_relay_itself_is_refused(start):
+    """There is one port to connect from, and it is the target's: the relay's socket meets itself.
+    """
+    port = 40_000
+    server = start(FORWARD, f"0:127.0.0.1:{port}")
+    client = socket.socket()
+    client.settimeout(PATIENCE)
+    client.bind(("127.0.0.1", 0))
+    proc("sys/net/ipv4/ip_local_port_range").write_text(f"{port} {port}")
+    client.connect(server.address)
+    client.sendall(b"y a-t-il quelqu'un ?")
+    assert receive_all(client) == b""
+    assert server.logged("connect ") == f"connect 127.0.0.1:{port}: Connection refused"
