@@ -1,18 +1,16 @@
-// echo/datagram: the echo server without a connection. One socket, and each datagram has its
-// answer.
+// echo/datagram: the echo server without a connection. Each datagram has its answer.
 //
 //     build/echo/datagram              serves on 127.0.0.1:9090, UDP
 //     nc -u 127.0.0.1 9090             talks to it
 //
 //     getaddrinfo, socket, bind        UDP: there is nobody to accept, so there is no listen
 //     poll <---------------------+     a datagram, or the stop pipe (SIGINT, SIGTERM)
-//       recvfrom -> sendto ------+     a whole datagram or nothing; its sender's address comes
-//       along
+//       recvfrom -> sendto ------+     a whole datagram, and the address that it came from
 //
 // Nothing is added to what comes but the words before it, and nobody is greeted, as nobody
 // connects. A datagram may be lost, doubled or overtaken on its way; none is ever cut in two, or
-// joined. Before this: tcp/server. Beside it: unix_domain/datagram_server. Beej's Guide,
-// chapter 6.3.
+// joined to another. Before this: tcp/server. Beside it: unix_domain/datagram_server. Beej's
+// Guide, chapter 6.3.
 #include "../fd.hpp"
 
 #include <netdb.h>
@@ -58,7 +56,10 @@ void answer_one(const Fd& server, std::string& bytes) {
     const ssize_t received = recvfrom(server.get(), datagram, longest, 0, address, &length);
     // ECONNREFUSED: an ICMP message says that an earlier answer found nobody. EAGAIN: poll saw a
     // datagram with a wrong checksum (select(2), BUGS). Neither is a datagram.
-    if (received == -1) return;
+    if (received == -1) {
+        if (is_shortage(errno)) sleep_a_little();  // it is still in the queue: do not spin
+        return;
+    }
     const std::size_t size = Reply::prefix.size() + static_cast<std::size_t>(received);
     while (sendto(server.get(), bytes.data(), size, 0, address, length) == -1) {
         if (errno == EINTR) continue;
@@ -86,6 +87,7 @@ void serve(const Fd& server, const Fd& stop) {
 
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("echo/datagram", argc, argv);
+    std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more is an errno, EPIPE, no death
     const Fd server = open_socket(where);
     const Fd stop = stop_pipe();
     log_line("listening on ", tcp::local_address(server));

@@ -7,8 +7,7 @@
 //     getnameinfo, for each                an address -> digits
 //
 // A client tries them in this order, until one takes the connection.
-// Before this: notes/start.md. After it: tcp/client. Beej's Guide, chapter 5, has a program like
-// it.
+// Before this: notes/start.md. After it: tcp/client. Beej's showip (chapter 5) is like it.
 #include "../fd.hpp"
 
 #include <getopt.h>

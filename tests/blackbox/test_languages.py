@@ -107,7 +107,7 @@ def test_the_headings_are_the_same(english, french):
 def test_it_begins_with_the_same_lines(english, french):
     """A note says below its title where it belongs to: *Course page: ... Program: ...*"""
     if re.match(r"# .*\n\n\*[^*]*[Pp]rograms?:", english.read_text()):
-        begins = re.match(r"# .*\n\n\*[^*]*[Pp]rogrammes? :\s", french.read_text())
+        begins = re.match(r"# .*\n\n\*[^*]*[Pp]rogrammes?\s:\s", french.read_text())
         assert begins, f"{name(french)} does not begin with a title, and *... Programme : ...*"
 
 

@@ -5,8 +5,8 @@ A link to a line is written [`code on that line`](../echo/poll.cpp#L57): the cod
 stands on that line. Code that has moved is looked for in the file, and where it stands once, the
 link gets its line. Where it stands several times the link stays, if it leads to one of them.
 
-A block that begins with ```cpp tcp/server.cpp is a piece of that file: the same lines, all of them
-perhaps less indented; a line that is only ... stands for any lines in between.
+A block that begins with ```cpp tcp/server.cpp (or ```python ...) is a piece of that file: the same
+lines, all of them perhaps less indented; a line that is only ... stands for any lines in between.
 
 What is left to do by hand is printed, a line for each, and makes the status 1.
 """
@@ -72,7 +72,7 @@ def cpp_blocks(path):
     """[(line number of its fence, file, lines)] of the blocks that show a piece of a file."""
     found, before = [], None
     for number, (line, words) in enumerate(parts(path.read_text()), 1):
-        if shows := re.fullmatch(r"cpp\s+(\S+)", words or ""):
+        if shows := re.fullmatch(r"(?:cpp|python)\s+(\S+)", words or ""):
             if before == FENCE:
                 found.append((number - 1, shows[1], []))
             found[-1][2].append(line.rstrip())
