@@ -25,7 +25,7 @@ from harness import (
     strace,
 )
 from names import NameServer, with_a_name_server
-from wants import memory, needs_ipv6, needs_namespace, proc, threads
+from wants import memory, needs_ipv6, proc, threads
 
 FORWARD = "tcp/forward"
 

@@ -34,6 +34,16 @@ def test_every_connection_is_kept_alive(start, program):
     client.close()
 
 
+@pytest.mark.parametrize("program", [*SERVERS, "tcp/forward"])
+def test_no_answer_waits_for_an_acknowledgement(start, program, tmp_path):
+    """What accept returns inherits the listener's TCP_NODELAY."""
+    trace = tmp_path / "trace"
+    words = [peer("strace"), "-D", "-qq", "-o", trace, "-e", "trace=setsockopt,listen"]
+    start(program, *(["127.0.0.1:0:127.0.0.1:9"] if program == "tcp/forward" else []), under=words)
+    said = eventually(lambda: "listen(" in trace.read_text() and trace.read_text())
+    assert "TCP_NODELAY, [1]" in said.partition("listen(")[0]
+
+
 def test_the_plainest_server_does_without(start):
     server = start("tcp/server")
     client = server.connect()
