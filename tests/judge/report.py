@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import textwrap
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 import words
 from contract import OF
@@ -207,12 +207,12 @@ def junit(suites):
         skipped = sum(check["passed"] is None for check in checks)
         seconds = sum(check["seconds"] for check in checks)
         lines.append(
-            f'<testsuite name={quoteattr(xml(name))} tests="{len(checks)}"'
+            f'<testsuite name={quoted(name)} tests="{len(checks)}"'
             f' failures="{failures}" skipped="{skipped}" errors="0" time="{seconds:.3f}">'
         )
         for check in checks:
             lines.append(
-                f'<testcase classname={quoteattr(xml(name))} name="{check["id"]}"'
+                f'<testcase classname={quoted(name)} name="{check["id"]}"'
                 f' time="{check["seconds"]:.3f}">'
             )
             if check["passed"] is False:
@@ -222,13 +222,18 @@ def junit(suites):
                 )
                 lines.append(
                     "<failure"
-                    f" message={quoteattr(xml(check['likely']))}>{escape(xml(text))}</failure>"
+                    f" message={quoted(check['likely'])}>{escape(xml(text))}</failure>"
                 )
             elif check["passed"] is None:
-                lines.append(f'<skipped message={quoteattr(xml(check["likely"]))}/>')
+                lines.append(f'<skipped message={quoted(check["likely"])}/>')
             lines.append("</testcase>")
         lines.append("</testsuite>")
     return "\n".join([*lines, "</testsuites>"]) + "\n"
+
+
+def quoted(text):
+    """As the value of an attribute."""
+    return f'"{escape(xml(text))}"'
 
 
 def xml(text):

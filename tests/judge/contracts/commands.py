@@ -499,7 +499,7 @@ def half_close(server):
         "Ton serveur prend la demi-fermeture pour une fermeture.",
         "Your server takes the half-close for a close.",
     )
-    client = server.connect(receive_buffer=4096)
+    client = server.connect(receive_buffer=65536)
     long = b"commande " * 110 + b"longue"
     client.sends((long + b"\n") * 6000).half_closes()
     client.reads_late()

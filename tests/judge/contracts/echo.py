@@ -423,7 +423,7 @@ def half_close(server):
     # And with more than the buffers on the way hold, for one who reads slowly. (How lines are
     # told apart is the matter of other checks.)
     sent = b"".join(b"%0999d\n" % i for i in range(6000))
-    client = greeted(server, receive_buffer=4096)
+    client = greeted(server, receive_buffer=65536)
     client.sends(sent).half_closes()
     client.reads_late()
     got = client.reads_all(why)

@@ -174,7 +174,7 @@ def half_close(server):
     client.sends(b"un\n").half_closes().expects(b"un\n", why)
     client.closes()
     data = b"".join(b"%0999d\n" % i for i in range(6000))
-    client = server.connect(receive_buffer=4096)
+    client = server.connect(receive_buffer=65536)
     client.sends(data).half_closes()
     client.reads_late()
     client.expects(data, why)
