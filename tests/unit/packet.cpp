@@ -35,8 +35,7 @@ const Time long_ago = day(2026, 11, 22);
 
 }  // namespace
 
-// ---- Timestamps: the dates are those of RFC 5905, figure 4
-// ------------------------------------------------
+// ---- Timestamps: the dates are those of RFC 5905, figure 4 -----
 
 TEST_CASE("a date becomes its seconds since 1900, and a new era starts in 2036") {
     CHECK(ntp::timestamp(day(1900, 1, 1)) == 0);
@@ -76,8 +75,7 @@ TEST_CASE("a nanosecond there and back is the same nanosecond") {
         CHECK(ntp::date(ntp::timestamp(time), long_ago) == time);
 }
 
-// ---- Eras
-// -------------------------------------------------------------------------------------------------
+// ---- Eras ------------------------------------------------------
 
 TEST_CASE("a timestamp is the date nearest to the pivot") {
     for (const Time pivot :
@@ -97,8 +95,7 @@ TEST_CASE(
           long_ago + years + 1s - era);
 }
 
-// ---- Offset and delay
-// -------------------------------------------------------------------------------------
+// ---- Offset and delay ------------------------------------------
 
 namespace {
 
@@ -172,8 +169,7 @@ TEST_CASE("no timestamps, however absurd, overflow") {
         }
 }
 
-// ---- The packet
-// -------------------------------------------------------------------------------------------
+// ---- The packet ------------------------------------------------
 
 TEST_CASE("a request is 48 bytes: version 4, mode 3, the transmit timestamp, and zeros") {
     std::string expected(48, '\0');
@@ -206,8 +202,7 @@ TEST_CASE("each field is read from its place, and what follows the 48 bytes is n
     CHECK(std::string(again.data(), again.size()) == bytes.substr(0, 48));
 }
 
-// ---- The verdict
-// ------------------------------------------------------------------------------------------
+// ---- The verdict -----------------------------------------------
 
 namespace {
 
@@ -340,8 +335,7 @@ TEST_CASE("each refusal has its name") {
     CHECK(ntp::reason(Verdict::too_far, answer) == "root distance over 1 s");
 }
 
-// ---- As text
-// ----------------------------------------------------------------------------------------------
+// ---- As text ---------------------------------------------------
 
 TEST_CASE("a refid is letters in stratum 1, and an address below it") {
     CHECK(ntp::refid({.stratum = 1, .refid = 0x47505300}) == ".GPS.");
@@ -372,8 +366,7 @@ TEST_CASE("a date is RFC 3339, with microseconds that are never rounded into the
     CHECK(ntp::utc(day(1969, 12, 31) + 1us) == "1969-12-31T00:00:00.000001Z");
 }
 
-// ---- The fuzzer's corpus
-// ----------------------------------------------------------------------------------
+// ---- The fuzzer's corpus ---------------------------------------
 
 TEST_CASE("each input of the fuzzer's corpus gets the verdict that its name says") {
     const std::map<std::string, Verdict> verdicts{

@@ -84,7 +84,8 @@ TEST_CASE("a bound socket is alive, whatever its type, and even before it listen
 
 TEST_CASE("asking whether a server is alive leaves no connection for it to accept") {
     const Place place;
-    const Fd server = bound_socket(place / "s", SOCK_STREAM | SOCK_NONBLOCK);
+    const Fd server = bound_socket(place / "s");
+    check("fcntl", set_nonblocking(server));
     check("listen", listen(server.get(), 1));
     REQUIRE_FALSE(unix_domain::is_dead(address_of(place / "s")));
     REQUIRE(accept(server.get(), nullptr, nullptr) == -1);
@@ -149,4 +150,38 @@ TEST_CASE("what was never bound, or is another's by now, is not") {
     }
     REQUIRE(exists(place / "file"));
     REQUIRE(exists(place / "s"));
+}
+
+TEST_CASE(
+    "a lock of our own is held from the look at a dead socket to the bind, and then removed") {
+    const Place place;
+    leave_dead_socket(place / "s");
+    {
+        SocketFile file{place / "s"};
+        struct stat lock {};
+        REQUIRE(lstat((place / "s.lock").c_str(), &lock) == 0);
+        CHECK((lock.st_mode & 07777) == 0600);
+        const Fd server = bound_socket(place / "s");
+        file.bound();
+        CHECK_FALSE(exists(place / "s.lock"));
+    }
+    leave_dead_socket(place / "s");
+    { const SocketFile never_bound{place / "s"}; }
+    CHECK(fs::is_empty(place.directory));
+}
+
+TEST_CASE("a client's own path is in a directory of its own, and both are removed") {
+    const Place place;
+    setenv("TMPDIR", place.directory.c_str(), 1);
+    {
+        const unix_domain::PrivatePath own;
+        struct stat directory {};
+        const fs::path path = own.socket();
+        REQUIRE(lstat(path.parent_path().c_str(), &directory) == 0);
+        CHECK((directory.st_mode & 07777) == 0700);
+        CHECK(path.parent_path().parent_path() == place.directory);
+        const Fd socket = bound_socket(path);
+    }
+    unsetenv("TMPDIR");
+    CHECK(fs::is_empty(place.directory));
 }
