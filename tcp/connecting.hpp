@@ -51,10 +51,15 @@ inline bool is_its_own_peer(const Fd& fd) {
            our_length == their_length && std::memcmp(&ours, &theirs, our_length) == 0;
 }
 
-/// How the connect that was started has ended, once poll says POLLOUT: 0, or an errno.
+/// How the connect that was started has ended, once poll says POLLOUT: 0, or an errno. A socket
+/// that is connected to itself is refused, and ends with a RST: in TIME-WAIT it would keep the port
+/// for a minute from who wants to listen on it.
 inline int connect_result(const Fd& fd) {
     const int error = pending_error(fd);
-    return error == 0 && is_its_own_peer(fd) ? ECONNREFUSED : error;
+    if (error != 0 || !is_its_own_peer(fd)) return error;
+    const linger at_once{1, 0};
+    setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    return ECONNREFUSED;
 }
 
 /// Waits until `fd` is connected, `limit` milliseconds at most. 0, or an errno: ETIMEDOUT ...

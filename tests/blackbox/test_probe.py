@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from harness import PATIENCE, binary, free_port, needs_plain_build, reset, run, strace
 from lab import firewall, in_the_lab, on
+from networks import ONE_PORT, with_one_port
 from wants import full_disk, has_ipv6, needs_ipv6
 
 PROBE = "tcp/probe"
@@ -55,6 +56,15 @@ def test_closed():
         f"127.0.0.1:{port} closed\n",
         "",
     )
+
+
+@with_one_port
+def test_a_connection_of_the_socket_with_itself_is_closed():
+    """It connects from the port that it connects to, and nobody listens there. Nothing of it stays
+    behind: the next one can do the same."""
+    for address, shown in [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")][: 1 + has_ipv6()] * 2:
+        result = run(PROBE, address, ONE_PORT)
+        assert (result.returncode, result.stdout) == (1, f"{shown}:{ONE_PORT} closed\n")
 
 
 def test_a_server_that_hangs_up_at_once_is_open(server):
@@ -146,6 +156,7 @@ def test_an_unknown_host_is_one_line_and_status_1():
         (["-w", "1e3", "127.0.0.1", "80"], "bad number of seconds: 1e3"),
         (["-w"], "-w wants a value"),
         (["-p", "127.0.0.1", "80"], "unknown option -p"),
+        (["-w", "--x", "-zq"], "bad number of seconds: --x"),
     ],
 )
 def test_bad_usage_says_what_is_wrong_and_the_usage(words, complaint):

@@ -7,12 +7,10 @@ roucas101 9090`."""
 
 import functools
 import os
-import re
 import subprocess
-import sys
 
-import pytest
 from harness import PATIENCE, binary
+from networks import run_again
 from wants import ROOT, lacking, peer
 
 LAB = str(ROOT / "tests/lab/lab")
@@ -41,16 +39,7 @@ def in_the_lab(test):
 
     def outside():
         needs_the_lab()
-        result = subprocess.run(
-            [LAB, sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
-             f"{test.__code__.co_filename}::{test.__name__}"],
-            capture_output=True, text=True, cwd=ROOT, timeout=120,
-            env=dict(os.environ, IN_THE_LAB="1"),
-        )  # fmt: skip
-        if result.returncode != 0:
-            pytest.fail(result.stdout + result.stderr, pytrace=False)
-        if "1 passed" not in result.stdout:
-            pytest.skip(re.search(r"^SKIPPED .*?: (.*)", result.stdout, re.MULTILINE)[1])
+        run_again(test, [LAB], "IN_THE_LAB")
 
     outside.__name__, outside.__doc__ = test.__name__, test.__doc__
     return outside

@@ -5,23 +5,19 @@ every name is asked for at 127.0.0.9. A question that nobody answers is given up
 
 import os
 import queue
-import re
 import socket
 import struct
-import subprocess
-import sys
 import threading
 
-import pytest
 from harness import PATIENCE
-from wants import ROOT, needs_namespace, peer
+from networks import run_again
+from wants import needs_namespace, peer
 
-INSIDE = "WITH_A_NAME_SERVER" in os.environ
 A, AAAA = 1, 28
 
 
 def with_a_name_server(test):
-    if INSIDE:
+    if "WITH_A_NAME_SERVER" in os.environ:
         return test
 
     def outside(tmp_path):
@@ -29,17 +25,8 @@ def with_a_name_server(test):
         resolv = tmp_path / "resolv.conf"
         resolv.write_text("nameserver 127.0.0.9\noptions timeout:30 attempts:1\n")
         script = 'mount --bind "$0" /etc/resolv.conf && ip link set lo up && exec "$@"'
-        result = subprocess.run(
-            [*needs_namespace("--net", "--mount"), "sh", "-c", script, resolv,
-             sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
-             f"{test.__code__.co_filename}::{test.__name__}"],
-            capture_output=True, text=True, cwd=ROOT, timeout=120,
-            env=dict(os.environ, WITH_A_NAME_SERVER="1"),
-        )  # fmt: skip
-        if result.returncode != 0:
-            pytest.fail(result.stdout + result.stderr, pytrace=False)
-        if "1 passed" not in result.stdout:
-            pytest.skip(re.search(r"^SKIPPED .*?: (.*)", result.stdout, re.MULTILINE)[1])
+        words = [*needs_namespace("--net", "--mount"), "sh", "-c", script, resolv]
+        run_again(test, words, "WITH_A_NAME_SERVER")
 
     outside.__name__, outside.__doc__ = test.__name__, test.__doc__
     return outside
