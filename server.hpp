@@ -64,7 +64,7 @@ class StderrLog {
     /// Keeps a line, made of pieces, for write_some(). Or loses it: a mebibyte waits already, or
     /// memory is short.
     void add(std::initializer_list<std::string_view> pieces) try {
-        if (waiting_.size() > 1024 * 1024) return;
+        if (waiting_.size() > std::size_t{1024} * 1024) return;
         std::string line;
         for (const std::string_view piece : pieces) line += piece;
         waiting_ += line += '\n';

@@ -51,7 +51,7 @@ struct Direction {
         const ssize_t done = reading ? read(from, bytes, sizeof bytes)
                                      : write(to, unsent.data(), std::min(unsent.size(), most));
         if (done == -1) {
-            if (!later(errno)) fail(errno);
+            if (!passes(errno)) fail(errno);
         } else if (reading) {
             ended = done == 0;
             unsent = {bytes, static_cast<std::size_t>(done)};
