@@ -13,7 +13,7 @@ import sys
 
 import pytest
 from harness import PATIENCE, binary
-from wants import ROOT, lacking, peer
+from wants import ROOT, lacking, needs_hosts, peer
 
 LAB = str(ROOT / "tests/lab/lab")
 LAB_TOOLS = ["ip", "nft", "unshare"]
@@ -31,6 +31,7 @@ def needs_the_lab():
     missing."""
     for name in LAB_TOOLS:
         peer(name)
+    needs_hosts()
     if refusal():
         lacking(refusal().strip())
 
