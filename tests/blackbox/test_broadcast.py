@@ -24,7 +24,7 @@ from harness import (
     sanitized,
     strace,
 )
-from wants import memory, needs_ipv6
+from wants import memory, needs_hosts, needs_ipv6
 
 SERVER = "broadcast/server"
 FD_SETSIZE = 1024
@@ -163,6 +163,7 @@ def test_a_newcomer_hears_nothing_of_what_was_said_before(start):
 def test_a_real_client_hears_its_own_message_before_the_close(start, client):
     server = start(SERVER)
     alice = Guest(server)
+    needs_hosts(*client)
     command = [peer(client[0])] + [word.replace("PORT", str(server.port)) for word in client[1:]]
     shown = subprocess.run(
         command, input="salut\n".encode(), capture_output=True, timeout=PATIENCE

@@ -26,7 +26,7 @@ from harness import (
     run,
     sanitized,
 )
-from wants import needs_ipv6
+from wants import needs_hosts, needs_ipv6
 
 PROGRAM = "tcp/commands"
 # Descriptors with no client: the standard three, the stop pipe, the directory, the listener.
@@ -533,6 +533,7 @@ def test_a_disk_that_fails_in_mid_file_ends_that_connection(faulty):
 )
 def test_a_real_client_holds_the_conversation(server, command):
     peer(command[0])
+    needs_hosts(*command)
     words = [word.replace("PORT", str(server.port)) for word in command]
     result = subprocess.run(
         words, input=b"hello\nfichier salut\nquitter\n", capture_output=True, timeout=PATIENCE

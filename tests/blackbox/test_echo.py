@@ -28,7 +28,7 @@ from harness import (
     strace,
     writable,
 )
-from wants import children, has_ipv6, needs_ipv6
+from wants import children, has_ipv6, needs_hosts, needs_ipv6
 
 BLOCKING = ["echo/iterative", "echo/fork", "echo/thread"]
 LOOPS = ["echo/select", "echo/poll", "echo/generations"]
@@ -498,6 +498,7 @@ def test_a_client_that_is_refused_after_it_has_spoken_is_told_all_the_same(start
 
 
 def test_of_two_addresses_that_a_name_has_the_second_will_do(start, program):
+    needs_hosts()
     found = [info[4][0] for info in socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)]
     if program == "echo/iterative" or found[:2] != ["::1", "127.0.0.1"]:
         pytest.skip("iterative takes the first; and localhost has to have two here")
@@ -690,6 +691,7 @@ def test_those_who_cannot_be_parked_are_served_all_the_same(start, tmp_path, cal
 def test_a_real_client_holds_the_conversation(start, program, command):
     peer(command[0])
     needs_ipv6(*command)
+    needs_hosts(*command)
     server = start(program, "-b", "::" if has_ipv6() else "127.0.0.1", 0)
     words = [word.replace("PORT", str(server.port)) for word in command]
     sent = b"bonjour\n\xc3\xa0 bient\xc3\xb4t\r\n\n"

@@ -52,7 +52,7 @@ from fault_rows import (
 )
 from harness import PATIENCE, ROOT, Program, eventually, receive, receive_until, strace
 from unix_sockets import short_directory
-from wants import children, lacking, open_files, proc
+from wants import children, lacking, needs_hosts, open_files, proc
 
 
 @pytest.mark.parametrize("language", NOTES, ids=NOTES.values())
@@ -216,6 +216,7 @@ def test_a_wait_that_never_succeeds_is_not_a_spin_and_a_signal_ends_it(servers, 
 def test_a_signal_while_it_looks_up_its_own_name_ends_it_at_once(servers, program):
     """A resolver may take half a minute. A handler that only notes the signal must not be there
     yet."""
+    needs_hosts()
     under = strace("openat", "openat:signal=SIGTERM") + ["-P", "/etc/hosts"]
     server = Program(
         program, *words(program, servers.place / "x", servers.target, "localhost."), under=under

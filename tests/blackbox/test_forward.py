@@ -26,7 +26,7 @@ from harness import (
 )
 from names import NameServer, with_a_name_server
 from networks import ONE_PORT, has_keepalive, with_one_port
-from wants import memory, needs_ipv6, proc, threads
+from wants import memory, needs_hosts, needs_ipv6, proc, threads
 
 FORWARD = "tcp/forward"
 NO_LEAKS = {"ASAN_OPTIONS": "detect_leaks=0"}  # where strace joins: LeakSanitizer wants ptrace too
@@ -128,6 +128,7 @@ def test_the_redirection_is_given_as_to_ssh_or_bare(start, target, words):
 )  # fmt: skip
 def test_it_listens_where_it_is_told(start, target, bind, listens):
     needs_ipv6(listens)
+    needs_hosts(bind)
     server = start(FORWARD, bind + to(target))
     assert listeners(server, 1)[0].rpartition(":")[0] == listens
     client, far = through(server, target)
@@ -546,6 +547,7 @@ def test_an_unresolvable_target_closes_that_client_and_not_the_program(start, ta
 
 
 def test_a_target_can_be_named(start, target):
+    needs_hosts()
     client, far = through(start(FORWARD, f"0:localhost:{target.getsockname()[1]}"), target)
     client.sendall(b"salut")
     assert receive(far, 5) == b"salut"

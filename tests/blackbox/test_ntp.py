@@ -25,7 +25,7 @@ from ntp_server import (
     report,
     seconds,
 )
-from wants import full_disk, has_ipv6, needs_ipv6, needs_namespace
+from wants import full_disk, has_ipv6, needs_hosts, needs_ipv6, needs_namespace
 
 
 @pytest.fixture
@@ -48,6 +48,7 @@ def good(request, n):
 
 def named(tmp_path, *addresses):
     """The words under which the name `many.addresses` has these."""
+    needs_hosts()
     hosts = tmp_path / "hosts"
     hosts.write_text("".join(f"{address} many.addresses\n" for address in addresses))
     mount = 'mount --bind "$0" /etc/hosts && exec "$@"'

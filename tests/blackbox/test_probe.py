@@ -9,7 +9,7 @@ import pytest
 from harness import PATIENCE, binary, free_port, needs_plain_build, reset, run, strace
 from lab import firewall, in_the_lab, on
 from networks import ONE_PORT, with_one_port
-from wants import full_disk, has_ipv6, needs_ipv6
+from wants import full_disk, has_ipv6, needs_hosts, needs_ipv6
 
 PROBE = "tcp/probe"
 
@@ -118,6 +118,7 @@ def test_ipv6():
 
 
 def test_a_name_is_resolved(server):
+    needs_hosts()
     result = run(PROBE, "localhost", port_of(server))
     assert (result.returncode, result.stdout) == (0, f"127.0.0.1:{port_of(server)} open\n")
 

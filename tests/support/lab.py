@@ -11,7 +11,7 @@ import subprocess
 
 from harness import PATIENCE, binary
 from networks import run_again
-from wants import ROOT, lacking, peer
+from wants import ROOT, lacking, needs_hosts, peer
 
 LAB = str(ROOT / "tests/lab/lab")
 LAB_TOOLS = ["ip", "nft", "unshare"]
@@ -29,6 +29,7 @@ def needs_the_lab():
     missing."""
     for name in LAB_TOOLS:
         peer(name)
+    needs_hosts()
     if refusal():
         lacking(refusal().strip())
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+HOSTS = Path("/etc/hosts")
 # {what is asked for: the Debian package that has it}
 PACKAGES = dict(
     line.split()[:2]
@@ -73,6 +74,12 @@ def needs_ipv6(*addresses):
     """For a test that uses these addresses, if one of them is of IPv6."""
     if any(":" in address for address in addresses or ["::1"]) and not has_ipv6():
         lacking("IPv6 is switched off here")
+
+
+def needs_hosts(*words):
+    """For a test that takes localhost for a name, if one of these words does."""
+    if any("localhost" in word for word in words or ["localhost"]) and not HOSTS.exists():
+        lacking(f"there is no {HOSTS} here, which says what localhost is")
 
 
 @functools.cache
