@@ -2,10 +2,13 @@
 """make exercise [NAME=...]: tests your solution of an exercise of the notes; without a name, lists
 them.
 
+    tests/exercise.py [--lang fr|en] [NAME]     the language; else LC_ALL, LC_MESSAGES or LANG
+
 An exercise is a test of its own, tests/exercises/NAME.py: the first line of its docstring says what
-it is about, and PROGRAMS names the programs that it runs, each with the one that it starts from
-(itself, if it is to be changed). What is wanted is said in the note that has `make exercise
-NAME=...`.
+it is about (tests/exercises/french has it in French), and PROGRAMS names the programs that it runs,
+each with the one that it starts from (itself, if it is to be changed). There are none where one
+only looks: the answer is given as ANSWER=... What is wanted is said in the note that has `make
+exercise NAME=...`.
 """
 
 import ast
@@ -17,27 +20,40 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
-PYTEST += ["-v", "-x", "--no-header", "--tb=short", "--show-capture=no", "-rN"]
+sys.path.insert(0, str(ROOT / "tests/support"))
+import spoken  # noqa: E402
+from spoken import say  # noqa: E402
 
 
 def places():
-    """{name: (note, number of the exercise in it)}, from the notes."""
+    """{name: (note, number of the exercise in it, its stars)}, from the notes of the language."""
     found = {}
-    for note in sorted(ROOT.glob("notes/*.md")):
-        number = 0
-        for line in note.read_text().partition("\n## Exercises\n")[2].splitlines():
-            if item := re.match(r"(\d+)\. ", line):
-                number = int(item[1])
-            for name in re.findall(r"`make exercise NAME=(\w+)`", line):
-                found[name] = (f"notes/{note.name}", number)
+    for note in sorted(ROOT.glob(say("notes/*.md", "notes/fr/*.md"))):
+        number, stars = 0, ""
+        exercises = re.split("\n## (?:Exercises|Exercices)\n", note.read_text())[-1]
+        for line in exercises.splitlines():
+            if item := re.match(r"(\d+)\. (★*)", line):
+                number, stars = int(item[1]), item[2]
+            for name in re.findall(r"`make exercise NAME=(\w+)[^`]*`", line):
+                found[name] = (str(note.relative_to(ROOT)), number, stars)
     return found
+
+
+def place(name):
+    return places().get(name, (say("no note", "aucune note"), 0, ""))
 
 
 def names():
     """Every exercise, in the order of the notes."""
     files = [file.stem for file in ROOT.glob("tests/exercises/*.py") if file.stem != "conftest"]
-    return sorted(files, key=lambda name: (*places().get(name, ("~", 0)), name))
+    found = places()
+    first = say("notes/start.md", "notes/fr/start.md")
+
+    def order(name):
+        note, number, _ = found.get(name, ("~", 0, ""))
+        return note != first, note, number, name
+
+    return sorted(files, key=order)
 
 
 def source(name):
@@ -52,45 +68,69 @@ def programs(name):
     raise SystemExit(f"tests/exercises/{name}.py has no PROGRAMS")
 
 
+def about(name):
+    """What an exercise is about, in a line."""
+    english = ast.get_docstring(source(name)).splitlines()[0]
+    return say(english, spoken.in_french().get(f"exercise {name}", english))
+
+
 def list_all():
     for name in names():
-        note, number = places().get(name, ("no note", 0))
-        print(f"{note:21} {number:>2}  {name:12} {ast.get_docstring(source(name)).splitlines()[0]}")
+        note, number, stars = place(name)
+        print(f"{note:21} {number:>2} {stars:3}  {name:12} {about(name)}")
 
 
-def main(name):
-    if not name:
-        list_all()
-        print("\nmake exercise NAME=... tests your solution of one; its note says what is wanted.")
-        return 0
-    if name not in names():
-        print(f"There is no exercise called {name}. There are:\n")
-        list_all()
-        return 1
-    wanted = "exercise {1} of {0} says what is wanted.".format(*places().get(name, ("no note", 0)))
+def is_built(name):
+    """Builds the programs of an exercise: whether that went well. Says what is to be written."""
+    wanted = say("exercise {1} of {0} says what is wanted", "l'exercice {1} de {0} dit ce qu'il faut")
     for program, start in programs(name).items():
         if not (ROOT / f"{program}.cpp").exists():
-            print(
-                f"{program}.cpp does not exist yet: {wanted} A start:  cp {start}.cpp {program}.cpp"
-            )
-            return 1
+            missing = say("does not exist yet:", "n'existe pas encore :")
+            print(f"{program}.cpp {missing} {wanted.format(*place(name))}.")
+            print(say("A start:", "Un début :"), f" cp {start}.cpp {program}.cpp")
+            return False
+    words = ["make", "-s", *(f"build/{program}" for program in programs(name))]
+    if programs(name) and subprocess.run(words, cwd=ROOT).returncode != 0:
+        print(f"\n{name}", say("does not build yet", "ne se construit pas encore"))
+        return False
+    return True
+
+
+def main(words):
+    if "--lang" in words[:-1]:
+        at = words.index("--lang")
+        spoken.language = "fr" if words[at + 1].startswith("fr") else "en"
+        words = words[:at] + words[at + 2 :]
+    name = "".join(words)
+    if name not in names():
+        if name:
+            print(say("There is no exercise called", "Il n'y a pas d'exercice appelé"), name + ".\n")
+        list_all()
+        one = "make exercise NAME=..."
+        print(say(f"\n{one} tests your solution of one; its note says what is wanted.",
+                  f"\n{one} teste votre solution de l'un d'eux ; sa note dit ce qu'il faut."))
+        return 1 if name else 0
+    if not is_built(name):
+        return 1
     if importlib.util.find_spec("pytest") is None:
-        print("pytest is missing: install the package python3-pytest")
+        print(say("pytest is missing: install the package python3-pytest",
+                  "pytest manque : installez le paquet python3-pytest"))
         return 1
-    built = subprocess.run(
-        ["make", "-s", *(f"build/{program}" for program in programs(name))], cwd=ROOT
-    )
-    if built.returncode != 0:
-        print(f"\n{name}: it does not build yet")
-        return 1
-    status = subprocess.run(
-        [*PYTEST, f"tests/exercises/{name}.py"],
-        cwd=ROOT,
-        env={"PATIENCE": "5", **os.environ},  # seconds: what never comes is not awaited for long
-    ).returncode
-    print(f"\n{name}: " + ("done" if status == 0 else f"not yet; {wanted}"))
-    return status
+    os.environ.setdefault("PATIENCE", "5")  # seconds: what never comes is not awaited for long
+    os.chdir(ROOT)
+    import pytest  # it is there
+    from exercise_report import Report
+
+    report = Report(os.fdopen(os.dup(1), "w"))
+    options = ["-p", "no:cacheprovider", f"tests/exercises/{name}.py"]
+    status = pytest.main(options, plugins=[report])
+    note, number, _ = place(name)
+    done = say("done", "réussi") if status == 0 else say(
+        f"not yet; exercise {number} of {note} says what is wanted",
+        f"pas encore ; l'exercice {number} de {note} dit ce qu'il faut")
+    print(f"\n{name}{say(':', ' :')} {report.total()}, {done}")
+    return int(status)
 
 
 if __name__ == "__main__":
-    sys.exit(main("".join(sys.argv[1:])))
+    sys.exit(main(sys.argv[1:]))

@@ -36,7 +36,9 @@ def tree(tmp_path):
     peer("patch")
     (tmp_path / "tests/answers").mkdir(parents=True)
     (tmp_path / "tcp").mkdir()
-    for file in (".clang-format", "tests/exercise.py", "tests/answers/prove.py"):
+    (tmp_path / "tests/support").mkdir()
+    scripts = ("tests/exercise.py", "tests/support/spoken.py", "tests/answers/prove.py")
+    for file in (".clang-format", *scripts):
         shutil.copy2(ROOT / file, tmp_path / file)
     (tmp_path / "tests/answers/ten.patch").write_text(PATCH)
     (tmp_path / "tcp/a.cpp").write_text(CODE)

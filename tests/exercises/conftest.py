@@ -2,11 +2,19 @@
 called test_*.py. (Nor may one be called as a module of Python's library is, or of tests/support:
 this directory comes first.)"""
 
+import contextlib
 import signal
 import socket
 
 import harness
 import pytest
+from spoken import say
+
+
+def shortened(text, most=300):
+    """A text to be shown, without its middle if it is long."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
 
 
 class Client:
@@ -18,14 +26,12 @@ class Client:
 
     def fails(self, why, expected):
         __tracebackhide__ = True
-        talk = "".join(
-            f"\n    {who:8}  {what}" for who, what in [*self.talk, ("expected", expected)]
-        )
-        pytest.fail(f"{why}{talk}")
+        lines = [*self.talk, (say("expected", "attendu"), expected)]
+        pytest.fail(why + "".join(f"\n    {who:8}  {shortened(what)}" for who, what in lines))
 
     def send(self, text):
         """Sends text (str or bytes) as it is."""
-        self.talk.append(("sent", repr(text)))
+        self.talk.append((say("sent", "envoyé"), repr(text)))
         self.socket.sendall(text.encode() if isinstance(text, str) else text)
 
     def _receive(self, is_all, why, expected):
@@ -35,26 +41,36 @@ class Client:
             while not is_all(got) and (byte := self.socket.recv(1)):
                 got += byte
         except TimeoutError:
-            why = f"nothing more came for {harness.PATIENCE:g} seconds"
+            why = say(f"nothing more came for {harness.PATIENCE:g} seconds",
+                      f"rien de plus n'est venu en {harness.PATIENCE:g} secondes")
         except ConnectionError as error:
-            why = f"the connection failed: {error.strerror}"
+            why = self.broken(error)
         else:
             if is_all(got):
-                self.talk.append(("received", repr(bytes(got).decode(errors="replace"))))
+                self.received(got)
                 return bytes(got)
-        self.talk.append(("received", repr(bytes(got).decode(errors="replace"))))
+        self.received(got)
         self.fails(why, expected)
+
+    def received(self, got):
+        self.talk.append((say("received", "reçu"), repr(bytes(got).decode(errors="replace"))))
+
+    @staticmethod
+    def broken(error):
+        return say("the connection failed: ", "la connexion a été rompue : ") + error.strerror
 
     def expect(self, text):
         """The next bytes that come are these."""
         __tracebackhide__ = True
         wanted = text.encode() if isinstance(text, str) else text
         got = self._receive(
-            lambda got: len(got) >= len(wanted), "the server closed too early", repr(text)
+            lambda got: len(got) >= len(wanted), self.closed_early(), repr(text)
         )
         if got != wanted:
-            self.talk[-1] = ("received", repr((got + self._rest()).decode(errors="replace")))
-            self.fails("this is not what was to come", repr(text))
+            self.talk.pop()
+            self.received(got + self._rest())
+            self.fails(say("this is not what was to come", "ce n'est pas ce qui devait venir"),
+                       repr(text))
 
     def _rest(self):
         """What has come besides, to be shown."""
@@ -63,28 +79,34 @@ class Client:
         except OSError:
             return b""
 
-    def line(self, about="a line"):
+    def closed_early(self):
+        return say("the server closed too early", "le serveur a fermé trop tôt")
+
+    def line(self, about=None):
         """The next line, as str without its end."""
         __tracebackhide__ = True
         return self._receive(
-            lambda got: got.endswith(b"\n"), "the server closed too early", about
+            lambda got: got.endswith(b"\n"), self.closed_early(), about or say("a line", "une ligne")
         ).decode()[:-1]
 
     def expect_end(self):
         """The server closes, and says nothing before it. A reset is not an end."""
         __tracebackhide__ = True
+        end = say("the end", "la fin")
         try:
             got = self.socket.recv(4096)
         except TimeoutError:
-            self.fails(f"the server did not close in {harness.PATIENCE:g} seconds", "the end")
+            self.fails(say(f"the server did not close in {harness.PATIENCE:g} seconds",
+                           f"le serveur n'a pas fermé en {harness.PATIENCE:g} secondes"), end)
         except ConnectionError as error:
-            self.fails(f"the connection failed: {error.strerror}", "the end")
+            self.fails(self.broken(error), end)
         if got:
-            self.talk.append(("received", repr(got.decode(errors="replace"))))
-            self.fails("this was not to come", "the end")
+            self.received(got)
+            self.fails(say("this was not to come", "ceci ne devait pas venir"), end)
 
     def half_close(self):
-        self.talk.append(("sent", "the end (half-close)"))
+        half_close = say("the end (half-close)", "la fin (demi-fermeture)")
+        self.talk.append((say("sent", "envoyé"), half_close))
         self.socket.shutdown(socket.SHUT_WR)
 
     def close(self):
@@ -100,7 +122,13 @@ class Student(harness.Program):
 
     def connect(self):
         """A Client of the server, at the address of its first `listening on ADDR:PORT`."""
-        self.clients.append(Client(self.address))
+        __tracebackhide__ = True
+        try:
+            self.clients.append(Client(self.address))
+        except ConnectionError as error:
+            why = say("it takes no connection:", "il ne prend pas de connexion :")
+            log = "".join(f"\n    {line}" for line in self.log)
+            pytest.fail(f"{why} {error.strerror}{log}")
         return self.clients[-1]
 
 
@@ -127,9 +155,24 @@ def start():
             status = server.wait(harness.PATIENCE)
         except harness.subprocess.TimeoutExpired:
             server.process.kill()
-            pytest.fail(f"{server.program} did not end at SIGTERM")
+            pytest.fail(server.program + say(" did not end at", " ne s'est pas terminé à") + " SIGTERM")
         if status not in (0, -signal.SIGTERM):
             how = signal.Signals(-status).name if status < 0 else f"status {status}"
-            pytest.fail(
-                f"{server.program} ended with {how}; its log:\n    " + "\n    ".join(server.log)
-            )
+            ended = say(f"ended with {how}; its log:", f"s'est terminé ({how}) ; son journal :")
+            pytest.fail(f"{server.program} {ended}\n    " + "\n    ".join(server.log))
+
+
+@pytest.fixture
+def fault():
+    """with fault(): what the program does wrong in here is only said to be there: to find out how
+    it shows is the exercise."""
+
+    @contextlib.contextmanager
+    def fault():
+        __tracebackhide__ = True
+        try:
+            yield
+        except (AssertionError, OSError, pytest.fail.Exception):
+            pytest.fail(say("the fault is still there", "la faute est toujours là"))
+
+    return fault

@@ -1,0 +1,127 @@
+"""The exercises: they are graded from the easy to the hard, and their tests speak French too, go on
+after a failure, and say at the end how many promises are kept. (`make answers` proves each of them.)"""
+
+import os
+import re
+import subprocess
+import sys
+
+import exercise_report
+import pytest
+import spoken
+from harness import ROOT
+
+NOTES = [note for note in sorted(ROOT.glob("notes/*.md")) if note.stem not in ("README", "glossary")]
+TESTS = [file for file in ROOT.glob("tests/exercises/*.py") if file.stem != "conftest"]
+NO_LANGUAGE = {name: value for name, value in os.environ.items() if not re.match("LC_|LANG", name)}
+
+
+def stars(note):
+    """How many each exercise of a note has: [1, 1, 2, 3]."""
+    exercises = re.split(r"\n## (?:Exercises|Exercices)\n", note.read_text())[-1]
+    return [len(item) for item in re.findall(r"(?m)^\d+\. (★*)", exercises)]
+
+
+@pytest.mark.parametrize("note", [n for n in NOTES if "## Exercises" in n.read_text()],
+                         ids=lambda note: note.stem)  # fmt: skip
+def test_the_exercises_of_a_note_go_from_the_easy_to_the_hard(note):
+    ours = stars(note)
+    assert ours == sorted(ours) and set(ours) <= {1, 2, 3} and ours
+    assert stars(note.parent / "fr" / note.name) == ours
+
+
+def test_every_promise_and_every_exercise_is_said_in_french():
+    known = spoken.in_french()
+    assert len(TESTS) > 40
+    for file in TESTS:
+        wanted = re.findall(r"(?m)^def test_(\w+)", file.read_text()) + [f"exercise {file.stem}"]
+        missing = [name for name in wanted if not known.get(name)]
+        assert not missing, f"tests/exercises/french has no {missing} of {file.name}"
+
+
+THREE_TESTS = """
+import pytest
+
+def test_it_greets_as_the_others_do():
+    assert [1] == [2]
+
+def test_the_product():
+    pass
+
+@pytest.fixture
+def broken():
+    yield
+    pytest.fail("it did not end")
+
+def test_the_last_bytes(broken):
+    pytest.fail("why")
+"""
+
+
+@pytest.mark.parametrize(
+    "language, lines",
+    [
+        ("en", ["  NO    it greets as the others do", "  ok    the product",
+                "  NO    the last bytes", "          why", "1 of 3"]),
+        ("fr", ["  NON   il accueille comme les autres", "  ok    le produit",
+                "  NON   les derniers octets", "          why", "1 sur 3"]),
+    ],
+)  # fmt: skip
+def test_a_report_goes_on_after_a_failure_and_counts(tmp_path, language, lines):
+    (tmp_path / "test_three.py").write_text(THREE_TESTS)
+    run = (
+        "import sys, pytest, spoken; spoken.language = sys.argv[1]\n"
+        "from exercise_report import Report\n"
+        "report = Report(sys.stdout)\n"
+        "pytest.main(['-p', 'no:cacheprovider', sys.argv[2]], plugins=[report])\n"
+        "print(report.total())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", run, language, str(tmp_path)],
+        capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        env=dict(os.environ, PYTHONPATH=os.path.dirname(exercise_report.__file__)),
+    )  # fmt: skip
+    said = ended.stdout.splitlines()
+    assert [line for line in lines if line in said] == lines
+    assert said[1].startswith("          assert [1] == [2]")
+    assert "it did not end" not in ended.stdout  # of a test that has failed once is enough
+
+
+def exercise(*words, **environment):
+    return subprocess.run(
+        [sys.executable, "tests/exercise.py", *words], capture_output=True, text=True,
+        timeout=60, cwd=ROOT, env=NO_LANGUAGE | environment,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "words, environment, last",
+    [
+        ([], {}, "octets: 0 of 1, not yet; exercise 2 of notes/start.md says what is wanted"),
+        ([], {"LANG": "fr_FR.UTF-8"},
+         "octets : 0 sur 1, pas encore ; l'exercice 2 de notes/fr/start.md dit ce qu'il faut"),
+        ([], {"LANG": "en_US", "LC_ALL": "fr"},
+         "octets : 0 sur 1, pas encore ; l'exercice 2 de notes/fr/start.md dit ce qu'il faut"),
+        (["--lang", "fr"], {"ANSWER": "3"}, "octets : 1 sur 1, réussi"),
+        (["--lang", "en"], {"ANSWER": "3", "LANG": "fr"}, "octets: 1 of 1, done"),
+    ],
+)  # fmt: skip
+def test_an_exercise_speaks_the_language_of_its_reader(words, environment, last):
+    ended = exercise(*words, "octets", **environment)
+    assert ended.stdout.splitlines()[-1].replace("\u202f", " ") == last
+    assert ended.returncode == (0 if "ANSWER" in environment else 1)
+
+
+def test_a_program_that_is_not_there_yet_is_said_with_where_to_start():
+    if (ROOT / "tcp/frames.cpp").exists():
+        pytest.skip("it is there: somebody does the exercise")
+    ended = exercise("frames", LANG="fr")
+    assert "cp tcp/server.cpp tcp/frames.cpp" in ended.stdout and "n'existe pas" in ended.stdout
+    assert ended.returncode == 1
+
+
+def test_the_list_has_every_exercise_once():
+    ended = exercise()
+    listed = re.findall(r"(?m)^notes/\S+ +\d+ ★+ +(\w+)", ended.stdout)
+    assert sorted(listed) == sorted(file.stem for file in TESTS)
+    assert listed[0] == "port"

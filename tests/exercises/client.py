@@ -1,0 +1,125 @@
+"""Write the client of the echo server: a greeting, then a line and its answer."""
+
+import contextlib
+import socket
+import subprocess
+import threading
+
+import harness
+import pytest
+from spoken import expect
+
+PROGRAMS = {"echo/client": "tcp/client"}
+GREETING, PREFIX = "Le serveur écoute.\n", "le serveur répond : "
+
+
+@pytest.fixture
+def pair():
+    """pair() -> (a client that runs, our end of its connection)."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as to_close:
+        listener.settimeout(harness.PATIENCE)
+
+        def pair():
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            client = harness.Program("echo/client", *listener.getsockname(), **pipes)
+            to_close.callback(client.process.kill)
+            server, _ = listener.accept()
+            server.settimeout(harness.PATIENCE)
+            to_close.callback(server.close)
+            return client, server
+
+        yield pair
+
+
+def typed(client, text):
+    client.process.stdin.write(text.encode())
+    client.process.stdin.flush()
+
+
+def shows(client, text):
+    """The next line that it shows."""
+    got = []
+    reader = threading.Thread(
+        target=lambda: got.append(client.process.stdout.readline()), daemon=True
+    )
+    reader.start()
+    reader.join(harness.PATIENCE)
+    expect(b"".join(got).decode(), text)
+
+
+def hears(server, text):
+    got = b""
+    try:
+        while len(got) < len(text.encode()) and (piece := server.recv(1)):
+            got += piece
+    except TimeoutError:
+        pass
+    expect(got.decode(), text)
+
+
+def test_the_greeting_is_shown_before_anything_is_typed(pair):
+    client, server = pair()
+    server.sendall("Le serveur ".encode())
+    server.sendall("écoute.\n".encode())
+    shows(client, GREETING)
+
+
+def test_a_line_is_sent_and_its_answer_shown(pair):
+    client, server = pair()
+    server.sendall(GREETING.encode())
+    shows(client, GREETING)
+    for line in ("bonjour\n", "\n", "à demain\n"):
+        typed(client, line)
+        hears(server, line)
+        server.sendall((PREFIX + line).encode())
+        shows(client, PREFIX + line)
+
+
+def test_the_next_line_waits_for_the_answer_to_the_one_before(pair):
+    client, server = pair()
+    server.sendall(GREETING.encode())
+    shows(client, GREETING)
+    typed(client, "un\ndeux\n")
+    hears(server, "un\n")
+    server.settimeout(0.5)
+    try:
+        early = server.recv(100)
+    except TimeoutError:
+        early = b""
+    server.settimeout(harness.PATIENCE)
+    expect(early.decode(), "")
+    server.sendall(f"{PREFIX}un\n".encode())
+    shows(client, f"{PREFIX}un\n")
+    hears(server, "deux\n")
+
+
+def test_an_answer_may_come_in_pieces(pair):
+    client, server = pair()
+    server.sendall(GREETING.encode())
+    typed(client, "un\n")
+    hears(server, "un\n")
+    for byte in f"{PREFIX}un\n".encode():
+        server.sendall(bytes([byte]))
+    shows(client, GREETING)
+    shows(client, f"{PREFIX}un\n")
+
+
+def test_the_end_of_the_input_is_a_half_close_and_the_servers_close_is_the_end(pair):
+    client, server = pair()
+    server.sendall(GREETING.encode())
+    shows(client, GREETING)
+    client.process.stdin.close()
+    hears(server, "")
+    assert server.recv(1) == b""
+    server.sendall("au revoir\n".encode())
+    server.close()
+    shows(client, "au revoir\n")
+    assert client.wait() == 0
+
+
+def test_where_nobody_is_it_says_so_and_ends_with_status_1():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+    said = harness.run("echo/client", *address, stdin=subprocess.DEVNULL)
+    assert (said.returncode, said.stderr.count("\n")) == (1, 1), said.stderr
+    assert "Connection refused" in said.stderr

@@ -1,0 +1,19 @@
+"""Look: what is left of a connection after Ctrl-C?"""
+
+import os
+import re
+
+import pytest
+from spoken import say
+
+PROGRAMS = {}
+
+
+def test_it_is_the_state_that_ss_shows():
+    answer = re.sub("[-_ ]", "", os.environ.get("ANSWER", "")).upper()
+    if not answer:
+        pytest.fail(say("give the first word of the line as ANSWER=...",
+                        "donnez le premier mot de la ligne par ANSWER=..."))
+    if answer != "TIMEWAIT":
+        pytest.fail(say("look within a minute, at all states (-a), with 9090 in the line",
+                        "regardez avant une minute, tous les états (-a), une ligne avec 9090"))

@@ -1,0 +1,52 @@
+"""Fill select in: a server with five gaps, and a test for each."""
+
+PROGRAMS = {"echo/gaps": "tests/exercises/programs/gaps"}
+
+
+def test_gap_1_select_sees_who_is_at_the_door(start):
+    server = start("echo/gaps")
+    server.connect()
+    server.logged("a client is at the door")
+
+
+def test_gap_2_accept_lets_the_client_in(start):
+    server = start("echo/gaps")
+    for _ in range(2):
+        server.connect()
+        server.logged("and comes in")
+
+
+def test_gap_3_a_client_who_speaks_is_noticed(start):
+    """It gets an answer, or with gap 4 still open the end."""
+    server = start("echo/gaps")
+    first, second = server.connect(), server.connect()
+    for client in (second, first):
+        client.send("bonjour\n")
+        try:
+            client.socket.recv(100)
+        except ConnectionResetError:
+            pass  # closed with unread data: it was noticed
+        except TimeoutError:
+            client.fails("nothing came", "'bonjour\\n'")
+
+
+def test_gap_4_what_a_client_says_comes_back_to_it(start):
+    server = start("echo/gaps")
+    first, second = server.connect(), server.connect()
+    for text in ("un", "deux\n", "x" * 100_000):
+        for client in (first, second):
+            client.send(text)
+            client.expect(text)
+
+
+def test_gap_5_who_has_nothing_more_to_say_is_closed_and_the_others_stay(start):
+    server = start("echo/gaps")
+    before = server.descriptors()
+    first, second = server.connect(), server.connect()
+    first.send("fin")
+    first.half_close()
+    first.expect("fin")
+    first.expect_end()
+    second.send("moi, je reste")
+    second.expect("moi, je reste")
+    assert server.descriptors() == before + 1
