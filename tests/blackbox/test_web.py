@@ -556,13 +556,57 @@ def test_out_of_descriptors_it_says_so_once_and_rests_and_serves_again(start):
 
 def test_without_a_descriptor_for_the_file_the_service_is_unavailable(start, directory):
     server = start(PROGRAM, "-d", directory, 0, nofile=40)
-    clients = [Connection(server.address) for _ in range(60)]
-    server.logged("accept: Too many open files")
-    assert clients[0].get("/static/page.html").status == 503
-    assert clients[0].get("/").status == 302
-    for client in clients[1:]:
-        client.close()
-    eventually(lambda: clients[0].get("/static/page.html").status == 200)
+    # Nobody can make room: all are owed something.
+    deaf = [Connection(server.address, receive_buffer=4096) for _ in range(15)]
+    for client in deaf:
+        client.send(b"GET /static/grand HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.response("HEAD")
+    clients = [Connection(server.address) for _ in range(40 - BASE - 30)]
+    for client in clients:
+        assert client.get("/").status == 302
+    assert clients[-1].get("/static/page.html").status == 503
+    deaf[0].close()
+    eventually(lambda: clients[-1].get("/static/page.html").status == 200)
+
+
+def is_closed(connection):
+    """Whether the server has closed it, without waiting."""
+    if not select.select([connection.socket], [], [], 0)[0]:
+        return False
+    try:
+        return connection.socket.recv(1, socket.MSG_PEEK) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_when_descriptors_run_out_the_longest_silent_makes_room(start, directory):
+    server = start(PROGRAM, "-d", directory, 0, nofile=40)
+    deaf = Connection(server.address, receive_buffer=4096)  # it is owed something
+    deaf.send(b"GET /static/grand HTTP/1.1\r\nHost: a\r\n\r\n")
+    deaf.response("HEAD")
+    clients = [Connection(server.address) for _ in range(40 - BASE - 2)]
+    first, *others = clients
+    eventually(lambda: server.descriptors() == 40)
+    assert others[0].get("/").status == 302  # it is not the first, but has spoken since
+    new = Connection(server.address)
+    assert new.get("/").status == 302
+    assert is_closed(first) and not any(map(is_closed, [deaf, *others]))
+    # And one more each: for the file, then for the walk to a file in a directory.
+    assert new.get("/static/page.html").status == 200
+    assert is_closed(others[1]) and not any(map(is_closed, [deaf, others[0], *others[2:]]))
+    assert Connection(server.address).get("/static/sous%20dossier/bas/b").status == 200
+    assert others[0].get("/").status == 302
+    assert len(receive(deaf.socket, 1 << 22)) == 1 << 22
+    assert len([line for line in server.log if "accept" in line]) == 1
+
+
+def test_descriptors_that_silent_clients_have_taken_come_back(start):
+    """A hundred who say nothing, where there is room for thirty, lock nobody out."""
+    server = start(PROGRAM, nofile=40)
+    silent = [server.connect() for _ in range(100)]
+    for _ in range(5):
+        assert_serves(server)
+    assert select.select(silent, [], [], 0)[0]  # those who made room
 
 
 # ---- The log
@@ -705,7 +749,8 @@ FAULTS = {
     "write": ["EINTR", "EAGAIN", "EIO", "ENOSPC", "EPIPE"],
     "pread64": ["EINTR"],
 }
-ENDS_IT = {"ECONNRESET", "ETIMEDOUT", "EPIPE"}  # that one connection
+# That one connection, and no other.
+ENDS_IT = {"ECONNRESET", "ETIMEDOUT", "EPIPE", "ENOMEM", "ENOBUFS"}
 
 
 @pytest.mark.parametrize(

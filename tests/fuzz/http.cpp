@@ -3,13 +3,13 @@
 // that has not ended.
 //
 // An input is how many bytes come at a time, in one byte, and then what a connection sends.
-#include "../../tcp/http.hpp"
+#include "../../tcp/web/http.hpp"
 
 #include <cstdint>
 #include <cstdlib>
 
-#include "../../tcp/calcul.hpp"
-#include "../../tcp/response.hpp"
+#include "../../tcp/web/calcul.hpp"
+#include "../../tcp/web/response.hpp"
 
 namespace {
 

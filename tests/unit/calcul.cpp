@@ -1,5 +1,5 @@
-// tcp/calcul.hpp: numbers as JavaScript reads and writes them.
-#include "../../tcp/calcul.hpp"
+// tcp/web/calcul.hpp: numbers as JavaScript reads and writes them.
+#include "../../tcp/web/calcul.hpp"
 
 #include <cstring>
 #include <limits>

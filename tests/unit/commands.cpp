@@ -1,5 +1,5 @@
-// tcp/commands.hpp: the wishes, however the bytes are cut.
-#include "../../tcp/commands.hpp"
+// tcp/commands/commands.hpp: the wishes, however the bytes are cut.
+#include "../../tcp/commands/commands.hpp"
 
 #include <cstdlib>
 #include <vector>

@@ -1,5 +1,5 @@
-// tcp/http.hpp: which heads are requests, and which are refused, however the bytes are cut.
-#include "../../tcp/http.hpp"
+// tcp/web/http.hpp: which heads are requests, and which are refused, however the bytes are cut.
+#include "../../tcp/web/http.hpp"
 
 #include <filesystem>
 #include <fstream>

@@ -1,5 +1,5 @@
-// tcp/response.hpp: dates, types, and the bytes of a head.
-#include "../../tcp/response.hpp"
+// tcp/web/response.hpp: dates, types, and the bytes of a head.
+#include "../../tcp/web/response.hpp"
 
 #include "catch.hpp"
 

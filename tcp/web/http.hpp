@@ -1,13 +1,15 @@
-// tcp/http.hpp: what an HTTP/1.1 request is (RFC 9110, RFC 9112), without a socket in sight.
+// tcp/web/http.hpp: what an HTTP/1.1 request is (RFC 9110, RFC 9112), without a socket in sight.
 //
-//     GET /api/calcul?a=2&b=0.5 HTTP/1.1\r\n      request line: method, target, version, one blank
-//     between them Host: 127.0.0.1:8080\r\n                    fields: name, colon, value \r\n the
-//     end of the head
+//     GET /api/calcul?a=2&b=0.5 HTTP/1.1\r\n    request line: method, target, version
+//     Host: 127.0.0.1:8080\r\n                  fields: name, colon, value
+//     \r\n                                      the end of the head
 //
-// Where the RFC lets us choose between guessing what was meant and refusing it, we refuse: two
-// programs on the way that guess differently do not see the same requests, and an attack called
-// request smuggling lives on that.
+// Where the RFC lets us choose between guessing what was meant and refusing it, we refuse. Two
+// programs on the way that guess differently do not see the same requests: an attack called request
+// smuggling lives on that.
 #pragma once
+
+#include "../../fd.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -22,8 +24,7 @@ struct Refused {
     int status;
 };
 
-// ---- Characters
-// ---------------------------------------------------------------------------------------
+// ---- Characters --------------------------------------------------
 
 constexpr bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -40,15 +41,16 @@ inline bool is_made_of(std::string_view text, std::string_view others) {
     const auto fits = [&](char c) { return is_alphanumeric(c) || others.find(c) != others.npos; };
     return !text.empty() && std::all_of(text.begin(), text.end(), fits);
 }
-inline bool is_token(std::string_view text) {  // RFC 9110, 5.6.2
+/// What methods and names of fields are made of (RFC 9110, 5.6.2).
+inline bool is_token(std::string_view text) {
     return is_made_of(text, "!#$%&'*+-.^_`|~");
 }
-inline bool is_authority(
-    std::string_view text) {  // HOST or HOST:PORT, and no user (RFC 3986, 3.2; RFC 9110, 4.2.4)
+/// HOST or HOST:PORT, and no user (RFC 3986, 3.2; RFC 9110, 4.2.4).
+inline bool is_authority(std::string_view text) {
     return is_made_of(text, "-._~%!$&'()*+,;=:[]");
 }
 
-/// Equal but for capitals. Names of fields are (RFC 9110, 5.1).
+/// Whether two texts are equal but for capitals, as names of fields may be (RFC 9110, 5.1).
 inline bool same(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                       [](char x, char y) { return lower(x) == lower(y); });
@@ -68,15 +70,14 @@ inline std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(" \t") + 1 - first);
 }
 
-// ---- The head of a request
-// ------------------------------------------------------------------------------
+// ---- The head of a request ---------------------------------------
 
 struct Request {
     std::string method{};
-    std::string target{};    ///< visible ASCII only, as it came: read_target() takes it apart
-    int minor = 1;           ///< of the version: HTTP/1.minor
-    bool keep_alive = true;  ///< the client may send another on the same connection
-    bool body = false;       ///< bytes that we have no use for follow the head
+    std::string target{};             ///< visible ASCII, as it came: read_target() takes it apart
+    int minor = 1;                    ///< of the version: HTTP/1.minor
+    bool keep_alive = true;           ///< the client may send another on the same connection
+    bool body = false;                ///< bytes that we have no use for follow the head
     std::string if_modified_since{};  ///< empty: no condition
 };
 
@@ -94,17 +95,19 @@ class Parser {
             if (at_ == longest) throw Refused{431};
             const char byte = received[at_];
             const bool after_cr = at_ > line_ && received[at_ - 1] == '\r';
-            if (after_cr != (byte == '\n'))
-                throw Refused{400};  // a CR alone, or a LF alone (RFC 9112, 2.2)
+            // A CR and a LF come together (RFC 9112, 2.2).
+            if (after_cr != (byte == '\n')) throw Refused{400};
             const bool control = (byte >= '\0' && byte < ' ') || byte == '\x7f';
             if (control && byte != '\t' && byte != '\r' && byte != '\n') throw Refused{400};
             if (byte != '\n') continue;
             const std::string_view line = received.substr(line_, at_ - 1 - line_);
             line_ = at_ + 1;
-            if (!line.empty()) {
-                request_.method.empty() ? request_line(line) : field(line);
-            } else if (!request_.method.empty()) {  // an empty line before the request line is
-                                                    // passed over (2.2)
+            // Empty lines before the request line are passed over (2.2).
+            if (request_.method.empty()) {
+                if (!line.empty()) request_line(line);
+            } else if (!line.empty()) {
+                field(line);
+            } else {
                 ++at_;
                 end();
                 return true;
@@ -131,9 +134,8 @@ class Parser {
             throw Refused{400};
         request_.method = method;
         request_.target = target;
-        request_.minor =
-            version[7] -
-            '0';  // a minor version that we do not know is served as the one we do (2.5)
+        // A minor version that we do not know is served as the one we do (2.5).
+        request_.minor = version[7] - '0';
         if (version[5] != '1') throw Refused{505};
     }
 
@@ -176,28 +178,27 @@ class Parser {
         const bool old = request_.minor == 0;
         if (!old && !host_) throw Refused{400};  // RFC 9112, 3.2
         if (codings_ > 0) {
-            // Who says in two ways where a body ends, or in none, wants two programs to disagree on
-            // it (6.1, 6.3).
+            // Where a body ends is said once. Two programs could choose different ones of two
+            // answers (6.1, 6.3).
             if (!chunked_ || content_length_ || old) throw Refused{400};
             if (codings_ > 1) throw Refused{501};
             request_.body = true;
         }
         request_.keep_alive = !close_ && (!old || keep_alive_);  // 9.3
-        if (if_none_match_)
-            request_.if_modified_since
-                .clear();  // RFC 9110, 13.1.3; we give no tags that could match
+        // We give no tags that could match; the date does not count then (RFC 9110, 13.1.3).
+        if (if_none_match_) request_.if_modified_since.clear();
     }
 
-    std::size_t at_ = 0;    // the next byte to look at
-    std::size_t line_ = 0;  // where its line starts
+    std::size_t at_ = 0;    ///< the next byte to look at
+    std::size_t line_ = 0;  ///< where its line starts
     Request request_{};
     bool host_ = false;
     bool content_length_ = false;
     bool close_ = false;
     bool keep_alive_ = false;
     bool if_none_match_ = false;
-    int codings_ = 0;       // of the body, as Transfer-Encoding says
-    bool chunked_ = false;  // the last of them is
+    int codings_ = 0;       ///< how many Transfer-Encoding names
+    bool chunked_ = false;  ///< the last of them is "chunked"
 };
 
 /// Whether RFC 9110, 9 or RFC 5789 knows the method: then it is not allowed here (405), else not
@@ -210,8 +211,7 @@ inline bool is_known_method(std::string_view method) {
     return false;
 }
 
-// ---- Its target
-// -----------------------------------------------------------------------------------------
+// ---- Its target --------------------------------------------------
 
 /// `text` with each %XX as the byte that it stands for (RFC 3986, 2.1); nothing when a % is no such
 /// thing.
@@ -235,12 +235,12 @@ inline std::optional<std::string> percent_decoded(std::string_view text) {
 }
 
 struct Target {
-    std::string path;   ///< decoded, once: what %2e%2e was is ".." now, and must be judged as such
+    std::string path;   ///< decoded, once: "%2e%2e" is ".." now, and must be judged as that
     std::string query;  ///< as it came, without its '?'
 };
 
-/// The target of a GET: "/path?query", or "http://host/path?query" as proxies are asked (RFC
-/// 9112, 3.2.1 and 3.2.2). Throws Refused{400}.
+/// The target of a GET: "/path?query", or "http://host/path?query" as proxies are asked (RFC 9112,
+/// 3.2.1 and 3.2.2). Throws Refused{400}.
 inline Target read_target(std::string target) {
     if (same(std::string_view{target}.substr(0, 7), "http://")) {
         const auto end = std::min(target.find_first_of("/?", 7), target.size());

@@ -1,4 +1,4 @@
-// tcp/commands.hpp: a protocol of one command a line, without a socket in sight.
+// tcp/commands/commands.hpp: a protocol of one command a line, without a socket in sight.
 //
 //     hello          ->  hello
 //     heure          ->  2026-11-22T11:37:12+01:00
@@ -7,16 +7,17 @@
 //     quitter        ->  the end
 //     X              ->  erreur : commande inconnue : X
 //
-// The answer depends on the end of the line, unlike echo's: so we keep a line until its end has
+// Unlike echo's, the answer depends on the end of the line. So we keep a line until its end has
 // come, and a client that never ends one would fill our memory. But no command is long, and no name
-// is longer than PATH_MAX (limits.h): what is longer is an error whatever comes next, and its
-// answer can start, and stream.
+// is longer than PATH_MAX (limits.h). A longer line is an error whatever comes next: its answer can
+// start, and stream.
 #pragma once
+
+#include "../../fd.hpp"
 
 #include <ctime>
 #include <string>
 #include <string_view>
-#include <utility>
 
 /// What a line asks of the program.
 enum class Wish {
@@ -32,20 +33,17 @@ class Commands {
   public:
     static constexpr std::size_t longest = 4096;  ///< bytes of a line that we keep: PATH_MAX
 
-    /// Takes the next of what the client sends, cut anywhere.
+    /// Takes the next of what the client sends, cut anywhere, once next() has said `nothing`.
     void receive(std::string_view bytes) {
-        received_.erase(0, answered_);
-        answered_ = 0;
         if (!quit_) received_ += bytes;
     }
 
     /// The client has half-closed: a last line without its newline is a line. False when there is
     /// none.
     bool end() {
-        const bool unfinished =
-            answered_ < received_.size() ? received_.back() != '\n' : !ending_.empty();
-        if (unfinished) received_ += '\n';
-        return unfinished;
+        if (received_.empty() && place_ == Place::line_start) return false;
+        received_ += '\n';
+        return true;
     }
 
     /// The next wish; `text` is its text, where it has one.
@@ -53,25 +51,30 @@ class Commands {
         const std::string_view rest = std::string_view{received_}.substr(answered_);
         const auto newline = rest.find('\n');
         const bool whole = newline != rest.npos;
-        if (!whole && rest.size() <= (ending_.empty() ? longest : 0)) return Wish::nothing;
+        if (!whole && rest.size() <= (place_ == Place::line_start ? longest : 0)) {
+            forget_answered();
+            return Wish::nothing;
+        }
         text = rest.substr(0, newline);
         answered_ += text.size() + (whole ? 1 : 0);
 
-        if (ending_.empty()) {  // at the start of a line
+        if (place_ == Place::line_start) {
             if (whole && text == "heure") return Wish::time;
-            if (whole && text == "quitter") {
-                quit_ = true;
-                answered_ = received_.size();
-                return Wish::quit;
+            if (whole && text == "quitter") return quit();
+            if (whole && text == "hello") {
+                text += '\n';
+                return Wish::answer;
             }
             const bool file = text.starts_with("fichier ");
             if (file) text.erase(0, text.find(' ') + 1);
             if (file && whole) return Wish::file;
-            ending_ = file ? not_found : "\n";
-            if (file) text.insert(0, error);
-            if (!file && !(whole && text == "hello")) text.insert(0, unknown);
+            place_ = file ? Place::long_name : Place::unknown_command;
+            text.insert(0, file ? error : unknown);
         }
-        if (whole) text += std::exchange(ending_, {});
+        if (whole) {
+            text += place_ == Place::long_name ? not_found : "\n";
+            place_ = Place::line_start;
+        }
         return Wish::answer;
     }
 
@@ -82,14 +85,29 @@ class Commands {
     static std::string missing(const std::string& name) { return error + name + not_found; }
 
   private:
+    /// What the next byte belongs to. In a line that is an error, the answer has begun already.
+    enum class Place { line_start, unknown_command, long_name };
+
     static constexpr auto error = "erreur : ";
     static constexpr auto unknown = "erreur : commande inconnue : ";
     static constexpr auto not_found = " : fichier introuvable\n";
 
-    std::string received_;
-    std::size_t answered_ = 0;  // bytes of it
-    std::string_view
-        ending_{};  // of the answer under way to a long line; empty: at the start of a line
+    Wish quit() {
+        quit_ = true;
+        answered_ = received_.size();
+        return Wish::quit;
+    }
+
+    /// A silent client owns no more memory than the line that it has begun.
+    void forget_answered() {
+        received_.erase(0, answered_);
+        received_.shrink_to_fit();
+        answered_ = 0;
+    }
+
+    std::string received_{};
+    std::size_t answered_ = 0;  ///< bytes of it
+    Place place_ = Place::line_start;
     bool quit_ = false;
 };
 

@@ -1,18 +1,20 @@
-// tcp/site.hpp: which request gets which response, without a socket in sight.
+// tcp/web/site.hpp: which request gets which response, without a socket in sight.
 //
 //     /  /index.html     ->  302, /static/index.html
-//     /static/NAME       ->  the file NAME of the directory that is served, if it was modified
-//     since /api/calcul        ->  tcp/calcul.hpp
+//     /static/NAME       ->  the file NAME of the directory that is served, or 304
+//     /api/calcul        ->  tcp/web/calcul.hpp
 #pragma once
+
+#include "../../fd.hpp"
 
 #include <algorithm>
 #include <utility>
 
+#include "../../inside.hpp"
+#include "../../server.hpp"
 #include "calcul.hpp"
 #include "http.hpp"
-#include "inside.hpp"
 #include "response.hpp"
-#include "tcp.hpp"
 
 /// A response. Where `file` is open, its first `size` bytes are the body.
 struct Answer {
@@ -29,8 +31,8 @@ inline Answer file_answer(const std::string& name, const std::string& if_modifie
     constexpr off_t small = 16384;
     struct stat status {};
     Fd file = open_inside(directory, name, status);
-    // Whatever else keeps us from it is the same to a stranger: it is not there (RFC 9110, 15.5.4).
-    if (!file) return {http::page(tcp::is_shortage(errno) ? 503 : errno == EIO ? 500 : 404)};
+    // Whatever else keeps us from it is the same to a stranger: it is not there (RFC 9110, 15.5.5).
+    if (!file) return {http::page(is_shortage(errno) ? 503 : errno == EIO ? 500 : 404)};
 
     const std::time_t modified = std::min(status.st_mtime, now);  // RFC 9110, 8.8.2.1
     http::Response response{200, http::content_type(name),
@@ -39,16 +41,15 @@ inline Answer file_answer(const std::string& name, const std::string& if_modifie
         response.status = 304;
         return {std::move(response)};
     }
-    if (status.st_size <= small) {
-        response.body.resize(static_cast<std::size_t>(status.st_size));
-        ssize_t got = -1;
-        do got = pread(file.get(), response.body.data(), response.body.size(), 0);
-        while (got == -1 && errno == EINTR);
-        if (got == -1) return {http::page(500)};
-        response.body.resize(static_cast<std::size_t>(got));
-        return {std::move(response)};
-    }
-    return {std::move(response), std::move(file), status.st_size};
+    if (status.st_size > small) return {std::move(response), std::move(file), status.st_size};
+    response.body.resize(static_cast<std::size_t>(status.st_size));
+    ssize_t got = -1;
+    do {
+        got = pread(file.get(), response.body.data(), response.body.size(), 0);
+    } while (got == -1 && errno == EINTR);
+    if (got == -1) return {http::page(500)};
+    response.body.resize(static_cast<std::size_t>(got));
+    return {std::move(response)};
 }
 
 /// What `request` is answered. `directory`: see open_inside(). Throws http::Refused.

@@ -1,4 +1,4 @@
-// tcp/calcul.hpp: /api/calcul, a sum, without a socket in sight.
+// tcp/web/calcul.hpp: /api/calcul, a sum, without a socket in sight.
 //
 //     a=2&b=0.5    ->  {"a":2,"b":0.5,"somme":2.5}
 //     a=deux&b=1   ->  {"erreur":"a n'est pas un nombre"}
@@ -6,6 +6,8 @@
 // The page that asks is JavaScript, so numbers are JavaScript's: read as Number() does, but decimal
 // ones only, and written as JSON.stringify does (ECMA-262: StringNumericLiteral, Number::toString).
 #pragma once
+
+#include "../../fd.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -40,9 +42,7 @@ inline std::optional<double> read_number(const std::string& text) {
         if (digits() == 0) return {};
     }
     if (at != text.size()) return {};
-    return std::strtod(
-        text.c_str(),
-        nullptr);  // rounds to the nearest; its decimal point is a '.', in the "C" locale
+    return std::strtod(text.c_str(), nullptr);  // our locale is "C": the decimal point is a '.'
 }
 
 /// The shortest decimal that reads as this very number: "0.1", "100000", "1e+21". `number` is
@@ -53,8 +53,8 @@ inline std::string write_number(double number) {
     const auto end =
         std::to_chars(text, text + sizeof text, std::abs(number), std::chars_format::scientific)
             .ptr;
-    const std::string_view shortest{
-        text, static_cast<std::size_t>(end - text)};  // "d.ddde+xx", or "de+xx"
+    // "d.ddde+xx", or "de+xx"
+    const std::string_view shortest{text, static_cast<std::size_t>(end - text)};
     const auto e = shortest.find('e');
     std::string digits{shortest.substr(0, e)};
     if (digits.size() > 1) digits.erase(1, 1);
@@ -79,8 +79,8 @@ inline std::string write_number(double number) {
 inline double parameter(std::string_view query, const std::string& name) {
     const auto decoded = [](std::string text) {
         std::replace(text.begin(), text.end(), '+', ' ');
-        return http::percent_decoded(text).value_or(
-            "?");  // which is no name of ours, and no number
+        // A "?" is no name of ours, and no number.
+        return http::percent_decoded(text).value_or("?");
     };
     std::optional<std::string> text;
     while (!query.empty()) {

@@ -1,12 +1,15 @@
-// tcp/response.hpp: what an HTTP/1.1 response is (RFC 9110, RFC 9112), without a socket in sight.
+// tcp/web/response.hpp: what an HTTP/1.1 response is (RFC 9110, RFC 9112), without a socket in
+// sight.
 //
-//     HTTP/1.1 200 OK\r\n                             status line
-//     Date: Sun, 22 Nov 2026 10:37:12 GMT\r\n         fields
+//     HTTP/1.1 200 OK\r\n                          status line
+//     Date: Sun, 22 Nov 2026 10:37:12 GMT\r\n      fields
 //     Content-Type: application/json\r\n
-//     Content-Length: 27\r\n                          where the body ends, so that another response
-//     may follow \r\n
-//     {"a":2,"b":0.5,"somme":2.5}                     the body
+//     Content-Length: 27\r\n                       where the body ends: another response may follow
+//     \r\n
+//     {"a":2,"b":0.5,"somme":2.5}                  the body
 #pragma once
+
+#include "../../fd.hpp"
 
 #include <array>
 #include <ctime>
@@ -16,8 +19,7 @@
 
 namespace http {
 
-// ---- Dates
-// ------------------------------------------------------------------------------------------------
+// ---- Dates -------------------------------------------------------
 
 /// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7).
 inline std::string date(std::time_t when) {
@@ -46,8 +48,7 @@ inline std::optional<std::time_t> read_date(const std::string& text, std::time_t
     return {};
 }
 
-// ---- Responses
-// --------------------------------------------------------------------------------------------
+// ---- Responses ---------------------------------------------------
 
 /// One with a body, or the head of one whose body is a file.
 struct Response {
@@ -110,12 +111,11 @@ inline std::string head(const Response& response, long long length, std::string_
 /// A short page that says what `status` means.
 inline Response page(int status, std::string fields = {}) {
     const auto& [number, reason, sentence] = meaning(status);
-    std::string body{"<!doctype html>\n<html lang=\"fr\">\n<meta charset=\"utf-8\">\n"};
-    body +=
-        "<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" "
-        "content=\"light "
-        "dark\">\n";
-    body += "<title>" + std::to_string(number) + ' ';
+    std::string body{
+        "<!doctype html>\n<html lang=\"fr\">\n<meta charset=\"utf-8\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width\">\n"
+        "<meta name=\"color-scheme\" content=\"light dark\">\n<title>"};
+    body += std::to_string(number) + ' ';
     body += reason;
     body += "</title>\n<h1>" + std::to_string(number) + "</h1>\n<p>";
     body += sentence;

@@ -1,0 +1,72 @@
+// tcp/web/client.hpp: what tcp/web knows of a client, and how it comes to owe it an answer.
+#pragma once
+
+#include "../../fd.hpp"
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "../../server.hpp"
+#include "../outgoing.hpp"
+#include "../wall_clock.hpp"
+#include "http.hpp"
+#include "response.hpp"
+#include "site.hpp"
+
+/// A moment, by clock_ms(), that does not come.
+inline constexpr auto never = std::numeric_limits<std::int64_t>::max();
+
+/// How far a conversation is.
+enum class Stage {
+    open,   ///< the client may ask for more
+    last,   ///< what it is owed is the last answer
+    ended,  ///< we have said our end; what still comes is thrown away until the peer ends too
+};
+
+struct Client {
+    Fd fd;
+    std::string peer;            ///< its address, for the log
+    std::int64_t heard;          ///< when it had its last turn, by clock_ms()
+    std::int64_t until = never;  ///< our patience, with a head that has begun or with its end
+    Stage stage = Stage::open;
+    std::string received{};  ///< what is not answered yet
+    http::Parser parser{};   ///< of the request that it starts with
+    Outgoing owed{};
+};
+
+/// Whether requests have come that the parser has not looked at: there was no room for answers.
+inline bool has_unanswered(const Client& client) {
+    return client.stage == Stage::open && !client.received.empty() && client.parser.length() == 0;
+}
+
+/// Owes the client `answer` to the request that its parser has read, or has read a part of.
+inline void respond(Client& client, Answer answer) {
+    client.until = never;
+    const http::Request& request = client.parser.request();
+    // A body would be of no use to us. We do not look for its end, so that nothing that follows can
+    // be taken for a request.
+    if (!request.keep_alive || request.body) client.stage = Stage::last;
+    const char* connection = request.minor == 0 ? "keep-alive" : "";
+    if (client.stage == Stage::last) connection = "close";
+    const off_t length =
+        answer.file ? answer.size : static_cast<off_t>(answer.response.body.size());
+    client.owed.add(http::head(answer.response, length, connection, wall_clock()));
+    const bool with_body = request.method != "HEAD";
+    if (with_body) {
+        client.owed.add(answer.response.body);
+        client.owed.add(std::move(answer.file), answer.size);
+    }
+    const bool is_known = !request.method.empty();
+    const std::string_view method = is_known ? request.method : std::string_view{"-"};
+    const std::string_view target = is_known ? request.target : std::string_view{"-"};
+    standard_log().add({client.peer, " ", method, " ", target.substr(0, 1000), " ",
+                        std::to_string(answer.response.status), " ",
+                        std::to_string(with_body ? length : 0)});
+}
+
+/// Answers with an error, and no more after it: nobody knows where the next request would start.
+inline void respond_last(Client& client, int status) {
+    client.stage = Stage::last;
+    respond(client, {http::page(status)});
+}
