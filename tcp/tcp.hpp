@@ -17,10 +17,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <chrono>
-#include <csignal>
 #include <cstdint>
-#include <iostream>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -168,16 +165,6 @@ inline Fd active_open(const Where& to, int limit = 3'600'000) {
             if (a->ai_next == nullptr) throw;
         }
     }
-}
-
-// The names that programs still use, which the next commits bring up to date.
-using ::bad_usage, ::is_shortage, ::later, ::refuse, ::Rest, ::rest_or_stop, ::send_all,
-    ::stop_pipe;
-inline void log(const std::string& line) {
-    log_line(line);
-}
-inline std::time_t now() {
-    return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
 }
 
 }  // namespace tcp
