@@ -1,7 +1,14 @@
 // tcp/spec.hpp: every way to write a redirection, and every way to get it wrong.
 #include "../../tcp/spec.hpp"
 
+#include <filesystem>
+#include <fstream>
+
 #include "catch.hpp"
+
+// Its name is every fuzzer's, and can be defined once in a program.
+#define LLVMFuzzerTestOneInput fuzz_spec
+#include "../fuzz/spec.cpp"
 
 namespace {
 
@@ -91,4 +98,17 @@ TEST_CASE("brackets that do not go around a whole address are refused") {
                       "9090:[]:9091: brackets go around a whole address");
     CHECK_THROWS_WITH(parse_spec("[::1]x:9090:a:1"),
                       "[::1]x:9090:a:1: brackets go around a whole address");
+}
+
+TEST_CASE("what the fuzzer starts from is accepted or refused, as its name says") {
+    int count = 0;
+    for (const auto& file : std::filesystem::directory_iterator{"tests/fuzz/corpus/spec"}) {
+        const std::string name = file.path().filename();
+        INFO(name);
+        std::ifstream stream{file.path(), std::ios::binary};
+        CHECK(try_input(std::string{std::istreambuf_iterator{stream}, {}}) ==
+              name.substr(0, name.find('-')));
+        ++count;
+    }
+    CHECK(count >= 30);
 }
