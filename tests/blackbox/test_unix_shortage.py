@@ -1,4 +1,4 @@
-"""unix_domain/: a crowd that wants more memory than there is. Some of it are closed; nothing ends."""
+"""unix_domain/: a crowd that wants more memory than there is. Some of them are closed; nothing ends."""
 
 import contextlib
 import resource
