@@ -196,20 +196,6 @@ def test_who_called_is_logged(server, place):
     )
 
 
-def test_a_log_that_nobody_reads_keeps_nobody_waiting(place):
-    needs_linux(fcntl, "F_SETPIPE_SZ")
-    reading, writing = os.pipe()
-    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
-    process = subprocess.Popen([binary(SERVER), place / "s"], stderr=writing)
-    try:
-        assert os.read(reading, 4096).startswith(b"listening on ")
-        for _ in range(300):  # each logs a line, of which a hundred fill the pipe
-            assert answers(place / "s", b"un\n") == echo(b"un\n")
-    finally:
-        process.terminate()
-        assert process.wait(PATIENCE) == 0
-
-
 def test_a_log_that_nobody_reads_any_more_does_not_end_the_server(place):
     """`stream_server PATH 2>&1 | head -1`: to log who called meets a closed pipe."""
     server = subprocess.Popen([binary(SERVER), place / "s"], stderr=subprocess.PIPE)

@@ -7,6 +7,7 @@ A command works when it has ended with status 0 (`probe`: 1, where a port is not
 goes on and listens, or shows something. What talks is given a line to say. All that was started is
 gone in the end."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -72,6 +73,9 @@ class Terminal:
             if time.monotonic() > deadline:
                 return "it neither ends, nor listens, nor shows anything"
         text = self.shown.decode(errors="replace")
+        if status is None and COMPLAINT.search(text):  # what --help shows is no complaint: it ends
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = self.process.wait(1)
         if status is None:
             return f"it showed {text!r}" if COMPLAINT.search(text) else None
         if status == 0 or (status == 1 and "/probe" in self.command):
