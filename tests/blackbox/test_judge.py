@@ -128,7 +128,7 @@ def test_a_failure_is_a_conversation_a_difference_a_guess_and_a_paragraph_to_rea
     assert expected[:at].partition('"')[2] == received[:at].partition('"')[2]
     assert expected[at] != received[at]
     assert "sans doute  Les blancs ont changé" in failure
-    assert "à lire  notes/fr/echo.md#une-session, «\u202f(`-N` dit à `nc` …\u202f»" in failure
+    assert "à lire  notes/fr/judge.md#des-octets-et-non-du-texte, «\u202fUne" in failure
 
 
 def test_its_lines_fit_a_terminal():
@@ -488,3 +488,20 @@ def test_every_sentence_of_a_check_is_told_in_two_languages():
         for check in ladder(contract).checks:
             assert check.says.fr and check.says.en and check.says.fr != check.says.en, check.id
             assert re.fullmatch("[a-z]+(-[a-z]+)*", check.id)
+
+
+# ---- The note
+
+
+@pytest.mark.parametrize("note", ["notes/judge.md", "notes/fr/judge.md"])
+def test_the_servers_in_the_note_are_those_that_are_judged_there(note):
+    shown = re.findall(r"```python (\S+)\n(.*?)```", (ROOT / note).read_text(), re.DOTALL)
+    assert [file for file, _ in shown] == [f"tests/judge/steps/{i}.py" for i in range(1, 6)]
+    for file, piece in shown:
+        assert piece in (ROOT / file).read_text(), file
+
+
+def test_make_judge_is_the_same():
+    words = ["make", "-s", "judge", "AS=datagram", f"CMD={binary('echo/datagram')} {{port}}"]
+    ended = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=PLAIN, timeout=PATIENCE)
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "score: 20 of 20")
