@@ -43,7 +43,7 @@ endif
 PORTABLE  = $(filter-out %.sh %/zig,$(wildcard tests/portable/*))
 
 .DEFAULT_GOAL := all
-.PHONY: all run lab test tested peers portable unit blackbox exercise answers bench soak fuzz links lint format clean help
+.PHONY: all run judge lab test tested peers portable unit blackbox exercise answers bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -82,6 +82,11 @@ unit: build/tests/unit/all  ## the unit tests
 # ONLY='tests/blackbox/test_echo.py -k half_close' runs a part of them.
 blackbox: all  ## the black-box tests
 	$(WITH_PYTEST) tests/run.py $(or $(ONLY),tests)
+
+# AS=web, a contract (make has an AS of its own, the assembler). tests/judge/judge --help has more: a class, for one.
+CONTRACT  = $(if $(filter default,$(origin AS)),,$(AS))
+judge:  ## what your own server does of a contract: make judge AS=echo CMD='python3 moi.py {port}'
+	@$(ANY_PYTHON) tests/judge/judge $(if $(CMD),$(or $(CONTRACT),echo) -- $(CMD),$(if $(CONTRACT),--explain $(CONTRACT),--help))
 
 exercise:  ## the exercises of the notes; with NAME=rot13, the test of your solution of one
 	@$(ANY_PYTHON) tests/exercise.py $(NAME)

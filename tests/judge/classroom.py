@@ -55,7 +55,7 @@ def judge_student(ladder, folder, options):
             return lost(
                 ladder,
                 Say(
-                    "il n'y a pas de commande : écris-la dans un fichier `run`",
+                    "il n'y a pas de commande : écrivez-la dans un fichier `run`",
                     "there is no command: write it into a file `run`",
                 ),
             )

@@ -101,7 +101,7 @@ class Trial(Conversation):
             )
             raise Fault(
                 Say(
-                    "Plus personne n'écoute : ton serveur s'est arrêté, ou n'accepte plus.",
+                    "Plus personne n'écoute : votre serveur s'est arrêté, ou n'accepte plus.",
                     "Nobody listens any more: your server has ended, or accepts no more.",
                 ),
                 Say("une connexion", "a connection"),
@@ -142,8 +142,8 @@ class Trial(Conversation):
             raise Fault(
                 Say(
                     (
-                        "Ton serveur ne s'arrête pas à SIGTERM : ne l'ignore pas, et n'attends"
-                        " pas dans le gestionnaire que tous les clients partent."
+                        "Votre serveur ne s'arrête pas à SIGTERM : ne l'ignorez pas, et"
+                        " n'attendez pas dans le gestionnaire que tous les clients partent."
                     ),
                     (
                         "Your server does not end at SIGTERM: do not ignore it, and do not wait"
@@ -286,7 +286,7 @@ class Judge:
             result = Result(check, False)
             result.likely = str(
                 Say(
-                    "Ton serveur ne démarre plus : {}.",
+                    "Votre serveur ne démarre plus : {}.",
                     "Your server does not start any more: {}.",
                 ).format_plain(why)
             )
@@ -322,7 +322,7 @@ class Judge:
             likely = Say(
                 (
                     "Écrire à un client qui est parti envoie SIGPIPE, qui arrête le programme :"
-                    " ignore-le, et traite l'erreur EPIPE."
+                    " ignorez-le, et traitez l'erreur EPIPE."
                 ),
                 (
                     "To write to a client that has gone raises SIGPIPE, which ends the program:"
@@ -332,7 +332,7 @@ class Judge:
         elif ended and result.check.needs != "start":
             likely = Say(
                 (
-                    "Ton serveur s'est arrêté : une erreur d'un seul client ne doit finir que"
+                    "Votre serveur s'est arrêté : une erreur d'un seul client ne doit finir que"
                     " sa connexion."
                 ),
                 (

@@ -61,15 +61,16 @@ class Conversation:
         self.start, self.lines = time.monotonic(), []
 
     def note(self, who, what, direction=""):
-        """`what` is a sentence, or bytes. Bytes that go on where the last ones ended are one
-        line with them."""
+        """`what` is a sentence, or bytes. What comes right after other bytes, from the same,
+        is one line with them; what we send is as many lines as sends."""
+        now = time.monotonic() - self.start
         if isinstance(what, (bytes, bytearray, memoryview)):
             last = self.lines[-1] if self.lines else None
-            if last and isinstance(last[3], Piece) and last[1] == who and last[2] == direction:
+            if direction == "<" and last and last[1:3] == (who, direction):
                 last[3].add(what)
                 return
             what = Piece(what)
-        self.lines.append((time.monotonic() - self.start, who, direction, what))
+        self.lines.append((now, who, direction, what))
 
     def sent(self, most=400):
         """All that the clients sent, in short."""
@@ -246,6 +247,13 @@ class Client:
                 )
             got += piece
         return bytes(got)
+
+    def reads_for(self, seconds):
+        """Whatever comes in that time, if anything."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if not isinstance(self.receive(1 << 16, left), bytes):
+                return
 
     def reads_all(self, likely=None, silence=None, most=64 << 20):
         """Everything up to the end of the stream."""

@@ -32,12 +32,12 @@ def guess(how, expected, received, likely=None):
 
 EVENTS = {
     "closed": Say(
-        "Ton serveur a fermé la connexion trop tôt.",
+        "Votre serveur a fermé la connexion trop tôt.",
         "Your server closed the connection too early.",
     ),
     "reset": Say(
         (
-            "Ton serveur a coupé la connexion : il s'est arrêté, ou il a fermé alors que des"
+            "Votre serveur a coupé la connexion : il s'est arrêté, ou il a fermé alors que des"
             " octets reçus n'étaient pas lus."
         ),
         (
@@ -47,7 +47,7 @@ EVENTS = {
     ),
     "silence": Say(
         (
-            "Rien ne vient : ton serveur attend peut-être autre chose, ou n'a pas envoyé ce"
+            "Rien ne vient : votre serveur attend peut-être autre chose, ou n'a pas envoyé ce"
             " qu'il garde (un tampon à vider : flush)."
         ),
         (
@@ -55,9 +55,9 @@ EVENTS = {
             " send (a buffer to flush)."
         ),
     ),
-    "different": Say("Compare à l'endroit du ^.", "Compare at the ^."),
+    "different": Say("Comparez à l'endroit du ^.", "Compare at the ^."),
     "more": Say(
-        "Ton serveur envoie plus que ce qui est promis.",
+        "Votre serveur envoie plus que ce qui est promis.",
         "Your server sends more than was promised.",
     ),
 }
@@ -67,8 +67,8 @@ def replaced(expected, received, how):
     if b"\xef\xbf\xbd" in received and b"\xef\xbf\xbd" not in expected:
         return Say(
             (
-                "Ton serveur décode les octets en texte, et ce qui n'est pas de l'UTF-8 devient"
-                " `�` : passe des octets."
+                "Votre serveur décode les octets en texte, et ce qui n'est pas de l'UTF-8"
+                " devient `�` : passez des octets."
             ),
             (
                 "Your server decodes the bytes into text, and what is no UTF-8 becomes `�`:"
@@ -102,7 +102,7 @@ def latin(expected, received, how):
             expected.decode().encode("latin-1")[:20]
         ):
             return Say(
-                "Ton serveur écrit en Latin-1 : le fil parle UTF-8.",
+                "Votre serveur écrit en Latin-1 : le fil parle UTF-8.",
                 "Your server writes Latin-1: the wire speaks UTF-8.",
             )
     except UnicodeError:
@@ -129,8 +129,8 @@ def carriage(expected, received, how):
         if b"\r\n" in received:
             return Say(
                 (
-                    "Ton serveur finit ses lignes par `\\r\\n` : ici une ligne finit par `\\n`,"
-                    " seul."
+                    "Votre serveur finit ses lignes par `\\r\\n` : ici une ligne finit par"
+                    " `\\n`, seul."
                 ),
                 "Your server ends its lines with `\\r\\n`: here a line ends with `\\n` alone.",
             )
@@ -139,8 +139,8 @@ def carriage(expected, received, how):
     ):
         return Say(
             (
-                "Ton serveur enlève les `\\r` (strip, ou des lignes lues comme du texte) : ils"
-                " font partie de la ligne."
+                "Votre serveur enlève les `\\r` (strip, ou des lignes lues comme du texte) :"
+                " ils font partie de la ligne."
             ),
             (
                 "Your server takes the `\\r` off (strip, or lines read as text): they are part"
@@ -162,7 +162,7 @@ def squeezed(expected, received, how):
     ):
         return Say(
             (
-                "Les blancs ont changé : ton serveur les enlève (strip, read sans `IFS=` ni"
+                "Les blancs ont changé : votre serveur les enlève (strip, read sans `IFS=` ni"
                 " -r), ou coupe la ligne en mots."
             ),
             (
@@ -200,7 +200,7 @@ def prefix_in_the_middle(expected, received, how):
     if how == "different" and received.count(prefix) > expected[: len(received)].count(prefix):
         return Say(
             (
-                "Ton serveur prend chaque recv pour une ligne : une ligne peut venir en"
+                "Votre serveur prend chaque recv pour une ligne : une ligne peut venir en"
                 " morceaux, et seul `\\n` la finit."
             ),
             (
@@ -214,8 +214,8 @@ def prefix_in_the_middle(expected, received, how):
     ):
         return Say(
             (
-                "Ton serveur prend chaque recv pour une ligne : plusieurs lignes peuvent venir"
-                " en un morceau, et chacune a sa réponse."
+                "Votre serveur prend chaque recv pour une ligne : plusieurs lignes peuvent"
+                " venir en un morceau, et chacune a sa réponse."
             ),
             (
                 "Your server takes each recv for a line: several lines may come in one piece,"

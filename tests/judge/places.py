@@ -17,7 +17,16 @@ CHOSEN = Say("Ce qui a été choisi", "What was chosen")
 PLACES = {
     "accept": ("echo", CALLS, Say("`accept` donne un", "`accept` gives a")),
     "session": ("echo", SESSION, Say("Deux terminaux", "Two terminals")),
-    "bytes": ("echo", SESSION, Say("(`-N` dit à `nc`", "(`-N` tells `nc`")),
+    "bytes": (
+        "judge",
+        Say("Des octets, et non du texte", "Bytes, and not text"),
+        Say("Une socket transporte", "A socket carries"),
+    ),
+    "delay": (
+        "judge",
+        Say("Une réponse, un send", "One answer, one send"),
+        Say("Une réponse en deux", "An answer in two"),
+    ),
     "lines": ("echo", SESSION, Say("TCP transporte des octets", "TCP carries bytes")),
     "half-close": ("echo", CALLS, Say("`accept` donne un", "`accept` gives a")),
     "second": ("echo", CALLS, Say("Voilà pour un client.", "That is one client.")),
@@ -28,7 +37,6 @@ PLACES = {
     ),
     "gone": ("echo", WRONG, Say("**Le client est parti.**", "**The client has gone.**")),
     "zombies": ("echo", WRONG, Say("**Les zombies.**", "**Zombies.**")),
-    "descriptors": ("echo", WRONG, Say("**Plus de descripteur**", "**No descriptor left**")),
     "port": (
         "echo",
         WRONG,
@@ -36,11 +44,6 @@ PLACES = {
             "**Le port est encore pris après un redémarrage**",
             "**The port is still taken after a restart**",
         ),
-    ),
-    "unread": (
-        "echo",
-        WRONG,
-        Say("**Fermer sans avoir tout lu**", "**Closing with unread input**"),
     ),
     "datagrams": (
         "unix_domain",

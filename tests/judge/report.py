@@ -10,7 +10,7 @@ import words
 from contract import OF
 from words import Say, difference, number
 
-WIDTH = 98
+WIDTH = 90
 
 
 class Paint:
@@ -221,8 +221,7 @@ def junit(suites):
                     for name in ("says", "sent", "expected", "received", "likely", "read")
                 )
                 lines.append(
-                    "<failure"
-                    f" message={quoted(check['likely'])}>{escape(xml(text))}</failure>"
+                    f"<failure message={quoted(check['likely'])}>{escape(xml(text))}</failure>"
                 )
             elif check["passed"] is None:
                 lines.append(f'<skipped message={quoted(check["likely"])}/>')

@@ -390,8 +390,8 @@ class Server:
         if other:
             return Say(
                 (
-                    f"il écoute sur le port {other}, et non sur {self.address[1]} : écris"
-                    " `{port}` dans la commande à la place du port, et prends-le dans les"
+                    f"il écoute sur le port {other}, et non sur {self.address[1]} : écrivez"
+                    " `{port}` dans la commande à la place du port, et prenez-le dans les"
                     " arguments"
                 ),
                 (

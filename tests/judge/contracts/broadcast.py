@@ -171,8 +171,8 @@ def names(server):
             raise Fault(
                 Say(
                     (
-                        "Ton serveur ne regarde pas si le nom est pris (ou prend les noms dans"
-                        " le port, ou dans un hasard trop court)."
+                        "Votre serveur ne regarde pas si le nom est pris (ou prend les noms"
+                        " dans le port, ou dans un hasard trop court)."
                     ),
                     (
                         "Your server does not look whether the name is taken (or takes names"
@@ -276,8 +276,8 @@ def pieces(server):
     alice, bob = room(server, 2)
     likely = Say(
         (
-            "Ton serveur relaie ce que recv a rendu : garde le début de chaque client jusqu'à"
-            " son `\\n`."
+            "Votre serveur relaie ce que recv a rendu : gardez le début de chaque client"
+            " jusqu'à son `\\n`."
         ),
         (
             "Your server relays what recv returned: keep the beginning of each client up to its"
@@ -349,8 +349,8 @@ def leaves(server):
     alice, bob = room(server, 2)
     likely = Say(
         (
-            "Ton serveur prend la demi-fermeture pour une fermeture : envoie d'abord ce que tu"
-            " dois."
+            "Votre serveur prend la demi-fermeture pour une fermeture : envoyez d'abord ce que"
+            " vous dois."
         ),
         "Your server takes the half-close for a close: first send what you owe.",
     )
@@ -358,7 +358,7 @@ def leaves(server):
     alice.says(*lines).client.half_closes()
     alice.hears(alice.said(*lines), {"closed": likely, "reset": likely})
     alice.client.expects_end(
-        {"silence": Say("Puis ton serveur ferme.", "Then your server closes.")}
+        {"silence": Say("Puis votre serveur ferme.", "Then your server closes.")}
     )
     bob.hears(alice.said(*lines) + alice.left)
     bob.client.expects_silence(
@@ -445,8 +445,8 @@ def one_order(server):
             raise Fault(
                 Say(
                     (
-                        "Des messages manquent, ou sont coupés ou mêlés : écris chaque message"
-                        " entier, et garde ce que send n'a pas pris."
+                        "Des messages manquent, ou sont coupés ou mêlés : écrivez chaque"
+                        " message entier, et gardez ce que send n'a pas pris."
                     ),
                     (
                         "Messages are missing, or cut or mixed: write each message whole, and"
@@ -541,9 +541,9 @@ def long_line(server):
 def too_long(server):
     likely = Say(
         (
-            "Une ligne sans fin remplit la mémoire : au-delà de 65 536 octets, dis-le et ferme."
-            " Lis ce qui vient encore avant de fermer : sinon la fermeture est un RST, et"
-            " l'adieu se perd."
+            "Une ligne sans fin remplit la mémoire : au-delà de 65 536 octets, dites-le et"
+            " fermez. Lisez ce qui vient encore avant de fermer : sinon la fermeture est un"
+            " RST, et l'adieu se perd."
         ),
         (
             "A line without end fills the memory: past 65,536 bytes, say so and close. Read"
@@ -584,7 +584,9 @@ def slow_reader(server):
     block, count = alice.said(*SPEECH), 60
     for _ in range(count):
         alice.says(*SPEECH, quietly=True)
-    server.note("client", Say(f"dit {count * len(SPEECH)} lignes", f"says {count * len(SPEECH)} lines"))
+    server.note(
+        "client", Say(f"dit {count * len(SPEECH)} lignes", f"says {count * len(SPEECH)} lines")
+    )
     server.note("client 2", Say("ne lit pas, pendant 1,5 s", "does not read, for 1.5 s"))
     heard = hear_all(
         server, [alice, slow], count * len(block), asleep=(slow, time.monotonic() + 1.5)
@@ -625,7 +627,9 @@ def never_reads(server):
     block, count = alice.said(*SPEECH), 100
     for _ in range(count):
         alice.says(*SPEECH, quietly=True)
-    server.note("client", Say(f"dit {count * len(SPEECH)} lignes", f"says {count * len(SPEECH)} lines"))
+    server.note(
+        "client", Say(f"dit {count * len(SPEECH)} lignes", f"says {count * len(SPEECH)} lines")
+    )
     likely = Say(
         (
             "Un client qui ne lit jamais doit être exclu : sinon les autres attendent, ou la"

@@ -93,7 +93,10 @@ class Run:
                     self.trial.heard_nothing(START)
                 raise Fault(
                     Say(
-                        "Ton client ne se connecte pas à l'adresse et au port de sa commande.",
+                        (
+                            "Votre client ne se connecte pas à l'adresse et au port de sa"
+                            " commande."
+                        ),
                         "Your client does not connect to the address and port of its command.",
                     ),
                     Say("une connexion", "a connection"),
@@ -223,8 +226,8 @@ def sends(trial):
     likely = {
         "silence": Say(
             (
-                "La ligne reste dans ton client : il attend le serveur, ou la fin de l'entrée,"
-                " ou garde ce qu'il lit dans un tampon."
+                "La ligne reste dans votre client : il attend le serveur, ou la fin de"
+                " l'entrée, ou garde ce qu'il lit dans un tampon."
             ),
             (
                 "The line stays in your client: it waits for the server, or the end of the"
@@ -279,7 +282,7 @@ def no_newline(trial):
             piece,
             {
                 "silence": Say(
-                    "Ton client attend la fin de la ligne pour la montrer.",
+                    "Votre client attend la fin de la ligne pour la montrer.",
                     "Your client waits for the end of the line before it shows it.",
                 )
             },
@@ -332,7 +335,7 @@ def every_byte(trial):
 def both_ways(trial):
     likely = Say(
         (
-            "Ton client attend dans un sens, et l'autre attend avec lui : deux threads, ou"
+            "Votre client attend dans un sens, et l'autre attend avec lui : deux threads, ou"
             " select sur les deux."
         ),
         (
@@ -391,7 +394,7 @@ def big(trial):
 )
 def slow_server(trial):
     likely = Say(
-        "Ton client attend dans send, et ne montre plus rien : les deux sens sont liés.",
+        "Votre client attend dans send, et ne montre plus rien : les deux sens sont liés.",
         (
             "Your client waits in send, and shows nothing more: the two directions are tied"
             " together."
@@ -424,7 +427,7 @@ def half_close(trial):
         {
             "silence": Say(
                 (
-                    "À la fin de l'entrée, dis-le au serveur : shutdown(SHUT_WR). Sinon il"
+                    "À la fin de l'entrée, dites-le au serveur : shutdown(SHUT_WR). Sinon il"
                     " attend pour toujours."
                 ),
                 (
@@ -433,13 +436,13 @@ def half_close(trial):
                 ),
             ),
             "reset": Say(
-                "À la fin de l'entrée, ton client s'en va, au lieu de fermer un seul sens.",
+                "À la fin de l'entrée, votre client s'en va, au lieu de fermer un seul sens.",
                 "At the end of the input your client leaves, instead of closing one direction.",
             ),
         }
     )
     likely = Say(
-        "Ton client a fini à la fin de l'entrée : le serveur a encore des choses à dire.",
+        "Votre client a fini à la fin de l'entrée : le serveur a encore des choses à dire.",
         "Your client ended at the end of the input: the server has more to say.",
     )
     for line in (b"le serveur r\xc3\xa9pond : bonjour\n", b"et encore\n"):
@@ -453,7 +456,7 @@ def half_close(trial):
     run.ends(
         0,
         Say(
-            "Le serveur a fermé : ton client finit, avec le code 0.",
+            "Le serveur a fermé : votre client finit, avec le code 0.",
             "The server has closed: your client ends, with status 0.",
         ),
     )
@@ -477,8 +480,8 @@ def end(trial):
         0,
         Say(
             (
-                "recv rend 0 : le serveur a fini, et ton client aussi, sans attendre une ligne"
-                " de plus."
+                "recv rend 0 : le serveur a fini, et votre client aussi, sans attendre une"
+                " ligne de plus."
             ),
             (
                 "recv returns 0: the server has finished, and so has your client, without"
@@ -538,7 +541,8 @@ def sigterm(trial):
     if not run.process.wait(trial.patience):
         raise Fault(
             Say(
-                "Ton client ne s'arrête pas à SIGTERM.", "Your client does not end at SIGTERM."
+                "Votre client ne s'arrête pas à SIGTERM.",
+                "Your client does not end at SIGTERM.",
             ),
             Say("il s'arrête en une seconde", "it ends within a second"),
             Say("il tourne toujours", "it still runs"),

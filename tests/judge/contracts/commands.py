@@ -255,7 +255,7 @@ def quitter(server):
     client.sends(b"hello\nhello\nquitter\n").expects(HELLO * 2).expects_end(
         {
             "silence": Say(
-                "À `quitter`, ferme la connexion.", "At `quitter`, close the connection."
+                "À `quitter`, fermez la connexion.", "At `quitter`, close the connection."
             )
         }
     )
@@ -327,8 +327,8 @@ def wants_folder(server):
         raise Fault(
             Say(
                 (
-                    "Écris `{dir}` dans la commande, là où ton serveur prend son dossier : le"
-                    " juge y met des fichiers."
+                    "Écrivez `{dir}` dans la commande, là où votre serveur prend son dossier :"
+                    " le juge y met des fichiers."
                 ),
                 (
                     "Write `{dir}` in the command, where your server takes its folder: the"
@@ -444,11 +444,11 @@ def outside(server):
             missing(name),
             Say(
                 (
-                    "Un nom est un texte venu d'un inconnu : refuse `..`, le `/` au début, et"
+                    "Un nom est un texte venu d'un inconnu : refusez `..`, le `/` au début, et"
                     " les liens, avant d'ouvrir quoi que ce soit."
                 ),
                 (
-                    "A name is text from a stranger: refuse `..`, the `/` at its start, and"
+                    "A name is text from a stranger: refusez `..`, the `/` at its start, and"
                     " links, before you open anything."
                 ),
             ),
@@ -496,7 +496,7 @@ def hidden(server):
 )
 def half_close(server):
     likely = Say(
-        "Ton serveur prend la demi-fermeture pour une fermeture.",
+        "Votre serveur prend la demi-fermeture pour une fermeture.",
         "Your server takes the half-close for a close.",
     )
     client = server.connect(receive_buffer=65536)
@@ -507,7 +507,7 @@ def half_close(server):
     client.expects_end(
         {
             "silence": Say(
-                "Après avoir tout envoyé, ton serveur doit fermer.",
+                "Après avoir tout envoyé, votre serveur doit fermer.",
                 "After it has sent all, your server is to close.",
             )
         }
@@ -527,7 +527,7 @@ def second_client(server):
     serves_another(
         server,
         Say(
-            "Ton serveur s'occupe d'un client à la fois.",
+            "Votre serveur s'occupe d'un client à la fois.",
             "Your server looks after one client at a time.",
         ),
     )
@@ -556,7 +556,7 @@ def reset(server):
     serves_another(
         server,
         Say(
-            "Après un client qui a coupé, ton serveur ne sert plus.",
+            "Après un client qui a coupé, votre serveur ne sert plus.",
             "After a client that reset, your server serves no more.",
         ),
     )
@@ -581,7 +581,7 @@ def never_reads(server):
     serves_another(
         server,
         Say(
-            "Ton serveur attend que ce client lise.",
+            "Votre serveur attend que ce client lise.",
             "Your server waits until that client reads.",
         ),
     )

@@ -78,7 +78,7 @@ class Sender:
             ),
         )
         raise Fault(
-            Say("Ton serveur s'est arrêté.", "Your server has ended."),
+            Say("Votre serveur s'est arrêté.", "Your server has ended."),
             Say("une réponse", "an answer"),
             Say("rien", "nothing"),
         )
@@ -168,8 +168,8 @@ def every_byte(server):
             {
                 "silence": Say(
                     (
-                        "Ce datagramme n'a pas de réponse : ton serveur le décode sans doute en"
-                        " texte."
+                        "Ce datagramme n'a pas de réponse : votre serveur le décode sans doute"
+                        " en texte."
                     ),
                     "This datagram has no answer: your server probably decodes it into text.",
                 )
@@ -206,7 +206,7 @@ def empty(server):
 def two_clients(server):
     likely = Say(
         (
-            "Ton serveur retient l'adresse du premier : chaque réponse va à l'adresse de son"
+            "Votre serveur retient l'adresse du premier : chaque réponse va à l'adresse de son"
             " datagramme."
         ),
         (
@@ -372,7 +372,7 @@ def flood(server):
         ),
     )
     likely = Say(
-        "Après beaucoup de datagrammes, ton serveur ne répond plus.",
+        "Après beaucoup de datagrammes, votre serveur ne répond plus.",
         "After many datagrams, your server answers no more.",
     )
     for attempt in range(

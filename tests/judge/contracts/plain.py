@@ -95,7 +95,7 @@ def no_newline(server):
     likely = {
         "silence": Say(
             (
-                "Ton serveur attend la fin de la ligne (readline, ou un tampon à vider) : ici"
+                "Votre serveur attend la fin de la ligne (readline, ou un tampon à vider) : ici"
                 " il n'y a pas de lignes, seulement des octets."
             ),
             (
@@ -161,8 +161,8 @@ def big(server):
 def half_close(server):
     likely = Say(
         (
-            "Ton serveur prend la demi-fermeture pour une fermeture. Le client n'a plus rien à"
-            " dire, mais il écoute encore."
+            "Votre serveur prend la demi-fermeture pour une fermeture. Le client n'a plus rien"
+            " à dire, mais il écoute encore."
         ),
         (
             "Your server takes the half-close for a close. The client has nothing more to say,"
@@ -196,7 +196,7 @@ def end(server):
                 "silence": Say(
                     (
                         "recv rend 0 : le client n'a plus rien à dire. Quand tout est envoyé,"
-                        " ferme."
+                        " fermez."
                     ),
                     (
                         "recv returns 0: the client has nothing more to say. When all is sent,"
@@ -215,7 +215,7 @@ def end(server):
 )
 def following(server):
     likely = Say(
-        "Ton serveur ne sert que le premier client : accept est dans une boucle.",
+        "Votre serveur ne sert que le premier client : accept est dans une boucle.",
         "Your server serves the first client only: accept stands in a loop.",
     )
     for i in range(5):

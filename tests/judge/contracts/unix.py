@@ -20,8 +20,7 @@ commande.
 
 """
         + echo.ladder.explains.fr.partition("\n\n")[2].rpartition(" SIGTERM")[0]
-        +
-"""
+        + """
 
 À son chemin, une socket morte (personne n'y écoute) est remplacée ; là où un autre serveur
 écoute, il s'arrête avec une erreur, et l'autre continue ; ce qui n'est pas une socket n'est
@@ -31,8 +30,7 @@ its command.
 
 """
         + echo.ladder.explains.en.partition("\n\n")[2].rpartition(" SIGTERM")[0]
-        +
-"""
+        + """
 
 At its path, a dead socket (nobody listens) is replaced; where another server listens, it
 ends with an error, and the other goes on; what is no socket is never removed. SIGTERM ends
@@ -133,19 +131,22 @@ def live_socket(server):
     if not same:
         raise Fault(
             Say(
-                "Ton serveur efface le chemin sans regarder qui y écoute : un connect le dit.",
+                (
+                    "Votre serveur efface le chemin sans regarder qui y écoute : un connect le"
+                    " dit."
+                ),
                 (
                     "Your server removes the path without looking who listens there: a connect"
                     " tells."
                 ),
             ),
             Say("l'autre garde son chemin", "the other keeps its path"),
-            Say("le chemin est à ton serveur", "the path is your server's"),
+            Say("le chemin est à votre serveur", "the path is your server's"),
         )
     if not ended or process.status == 0:
         raise Fault(
             Say(
-                "Ton serveur doit dire que l'adresse est prise, et finir avec une erreur.",
+                "Votre serveur doit dire que l'adresse est prise, et finir avec une erreur.",
                 "Your server is to say that the address is taken, and end with an error.",
             ),
             Say(
@@ -187,7 +188,7 @@ def not_a_socket(server):
         raise Fault(
             Say(
                 (
-                    "unlink efface aussi un fichier de quelqu'un : regarde d'abord que c'est"
+                    "unlink efface aussi un fichier de quelqu'un : regardez d'abord que c'est"
                     " une socket (lstat, S_ISSOCK)."
                 ),
                 (

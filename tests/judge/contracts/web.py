@@ -192,7 +192,7 @@ class Browser:
                         "silence": Say(
                             (
                                 "Sans Content-Length, le client ne sait pas où finit le corps :"
-                                " dis la longueur, ou ferme."
+                                " dites la longueur, ou fermez."
                             ),
                             (
                                 "Without Content-Length the client does not know where the body"
@@ -245,8 +245,8 @@ def wants_folder(server):
         raise Fault(
             Say(
                 (
-                    "Écris `{dir}` dans la commande, là où ton serveur prend son dossier : le"
-                    " juge y met un site."
+                    "Écrivez `{dir}` dans la commande, là où votre serveur prend son dossier :"
+                    " le juge y met un site."
                 ),
                 (
                     "Write `{dir}` in the command, where your server takes its folder: the"
@@ -307,7 +307,7 @@ def a_file(server):
         if answer.body != FILES[name]:
             raise Fault(
                 Say(
-                    "Le corps n'est pas le fichier : lis-le en binaire, et envoie tout.",
+                    "Le corps n'est pas le fichier : lisez-le en binaire, et envoyez tout.",
                     "The body is not the file: read it in binary, and send all of it.",
                 ),
                 FILES[name],
@@ -318,7 +318,7 @@ def a_file(server):
             str(len(FILES[name])),
             answer["Content-Length"],
             Say(
-                "La longueur d'un fichier est connue : dis-la.",
+                "La longueur d'un fichier est connue : dites-la.",
                 "The length of a file is known: tell it.",
             ),
         )
@@ -434,7 +434,7 @@ def outside(server):
         server,
         targets,
         Say(
-            "Décode le nom une fois, puis refuse `..`, le `/` au début, et les liens.",
+            "Décodez le nom une fois, puis refusez `..`, le `/` au début, et les liens.",
             "Decode the name once, then refuse `..`, the `/` at its start, and links.",
         ),
     )
@@ -526,7 +526,7 @@ def the_sum(server):
             "Content-Type",
             "application/json",
             (answer["Content-Type"] or "").split(";")[0],
-            Say("C'est du JSON : dis-le.", "It is JSON: say so."),
+            Say("C'est du JSON : dites-le.", "It is JSON: say so."),
         )
 
 
@@ -671,7 +671,7 @@ def keep_alive(server):
     browser.client.expects_end(
         {
             "silence": Say(
-                "Le client a dit `Connection: close` : ferme après la réponse.",
+                "Le client a dit `Connection: close` : fermez après la réponse.",
                 "The client said `Connection: close`: close after the answer.",
             )
         }
@@ -746,14 +746,14 @@ def half_close(server):
     browser = Browser(server).sends(b"GET /api/calcul?a=1&b=2 HTTP/1.1\r\nHost: a\r\n\r\n")
     browser.client.half_closes()
     likely = Say(
-        "Ton serveur prend la demi-fermeture pour une fermeture (en Node : allowHalfOpen).",
+        "Votre serveur prend la demi-fermeture pour une fermeture (en Node : allowHalfOpen).",
         "Your server takes the half-close for a close (in Node: allowHalfOpen).",
     )
     status(
         browser.answer(likely={"closed": likely, "reset": likely}), 200, "/api/calcul?a=1&b=2"
     )
     browser.client.expects_end(
-        {"silence": Say("Puis ton serveur ferme.", "Then your server closes.")}
+        {"silence": Say("Puis votre serveur ferme.", "Then your server closes.")}
     )
 
 
@@ -816,7 +816,7 @@ def malformed(server):
         browser = Browser(server).sends(request)
         likely = Say(
             (
-                "Une requête que deux serveurs lisent autrement est une faille : refuse-la"
+                "Une requête que deux serveurs lisent autrement est une faille : refusez-la"
                 f" ({what.fr})."
             ),
             f"A request that two servers read differently is a hole: refuse it ({what.en}).",
@@ -848,8 +848,8 @@ def long_head(server):
             browser.answer(
                 likely=Say(
                     (
-                        "Un en-tête sans fin remplit la mémoire : 431, puis ferme, en lisant ce"
-                        " qui vient encore."
+                        "Un en-tête sans fin remplit la mémoire : 431, puis fermez, en lisant"
+                        " ce qui vient encore."
                     ),
                     (
                         "A head without end fills the memory: 431, then close, reading what"
@@ -914,7 +914,7 @@ def second_client(server):
         serves_another(
             server,
             Say(
-                "Ton serveur s'occupe d'un client à la fois.",
+                "Votre serveur s'occupe d'un client à la fois.",
                 "Your server looks after one client at a time.",
             ),
         )
@@ -952,7 +952,7 @@ def never_reads(server):
     serves_another(
         server,
         Say(
-            "Ton serveur attend que ce client lise.",
+            "Votre serveur attend que ce client lise.",
             "Your server waits until that client reads.",
         ),
     )
@@ -960,7 +960,7 @@ def never_reads(server):
     if before and after and after.memory - before.memory > 4 * len(BIG) * 3 // 4:
         raise Fault(
             Say(
-                "Ton serveur garde en mémoire tout ce que ces clients ne lisent pas.",
+                "Votre serveur garde en mémoire tout ce que ces clients ne lisent pas.",
                 "Your server keeps in memory all that these clients do not read.",
             ),
             Say("quelques mébioctets", "some mebibytes"),

@@ -1,0 +1,507 @@
+"""The judge itself: its command line, its words, what it writes for machines, and what it lets a
+stranger's server do to it: nothing."""
+
+import importlib
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+from pathlib import Path
+
+import pytest
+from harness import PATIENCE, ROOT, Program, binary, eventually
+from judging import CONTRACTS, JUDGE, PLAIN, judge, lost, verdict
+from links import anchors
+from wants import namespace, needs_namespace, proc
+
+ZOO = ROOT / "tests/judge/zoo"
+RIGHT = [binary("echo/poll")]
+FAULTY = [sys.executable, ZOO / "echo_bytes_strip.py"]  # it lacks two points
+QUICK = ["--visits", 300]
+
+
+def ladder(contract):
+    return importlib.import_module("contracts." + contract).ladder
+
+
+# ---- The command line
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help(option):
+    ended = judge(option)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("usage: tests/judge/judge CONTRACT ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["echo"],
+        ["echo", "--"],
+        ["écho", "--", "true"],
+        ["echo", "--at", "127.0.0.1"],
+        ["echo", "--at", "127.0.0.1:90909"],
+        ["echo", "--at", "127.0.0.1:http"],
+        ["echo", "--at", "127.0.0.1:9", "--", "true"],
+        ["client", "--at", "127.0.0.1:9"],
+        ["echo", "--lang", "de", "--", "true"],
+        ["echo", "--patience", "0", "--", "true"],
+        ["echo", "--patience", "dix", "--", "true"],
+        ["echo", "--visits", "1", "--", "true"],
+        ["echo", "--csv", "x", "--", "true"],
+        ["echo", "--html", "x", "--", "true"],
+        ["echo", "--all", "/no/such/place"],
+        ["echo", "--all", "/", "--at", "127.0.0.1:9"],
+        ["echo", "python3", "moi.py"],
+        ["echo", "--json"],
+        ["--explain"],
+        ["--explain", "rien"],
+        ["--explain", "echo", "echo"],
+        ["--loud", "echo", "--", "true"],
+    ],
+    ids=" ".join,
+)
+def test_bad_usage(words):
+    ended = judge(*words)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.match(r"judge: .+\nusage: tests/judge/judge ", ended.stderr)
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "environment, words, french",
+    [
+        ({"LANG": "fr_FR.UTF-8"}, [], True),
+        ({"LANG": "en_GB.UTF-8"}, [], False),
+        ({"LANG": "C"}, [], False),
+        ({}, [], False),
+        ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "fr_CA"}, [], True),
+        ({"LC_MESSAGES": "fr_FR", "LC_ALL": "C.UTF-8"}, [], False),
+        ({"LANG": "fr_FR.UTF-8"}, ["--lang", "en"], False),
+        ({"LANG": "C"}, ["--lang=fr"], True),
+    ],
+)
+def test_it_speaks_the_language_that_is_asked_for(environment, words, french):
+    said = judge("--explain", "echo", *words, env=environment).stdout
+    assert ("Les vérifications" in said, "The checks" in said) == (french, not french)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_it_explains_a_contract_and_its_twenty_points(contract, language):
+    ended = judge("--explain", contract, "--lang", language)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    points = dict(re.findall(r"^  ([a-z-]+) +(\d+)   \S", ended.stdout, re.MULTILINE))
+    assert list(points) == [check.id for check in ladder(contract).checks]
+    assert sum(map(int, points.values())) == 20
+    assert f"tests/judge/judge {contract} -- " in ended.stdout
+    assert all(len(line) <= 100 for line in ended.stdout.splitlines())
+
+
+# ---- What it says of a server
+
+
+def test_all_points_is_status_0_and_one_that_lacks_some_is_1():
+    ended = judge("echo", *QUICK, "--", *RIGHT)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.endswith("score: 20 of 20\n")
+    ended = judge("echo", *QUICK, "--lang", "fr", "--", *FAULTY)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert ended.stdout.endswith("score\u202f: 18 sur 20\n")
+
+
+def test_a_failure_is_a_conversation_a_difference_a_guess_and_a_paragraph_to_read():
+    said = judge("echo", *QUICK, "--lang", "fr", "--", *FAULTY).stdout
+    failure = said.partition("✗ bytes")[2].partition("✓")[0]
+    assert re.search(r'0,\d{3} s  client 2 +envoie "  blancs devant,   au milieu', failure)
+    assert re.search(r'0,\d{3} s  client 2 +reçoit "le serveur répond : blancs', failure)
+    expected, received, mark = re.search(r"(.*attendu  .*)\n(.*reçu  .*)\n(.*\^)\n", failure).groups()
+    at = len(mark) - 1
+    assert expected[:at].partition('"')[2] == received[:at].partition('"')[2]
+    assert expected[at] != received[at]
+    assert "sans doute  Les blancs ont changé" in failure
+    assert "à lire  notes/fr/judge.md#des-octets-et-non-du-texte, «\u202fUne" in failure
+
+
+def test_its_lines_fit_a_terminal():
+    said = judge("echo", *QUICK, "--lang", "fr", "--", *FAULTY).stdout
+    prose = [line for line in said.splitlines() if '"' not in line]
+    assert all(len(line) <= 100 for line in prose)
+
+
+def test_every_paragraph_to_read_is_there_in_both_languages():
+    from places import PLACES, Place
+
+    used = {id(check.read): check.read for contract in CONTRACTS for check in ladder(contract).checks}
+    assert {place.lead.en for place in used.values()} == {lead.en for _, _, lead in PLACES.values()}
+    wrong = []
+    for place in map(Place, PLACES):
+        for french in (True, False):
+            page, heading = ROOT / place.file(french), place.heading.fr if french else place.heading.en
+            lead = place.lead.fr if french else place.lead.en
+            section = re.split(rf"\n##+ {re.escape(heading)}\n", page.read_text())[1:]
+            paragraphs = re.split(r"\n\n|\n- ", "".join(section).partition("\n## ")[0])
+            if place.anchor(french) not in anchors(page) or not section:
+                wrong.append(f"{place.file(french)} has no heading {heading}")
+            elif not any(text.strip().removeprefix("- ").startswith(lead) for text in paragraphs):
+                wrong.append(f"{place.file(french)}: nothing under {heading} begins with {lead}")
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_json_has_the_keys_that_were_promised(tmp_path):
+    judged = verdict("echo", *QUICK, "--lang", "fr", "--", *FAULTY)
+    assert (judged["contract"], judged["score"], judged["of"]) == ("echo", 18, 20)
+    assert sum(check["points"] for check in judged["checks"]) == 20
+    checks = {check["id"]: check for check in judged["checks"]}
+    assert list(checks) == [check.id for check in ladder("echo").checks]
+    for check in checks.values():
+        assert isinstance(check["passed"], bool) and isinstance(check["points"], int)
+        assert all(isinstance(check[key], str) for key in ("says", "sent", "expected", "received"))
+        assert re.match(r"notes/fr/\w+\.md#.+", check["read"])
+    assert checks["bytes"]["passed"] is False
+    assert checks["bytes"]["sent"].startswith('"une ligne, avec des accents')
+    assert checks["bytes"]["expected"] == '"le serveur répond :   blancs devant,   au milieu, et derrière  \\n"'
+    assert checks["bytes"]["received"] == '"le serveur répond : blancs devant,   au milieu, et derrière\\n"'
+    assert checks["half-close"]["points"] == 3 and checks["half-close"]["passed"] is True
+
+
+def test_junit_is_read_by_an_xml_parser(tmp_path):
+    file = tmp_path / "junit.xml"
+    judge("echo", *QUICK, "--junit", file, "--", *FAULTY)
+    [suite] = xml.etree.ElementTree.parse(file).getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("18", "2")
+    failed = [case.get("name") for case in suite if case.find("failure") is not None]
+    assert failed == ["bytes", "last-line"]
+
+
+def test_a_file_that_cannot_be_written_is_one_line():
+    ended = judge("echo", *QUICK, "--json", "/no/such/place/x", "--", *RIGHT)
+    assert ended.returncode == 1
+    assert re.fullmatch(r"judge: .*No such file or directory.*\n", ended.stderr)
+
+
+@pytest.mark.parametrize(
+    "environment, coloured", [({}, True), ({"NO_COLOR": ""}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colours_on_a_terminal_that_wants_them(environment, coloured):
+    said = on_a_terminal(["datagram", "--", binary("echo/datagram")], {"TERM": "xterm", **environment})
+    assert "score: 20 of 20" in said
+    assert ("\x1b[32m" in said) is coloured
+
+
+def on_a_terminal(words, environment):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, str(JUDGE), *map(str, words)]
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env={**PLAIN, **environment}, cwd=ROOT)
+    os.close(theirs)
+    said = b""
+    try:
+        while piece := os.read(ours, 4096):
+            said += piece
+    except OSError:
+        pass  # EIO: the other end has closed
+    process.wait(PATIENCE)
+    os.close(ours)
+    return said.decode()
+
+
+def test_one_that_runs_already_is_judged_where_it_is(start):
+    server = start("echo/poll")
+    judged = verdict("echo", *QUICK, "--at", f"127.0.0.1:{server.port}")
+    # Nobody has started it, so that nobody can look whether it comes back; all else is there.
+    assert [check["id"] for check in judged["checks"] if check["passed"] is None] == ["sigterm"]
+    assert (judged["score"], judged["of"]) == (19, 19)
+    assert judge("echo", *QUICK, "--at", f"127.0.0.1:{server.port}").returncode == 0
+    assert server.process.poll() is None
+
+
+def test_one_that_runs_already_at_a_path(start, place):
+    server = Program("unix_domain/stream_server", place / "echo")
+    server.logged("listening on ")
+    judged = verdict("unix", *QUICK, "--at", place / "echo")
+    assert lost(judged) == {"dead-socket", "live-socket", "not-a-socket", "sigterm"}
+    assert judged["score"] == judged["of"] == 16
+    server.stop()
+
+
+# ---- Servers that do not start
+
+
+@pytest.mark.parametrize(
+    "words, why",
+    [
+        (["/no/such/program"], "could not be started: /no/such/program: No such file or directory"),
+        (["sh", "-c", "echo du bruit >&2; exit 7"], "it ended, with exit status 7"),
+        (["sh", "-c", "kill -SEGV $$"], "killed by the signal SIGSEGV"),
+    ],
+    ids=["none", "ends", "dies"],
+)
+def test_one_that_does_not_start_is_status_3_with_what_it_said(words, why):
+    ended = judge("echo", "--", *words)
+    assert (ended.returncode, ended.stderr) == (3, "")
+    assert why in re.sub(r"\s+", " ", ended.stdout)
+    assert ("it said  du bruit" in ended.stdout) == ("echo" in words[-1])
+
+
+def test_one_that_listens_elsewhere_is_told_where():
+    proc()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    judged = verdict("echo", "--", "sh", "-c", f"exec {binary('echo/poll')} {port}; #")
+    assert not judged["started"]
+    assert f"port {port}" in judged["why"] and "{port}" in judged["why"]
+
+
+def test_nobody_there_is_status_3():
+    ended = judge("echo", "--at", "127.0.0.1:1")
+    assert ended.returncode == 3
+    assert "nothing listens on 127.0.0.1:1" in ended.stdout
+
+
+def test_a_port_in_the_middle_and_a_command_for_the_shell():
+    for words in (["sh", "-c", f"exec {binary('echo/poll')} {{port}} 2>/dev/null"], ["env", *RIGHT]):
+        assert judge("echo", *QUICK, "--", *words).returncode == 0
+
+
+# ---- A class
+
+
+@pytest.fixture
+def classroom(tmp_path):
+    """classroom(NAME=(run, {file: text})): a folder for each student."""
+
+    def fill(**students):
+        for name, (run, files) in students.items():
+            (tmp_path / "class" / name).mkdir(parents=True)
+            for file, text in files.items():
+                (tmp_path / "class" / name / file).write_text(text)
+            if run:
+                (tmp_path / "class" / name / "run").write_text(run)
+        return tmp_path / "class"
+
+    return fill
+
+
+STRIP = (ZOO / "echo_bytes_strip.py").read_text()
+
+
+def test_a_class_is_a_table_and_its_files(classroom, tmp_path):
+    folder = classroom(
+        alice=(f"{RIGHT[0]} {{port}}\n", {}),
+        bob=("# sa commande\npython3 moi.py\n", {"moi.py": STRIP}),
+        carole=("#!/bin/sh\nexec python3 moi.py $1\n", {"moi.py": STRIP}),
+        david=("", {}),
+        emile=("python3 moi.py {port}", {"moi.py": "print('coucou')"}),
+    )
+    (folder / ".git").mkdir()
+    files = {kind: tmp_path / f"out.{kind}" for kind in ("json", "csv", "html", "junit")}
+    options = [word for kind, file in files.items() for word in (f"--{kind}", file)]
+    ended = judge("echo", *QUICK, "--lang", "fr", "--all", folder, *options)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    rows = dict(re.findall(r"^(\w+) +(\d+/20)  .*", ended.stdout, re.MULTILINE))
+    scores = {"alice": 20, "bob": 18, "carole": 18, "david": 0, "emile": 0}
+    assert rows == {name: f"{score}/20" for name, score in scores.items()}
+
+    judged = json.loads(files["json"].read_text())
+    assert {row["student"]: row["score"] for row in judged["students"]} == scores
+    header, *lines = [line.split(",") for line in files["csv"].read_text().splitlines()]
+    ids = [check.id for check in ladder("echo").checks]
+    assert header == ["élève", "score", "sur", *ids, "remarque"]
+    assert {line[0]: int(line[1]) for line in lines} == scores
+    for line in lines:
+        assert sum(map(int, line[3 : 3 + len(ids)])) == int(line[1])
+    suites = xml.etree.ElementTree.parse(files["junit"]).getroot()
+    assert [suite.get("name") for suite in suites] == list(scores)
+    page = files["html"].read_text()
+    assert all(name in page for name in scores) and "http://" not in page and "src=" not in page
+
+
+def test_the_command_of_a_class_may_be_one_for_all(classroom):
+    folder = classroom(alice=("", {"moi.py": STRIP}), bob=("", {}))
+    ended = judge("echo", *QUICK, "--all", folder, "--", sys.executable, "moi.py")
+    assert re.search(r"^alice +18/20 ", ended.stdout, re.MULTILINE)
+    assert re.search(r"^bob +0/20 ", ended.stdout, re.MULTILINE)
+
+
+# ---- Hostile servers
+
+BOMB = "import os\nwhile True: os.fork()"
+FLOOD = "import os\nwhile True: os.write(1, bytes(65536))"
+SLEEP = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(1e6)"
+NEVER = "import socket, sys, time\nx = socket.create_server(('', int(sys.argv[1])))\ntime.sleep(1e6)"
+# These serve, after what they have done.
+SERVE = f"\nos.execv({RIGHT[0]!r}, [{RIGHT[0]!r}, sys.argv[1]])"
+DAEMON = "import os, sys\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)" + SERVE
+DELETE = "import os, sys, shutil\nshutil.rmtree(os.getcwd())" + SERVE
+# It kills its parent, and leaves a child in a session of its own.
+KILL = (
+    "import os, sys, time\nos.kill(os.getppid(), 9)\n"
+    "if os.fork() == 0:\n    os.setsid()\n    time.sleep(1e6)" + SERVE
+)
+HOSTILE = dict(
+    bomb=BOMB, flood=FLOOD, sleep=SLEEP, never=NEVER, daemon=DAEMON, delete=DELETE, kill=KILL
+)
+
+
+def running(mark):
+    """The processes whose command line or environment has `mark` in it."""
+    found = []
+    for process in proc().glob("[0-9]*"):
+        for file in ("cmdline", "environ"):
+            try:
+                if mark.encode() in (process / file).read_bytes():
+                    found.append(process.name)
+            except OSError:
+                pass  # it has ended, or is not ours
+    return found
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("isolated", [True, False], ids=["namespace", "no namespace"])
+def test_a_class_of_hostile_servers_costs_each_its_own_points(classroom, isolated, tmp_path):
+    proc()
+    mark = f"HOSTILE={tmp_path}"
+    students = dict(HOSTILE)
+    words = []
+    if isolated and namespace("--pid") is None:
+        pytest.skip("no PID namespaces here")
+    if not isolated:
+        # In a user namespace of its own, which may have no PID namespace below it. Without one
+        # a bomb, and who kills its own keeper, would cost more than this test may.
+        words = [*needs_namespace("--user", "--pid", "--fork", "--kill-child", "--mount-proc"), "sh", "-c"]
+        words += ['echo 0 > /proc/sys/user/max_pid_namespaces && exec "$@"', "sh"]
+        words = [word for word in words if word != "--map-root-user"]
+        words.insert(1, "--map-root-user")
+        del students["bomb"]
+    folder = classroom(**{name: ("python3 moi.py {port}", {"moi.py": text}) for name, text in students.items()})
+    out = tmp_path / "out.json"
+    ended = subprocess.run(
+        [*words, sys.executable, JUDGE, "echo", *map(str, QUICK), "--all", folder, "--json", out],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=ROOT,
+        env={**PLAIN, "HOSTILE": str(tmp_path)},
+    )
+    assert (ended.returncode, ended.stderr) == (1, "")
+    rows = {row["student"]: row for row in json.loads(out.read_text())["students"]}
+    assert {name for name, row in rows.items() if not row["started"]} - {"kill"} == {"bomb", "flood", "sleep"} & {*students}
+    assert rows["daemon"]["score"] >= 18 and not rows["daemon"]["checks"][-1]["passed"]
+    assert rows["delete"]["score"] == 19  # it cannot start again
+    if isolated:
+        assert "processes" in rows["bomb"]["why"]
+        assert rows["kill"]["score"] == 20  # its parent is the init of its namespace
+    assert rows["never"]["score"] <= 2
+    assert sum(check["seconds"] for check in rows["never"]["checks"]) < 60
+    assert (folder / "delete" / "moi.py").exists()
+    eventually(lambda: not running(mark))
+
+
+def test_ctrl_c_ends_it_without_a_traceback_and_leaves_nothing(tmp_path):
+    process = judged_in_the_background(tmp_path, "--patience", 60)
+    process.send_signal(signal.SIGINT)
+    said, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert errors == "\ninterrupted\n" and "Traceback" not in said
+    eventually(lambda: not running(f"MARK={tmp_path}"))
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_however_the_judge_ends_nothing_of_the_server_is_left(tmp_path, how):
+    process = judged_in_the_background(tmp_path, "--patience", 60)
+    process.send_signal(how)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode not in (0, 1)
+    eventually(lambda: not running(f"MARK={tmp_path}"))
+
+
+def judged_in_the_background(tmp_path, *words):
+    """A judge that waits for an answer of a server that says nothing."""
+    proc()
+    (tmp_path / "moi.py").write_text(NEVER)
+    process = subprocess.Popen(
+        [sys.executable, JUDGE, "echo", *map(str, words), "--", sys.executable, tmp_path / "moi.py"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**PLAIN, "MARK": str(tmp_path)},
+    )
+    for line in process.stdout:
+        if "accept" in line:
+            break
+    return process
+
+
+def test_its_own_files_are_gone_at_the_end(tmp_path):
+    judge("commands", *QUICK, "--", binary("tcp/commands"), "-d", "{dir}", env={"TMPDIR": str(tmp_path)})
+    assert not list(tmp_path.iterdir())
+
+
+# ---- Words
+
+
+def test_bytes_are_shown_as_one_writes_them_in_a_program():
+    import words
+
+    shown = words.readable("é€ \\ \n\r\t\0\x1b\u2028".encode() + b"\xff\xc3")
+    assert shown == r"é€ \\ \n\r\t\0\x1b\u2028\xff\xc3"
+    assert words.shown(b"x" * 5000).endswith('" (5,000 bytes)')
+    assert len(words.shown("é".encode() * 5000)) < 100
+
+
+@pytest.mark.parametrize(
+    "expected, received, at",
+    [
+        (b"abc", b"abd", "c"),
+        (b"abc\n", b"abc", "\\n"),
+        ("voilà é".encode(), "voilà è".encode(), "é"),
+        (b"x" * 300 + b"A" + b"y" * 300, b"x" * 300 + b"B" + b"y" * 300, "A"),
+        (b"un\ndeux", b"un\ntrois", "d"),
+    ],
+)
+def test_the_mark_stands_below_the_first_difference(expected, received, at):
+    import words
+
+    above, below, column = words.difference(expected, received)
+    assert above[column:].startswith(at)
+    assert above[:column] == below[:column]
+
+
+def test_french_has_its_narrow_spaces_and_the_wire_has_none_of_them():
+    import words
+
+    said = words.typography("Il dit : `le serveur répond : X` ; et « oui » !")
+    assert said == "Il dit\u202f: `le serveur répond : X`\u202f; et «\u202foui\u202f»\u202f!"
+
+
+def test_every_sentence_of_a_check_is_told_in_two_languages():
+    for contract in CONTRACTS:
+        for check in ladder(contract).checks:
+            assert check.says.fr and check.says.en and check.says.fr != check.says.en, check.id
+            assert re.fullmatch("[a-z]+(-[a-z]+)*", check.id)
+
+
+# ---- The note
+
+
+@pytest.mark.parametrize("note", ["notes/judge.md", "notes/fr/judge.md"])
+def test_the_servers_in_the_note_are_those_that_are_judged_there(note):
+    shown = re.findall(r"```python (\S+)\n(.*?)```", (ROOT / note).read_text(), re.DOTALL)
+    assert [file for file, _ in shown] == [f"tests/judge/steps/{i}.py" for i in range(1, 6)]
+    for file, piece in shown:
+        assert piece in (ROOT / file).read_text(), file
+
+
+def test_make_judge_is_the_same():
+    words = ["make", "-s", "judge", "AS=datagram", f"CMD={binary('echo/datagram')} {{port}}"]
+    ended = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=PLAIN, timeout=PATIENCE)
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "score: 20 of 20")

@@ -1,0 +1,19 @@
+import socket, sys
+
+
+def serve(client):
+    try:
+        client.sendall("Le serveur écoute.\n".encode())
+        for line in client.makefile("rb"):
+            client.sendall("le serveur répond : ".encode() + line)
+    except OSError:
+        pass  # it has gone: that ends this conversation, and no other
+    client.close()
+
+
+server = socket.socket()
+server.bind(("127.0.0.1", int(sys.argv[1])))
+server.listen()
+while True:
+    client, address = server.accept()
+    serve(client)
