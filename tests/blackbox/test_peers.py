@@ -216,7 +216,9 @@ def test_the_lock_file_names_no_host_to_fetch_from():
 
 
 @pytest.mark.parametrize(
-    "how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name
+    "how",
+    [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL],
+    ids=lambda how: how.name,
 )
 @pytest.mark.parametrize("server", EVERY)
 def test_a_signal_ends_it_and_all_that_it_has_started(server, how, start):
@@ -312,6 +314,7 @@ def test_no_word_of_a_stranger_is_run_or_is_an_option(server, start, tmp_path):
         "mawk",
         "gawk",
         "tr",
+        "uname",
         "mktemp",
         "mkfifo",
         "mkdir",

@@ -1,9 +1,8 @@
 #!/bin/sh
-# Everyone hears everyone, in shell: tests/peers/broadcast.sh [PORT], and then  nc 127.0.0.1 9090
-# in several terminals
+# Everyone hears everyone, in shell: tests/peers/broadcast.sh [PORT], and in several terminals
+# nc 127.0.0.1 9090
 #
-# One log, many cursors, as broadcast/server has it; here the log is a file, and a cursor is a `tail
-# -f`:
+# One log, many cursors, as in broadcast/server; but the log is a file, and a cursor a `tail -f`:
 #
 #     a client's shell  -- "say K3x" -->  FIFO wishes  -->  one writer  -->  log
 #     a client's shell  <--------------- tail -f, from the line after its own coming
@@ -13,14 +12,18 @@
 # into the FIFO wishes is short: a write of up to PIPE_BUF bytes is not mixed with others. The line
 # itself waits in a file of its client's.
 #
-# What shell cannot do: see a NUL in a line; forget what all have seen, so that the log grows until
-# the server ends (at 1 GiB the server ends); notice who does not read, who is kept, at no cost to
-# the others, until the client itself goes; read 65,536 bytes of a line and no more. A client costs
-# three processes, and from about the 120th on `tail` looks for what is new only every second
-# (Linux: fs.inotify.max_user_instances).
+# What shell cannot do:
+# - see a NUL in a line;
+# - forget what all have seen: the log grows until the server ends, which it does at 1 GiB;
+# - let those who speak wait for who is slow: one that reads nothing for 5 s is dropped, by the
+#   kernel, and where there is no Linux it is kept, at no cost to the others;
+# - give up a line at its 65,537th byte: it is read to its end, byte by byte, some 2 MB/s;
+# - be quick: a client takes three processes and some 10 ms to come in, and from about the 120th on
+#   `tail` looks for what is new only every second (Linux: fs.inotify.max_user_instances).
 
-wants_room=yes # a directory of its own, $ROOM
-most=250       # clients in it
+# TCP_USER_TIMEOUT, on Linux: the kernel resets a connection that has taken nothing for 5 s.
+[ "$(uname)" != Linux ] || socket_options=,setsockopt-int=6:18:5000
+most=250 # clients in the room
 
 # ---- The writer: one for all -----------------------------------------------------------------------
 
@@ -33,10 +36,10 @@ write() {
     # shellcheck disable=SC3045  # in POSIX, this one
     ulimit -f 2097152 # blocks of 512 bytes
     # <> opens a FIFO without waiting for its other end, and never sees an end.
-    exec 3<>"$ROOM/wishes" >>"$ROOM/log"
+    exec 3<>"$PEER_FILES/wishes" >>"$PEER_FILES/log"
     size=0 present=0
     while read -r wish who <&3; do
-        client=$ROOM/clients/$who
+        client=$PEER_FILES/clients/$who
         case $wish in
             enter)
                 if [ "$present" -eq "$most" ]; then
@@ -60,7 +63,7 @@ write() {
 }
 
 before_clients() {
-    mkdir "$ROOM/clients" && mkfifo "$ROOM/wishes" && : >"$ROOM/log" || exit
+    mkdir "$PEER_FILES/clients" && mkfifo "$PEER_FILES/wishes" && : >"$PEER_FILES/log" || exit
     { (write); kill -s TERM 0; } & # without it there is no room
 }
 
@@ -81,13 +84,13 @@ conversation() {
     trap '' PIPE # who does not listen any more still has to leave
     until
         me=$(tr -dc A-Za-z0-9 </dev/urandom | head -c 3)
-        folder=$ROOM/clients/$me
+        folder=$PEER_FILES/clients/$me
         mkdir "$folder"
     do
-        [ -d "$ROOM/clients" ] || return # else: somebody has this name
+        [ -d "$PEER_FILES/clients" ] || return # else: somebody has this name
     done
     mkfifo "$folder/answer" "$folder/heard"
-    exec 3<>"$ROOM/wishes" 4<>"$folder/answer"
+    exec 3<>"$PEER_FILES/wishes" 4<>"$folder/answer"
     ask enter
     if [ "$answer" = full ]; then
         echo 'serveur complet'
@@ -100,7 +103,7 @@ conversation() {
 talk() {
     last_word=''
     printf 'je suis : %s\n' "$me"
-    tail -c "+$answer" -f "$ROOM/log" >"$folder/heard" &
+    tail -c "+$answer" -f "$PEER_FILES/log" >"$folder/heard" &
     cursor=$!
     hear <"$folder/heard" &
     ear=$!

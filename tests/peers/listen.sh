@@ -1,6 +1,7 @@
 # shellcheck shell=sh
-# What the servers in shell share. Each of them defines `conversation`, and ends with:  .
-# "${0%/*}/listen.sh"
+# What the servers in shell share. Each of them defines `conversation`, and ends with
+#
+#     . "${0%/*}/listen.sh"
 #
 #     tests/peers/NAME [-d DIR] [PORT]      reads its words, starts the listener; a signal ends all of it
 #      └ the listener                       socat, which accepts
@@ -12,6 +13,9 @@
 
 export LC_ALL=C # a character is a byte, whatever the client thinks
 default_port=${default_port-9090} options=${options-}
+
+# What a server has to do before its first client comes, if it says nothing else.
+command -v before_clients >/dev/null || before_clients() { :; }
 
 # The end of a client's shell. To close while something is unread is a reset, which can overtake
 # what was sent, so what has come is thrown away first. (No command ends one direction and leaves
@@ -41,7 +45,7 @@ usage() {
     printf 'usage: %s%s [PORT]\n' "${0##*/}" "${options:+ [-d DIR]}"
 }
 
-case ${ROLE-} in
+case ${PEER_ROLE-} in
     client)
         # shellcheck disable=SC3045  # not in POSIX, and not in every shell
         ulimit -v 400000 2>/dev/null # KiB: a line without end ends its own shell, not the machine
@@ -49,12 +53,16 @@ case ${ROLE-} in
         finish
         ;;
     listener)
-        [ -z "${ROOM-}" ] || before_clients
+        # Even if the first of us is killed: then nobody has the other end of its pipe any more.
+        { read -r _ <&9; rm -rf -- "$PEER_FILES"; kill -s KILL 0; } &
+        exec 9<&-
+        before_clients
         # nofork: what socat has forked for a client becomes our script, with the connection as 0
         # and 1, and no process copies bytes in between. (That one would end half a second after
         # either direction did, answered or not.)
         where=tcp-listen:$PORT,bind=127.0.0.1,reuseaddr,backlog=1024,fork,max-children=300
-        ROLE=client socat -dd "$where,nodelay,keepalive" "exec:${0##*/},nofork" 2>&1 | log
+        where=$where,nodelay,keepalive${socket_options-}
+        PEER_ROLE=client socat -dd "$where" "exec:${0##*/},nofork" 2>&1 | log
         exit 1 # it ends by itself only when something is wrong, and has said what
         ;;
 esac
@@ -81,28 +89,34 @@ fi
 # socat finds the script by its name, so that nothing in the path to it is read as socat's own
 # language.
 here=$(CDPATH='' cd -P -- "$(dirname -- "$0")" && pwd) || exit
-PATH=$here:$PATH ROLE=listener
-export PATH PORT ROLE
+PATH=$here:$PATH PEER_ROLE=listener
+export PATH PORT PEER_ROLE
 CDPATH='' cd -P -- "$directory" || exit
 
-if [ "${wants_room-}" ]; then
-    ROOM=$(mktemp -d "${TMPDIR:-/tmp}/room.XXXXXX") || exit
-    export ROOM
-fi
+PEER_FILES='' listener=''
+end() {
+    trap '' HUP INT QUIT TERM
+    # TERM can be lost: socat takes note of it, and then becomes our script.
+    [ -z "$listener" ] || kill -s KILL -- "$listener" "-$listener" 2>/dev/null
+    [ -z "$listener" ] || wait "$listener" 2>/dev/null
+    [ -z "$PEER_FILES" ] || rm -rf -- "$PEER_FILES"
+    exit "$1"
+}
+trap 'end 0' HUP INT QUIT TERM
+
+PEER_FILES=$(mktemp -d "${TMPDIR:-/tmp}/${0##*/}.XXXXXX") || exit # for what it writes; gone in the end
+export PEER_FILES
+lifeline=$PEER_FILES/lifeline
+mkfifo "$lifeline" || end 1
+# shellcheck disable=SC2094  # a FIFO, both of its ends
+exec 8<>"$lifeline" 9<"$lifeline"
 
 # A group of its own: one kill ends the listener, its clients, and what they run. A Mac has no
 # setsid, and there sh can.
 if command -v setsid >/dev/null; then own_group=setsid; else own_group='' && set -m; fi
 # shellcheck disable=SC2086  # a word, or none
-$own_group "$here/${0##*/}" &
-end() {
-    trap '' HUP INT QUIT TERM
-    # TERM can be lost: socat takes note of it, and then becomes our script.
-    kill -s KILL -- "$!" "-$!" 2>/dev/null
-    wait "$!" 2>/dev/null
-    [ -z "${ROOM-}" ] || rm -rf -- "$ROOM"
-    exit "$1"
-}
-trap 'end 0' HUP INT QUIT TERM
-wait "$!"
+$own_group "$here/${0##*/}" 8>&- &
+listener=$!
+exec 9<&-
+wait "$listener"
 end $?
