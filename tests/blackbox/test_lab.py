@@ -12,8 +12,8 @@ import pytest
 from console import ENVIRONMENT
 from harness import PATIENCE, ROOT, eventually, is_listening, peer, receive, receive_all
 from lab import LAB, LAB_TOOLS, firewall, in_the_lab, needs_the_lab, on
-from unix_sockets import AS_NOBODY, copy_for_all
-from wants import has_ipv6, needs_ipv6, proc
+from unix_sockets import copy_for_all
+from wants import AS_NOBODY, has_ipv6, needs_ipv6, needs_root, proc
 
 MACHINES = ["so-high", "ovh", "sas1", "roucas101"]
 NEIGHBOURS = list(zip(MACHINES, MACHINES[1:])) + list(zip(MACHINES[1:], MACHINES))
@@ -201,6 +201,7 @@ def test_an_ordinary_user_can_open_it(place):
     needs_the_lab()
     if os.getuid() != 0:
         pytest.skip("we are one: every other test here shows it")
+    needs_root()
     words = ["unshare", "--user", "--map-root-user", "true"]
     if subprocess.run(words, capture_output=True, **AS_NOBODY).returncode != 0:
         pytest.skip("this system lets only root make namespaces")

@@ -27,8 +27,8 @@ from harness import (
     sanitized,
     strace,
 )
-from unix_sockets import NOBODY, as_nobody, bound, dial, is_listening
-from wants import cpu_time, full_disk, needs_linux
+from unix_sockets import as_nobody, bound, dial, is_listening
+from wants import NOBODY, cpu_time, full_disk, needs_linux
 
 SERVER, CLIENT = "unix_domain/stream_server", "unix_domain/stream_client"
 GREETING = "Le serveur écoute.\n".encode()

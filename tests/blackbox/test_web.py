@@ -24,8 +24,8 @@ from harness import (
     run,
     sanitized,
 )
-from unix_sockets import AS_NOBODY, copy_for_all
-from wants import needs_ipv6
+from unix_sockets import copy_for_all
+from wants import AS_NOBODY, is_root, needs_ipv6, needs_root
 from web_client import Connection, get
 
 PROGRAM = "tcp/web"
@@ -227,9 +227,10 @@ def test_a_file_that_may_not_be_read_is_not_there(place, start):
     """Root may read everything: the server is somebody else then."""
     (place / "page.html").write_text("<h1>salut</h1>")
     (place / "interdit.txt").touch(0)
-    server = start(
-        copy_for_all(PROGRAM, place), "-d", place, 0, **(AS_NOBODY if os.geteuid() == 0 else {})
-    )
+    if os.geteuid() == 0:
+        needs_root()
+    nobody = AS_NOBODY if is_root() else {}
+    server = start(copy_for_all(PROGRAM, place), "-d", place, 0, **nobody)
     assert get(server.address, "/static/interdit.txt").status == 404
     assert get(server.address, "/static/page.html").status == 200
 

@@ -31,7 +31,7 @@ def needs_the_lab():
         peer(name)
     needs_hosts()
     if refusal():
-        lacking(refusal().strip())
+        lacking(refusal().splitlines()[0])
 
 
 def in_the_lab(test):

@@ -9,11 +9,9 @@ import tempfile
 from pathlib import Path
 
 from harness import PATIENCE, binary
-from wants import needs_root, proc
+from wants import AS_NOBODY, needs_root, proc
 
 SERVERS = ["unix_domain/stream_server", "unix_domain/datagram_server", "unix_domain/fd_server"]
-NOBODY = 65534
-AS_NOBODY = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 
 
 @contextlib.contextmanager
