@@ -6,7 +6,7 @@ import harness
 from lab import LAB, needs_the_lab
 from spoken import expect
 
-PROGRAMS = {"echo/seek": "tcp/client"}
+PROGRAMS = {"echo/seek": "tcp/client", "echo/datagram": "echo/datagram"}
 EVERYBODY = "127.255.255.255"  # the broadcast address of the loopback, as Linux has it
 
 
