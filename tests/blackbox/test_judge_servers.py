@@ -47,8 +47,14 @@ DENIED = {
     },
     "tests/peers/web.sh": IN_NO_HURRY,
     "tests/peers/web.py": TOLERANT,
-    "tests/peers/web_node.mjs": {"methods": "Node says 400 of a method that it does not know", **TOLERANT},
-    peer_servers.EXPRESS: {"methods": "Node says 400 of a method that it does not know", **TOLERANT},
+    "tests/peers/web_node.mjs": {
+        "methods": "Node says 400 of a method that it does not know",
+        **TOLERANT,
+    },
+    peer_servers.EXPRESS: {
+        "methods": "Node says 400 of a method that it does not know",
+        **TOLERANT,
+    },
     peer_servers.FLASK: {
         "methods": "Flask says 405 of any method",
         "keep-alive": "Werkzeug's development server closes after each answer",

@@ -203,9 +203,11 @@ def watch(words, orders, report, alone):
             if not order:
                 return session, seen
         there = len(os.listdir("/proc")) - others if LINUX else 0
-        if own_table and there > MOST_PROCESSES:
+        if alone and there > MOST_PROCESSES:
             os.write(report, b"too much processes\n")
             return session, seen
+        if alone and not own_table:
+            continue  # the numbers in the old /proc are not those of this namespace
         if time.monotonic() > looked + 0.5 or there > MOST_PROCESSES:
             known = table()
             ours = (

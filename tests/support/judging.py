@@ -10,7 +10,7 @@ from pathlib import Path
 from harness import ROOT
 
 JUDGE = ROOT / "tests/judge/judge"
-# The language is the test's own; and the judge's modules are compiled once, not at each of its runs.
+# The language is the test's own. The judge's modules are compiled once, not at each of its runs.
 PLAIN = {
     name: value
     for name, value in os.environ.items()
@@ -54,6 +54,9 @@ def told(judged):
     for check in judged["checks"]:
         if check["passed"] is False:
             lines += [f"{check['id']}: {check['likely']}", *check["said"]]
-            lines += [f"    {said['at']} {said['who']} {said['what']}" for said in check["conversation"]]
+            lines += [
+                f"    {said['at']} {said['who']} {said['what']}"
+                for said in check["conversation"]
+            ]
             lines += [f"    expected {check['expected']}", f"    received {check['received']}"]
     return "\n".join(lines)
