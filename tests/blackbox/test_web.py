@@ -541,7 +541,7 @@ def test_out_of_descriptors_it_says_so_once_and_rests_and_serves_again(start):
     server.logged("accept: Too many open files")
     sockets = [client.socket for client in clients]
     served = eventually(
-        lambda: (ready := readable(sockets, 0)) and len(ready) == 40 - BASE and ready
+        lambda: (ready := readable(sockets, 0)) and len(ready) >= 40 - BASE and ready
     )
     if not sanitized(PROGRAM):
         before, start_time = server.cpu(), time.monotonic()
@@ -572,7 +572,7 @@ def test_without_a_descriptor_for_the_file_the_service_is_unavailable(start, dir
 
 def is_closed(connection):
     """Whether the server has closed it, without waiting."""
-    if not select.select([connection.socket], [], [], 0)[0]:
+    if not readable([connection.socket], 0):
         return False
     try:
         return connection.socket.recv(1, socket.MSG_PEEK) == b""
@@ -585,17 +585,23 @@ def test_when_descriptors_run_out_the_longest_silent_makes_room(start, directory
     deaf = Connection(server.address, receive_buffer=4096)  # it is owed something
     deaf.send(b"GET /static/grand HTTP/1.1\r\nHost: a\r\n\r\n")
     deaf.response("HEAD")
-    clients = [Connection(server.address) for _ in range(40 - BASE - 2)]
-    first, *others = clients
+    first = Connection(server.address)
+    assert first.get("/").status == 302
+    time.sleep(0.01)  # silence is measured in milliseconds
+    others = [Connection(server.address) for _ in range(40 - BASE - 3)]
     eventually(lambda: server.descriptors() == 40)
-    assert others[0].get("/").status == 302  # it is not the first, but has spoken since
+    time.sleep(0.01)
+    assert others[0].get("/").status == 302
     new = Connection(server.address)
     assert new.get("/").status == 302
     assert is_closed(first) and not any(map(is_closed, [deaf, *others]))
-    # And one more each: for the file, then for the walk to a file in a directory.
+    # One more has to go for a file, and two for the walk to one in a directory.
     assert new.get("/static/page.html").status == 200
-    assert is_closed(others[1]) and not any(map(is_closed, [deaf, others[0], *others[2:]]))
+    assert sum(map(is_closed, others)) == 1
+    new.close()
     assert Connection(server.address).get("/static/sous%20dossier/bas/b").status == 200
+    assert sum(map(is_closed, others)) == 2
+    assert not is_closed(deaf)
     assert others[0].get("/").status == 302
     assert len(receive(deaf.socket, 1 << 22)) == 1 << 22
     assert len([line for line in server.log if "accept" in line]) == 1
@@ -607,7 +613,7 @@ def test_descriptors_that_silent_clients_have_taken_come_back(start):
     silent = [server.connect() for _ in range(100)]
     for _ in range(5):
         assert_serves(server)
-    assert select.select(silent, [], [], 0)[0]  # those who made room
+    assert readable(silent, 0)  # the end, for those who made room
 
 
 # ---- The log
