@@ -24,7 +24,7 @@ from harness import (
     sanitized,
     strace,
 )
-from wants import needs_hosts, needs_ipv6, needs_namespace, proc
+from wants import needs_descriptors, needs_hosts, needs_ipv6, needs_namespace, proc
 
 FORWARD = "tcp/forward"
 
@@ -225,6 +225,7 @@ def test_a_gigabyte_in_each_direction_at_once(start, target):
 
 
 def test_five_hundred_connections_at_once(start, target):
+    needs_descriptors(1000)
     server = start(FORWARD, to(target))
     before = server.descriptors()
     pairs = [through(server, target) for _ in range(500)]
@@ -242,6 +243,7 @@ def test_five_hundred_connections_at_once(start, target):
 
 
 def test_a_thousand_idle_connections_take_less_than_20_mib(start, target):
+    needs_descriptors(2000)
     needs_plain_build(FORWARD)
     server = start(FORWARD, to(target))
     pairs = [through(server, target) for _ in range(1000)]
@@ -293,6 +295,7 @@ def test_who_does_not_read_makes_the_other_wait_and_nobody_else(start, target, w
 
 
 def test_memory_is_given_back_when_all_has_been_sent(start, target):
+    needs_descriptors(1000)
     needs_plain_build(FORWARD)
     # Each first send of a piece fails, so the piece has to be kept for a while.
     server = start(FORWARD, to(target), under=strace("sendto", "sendto:error=EAGAIN:when=1+2"))
