@@ -261,6 +261,9 @@ struct PollList {
     std::vector<Client> clients{};
     std::size_t first = polled.size();
 
+    /// How many entries poll is given, in its own type.
+    [[nodiscard]] nfds_t count() const { return static_cast<nfds_t>(polled.size()); }
+
     pollfd& entry(std::size_t i) { return polled[first + i]; }
 
     /// False, and the client is closed, when there is no memory for one more.

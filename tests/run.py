@@ -47,7 +47,8 @@ def main(words):
         skipped += reasons
         if status != NOTHING_COLLECTED and worst in (0, NOTHING_COLLECTED):
             worst = status
-    print(*summary(skipped), sep="\n")
+    for line in summary(skipped):
+        print(line)
     return worst
 
 

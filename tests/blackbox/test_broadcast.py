@@ -24,7 +24,7 @@ from harness import (
     sanitized,
     strace,
 )
-from wants import memory, needs_hosts, needs_ipv6
+from wants import memory, needs_descriptors, needs_hosts, needs_ipv6
 
 SERVER = "broadcast/server"
 FD_SETSIZE = 1024
@@ -429,6 +429,7 @@ def assert_full(server):
 
 
 def test_the_clients_past_fd_setsize_are_told_and_when_one_leaves_the_next_gets_in(start):
+    needs_descriptors(FD_SETSIZE)
     server = start(SERVER)
     clients = [connect(server.address) for _ in range(FD_SETSIZE + 10)]
     peek = socket.MSG_PEEK | socket.MSG_WAITALL
@@ -466,6 +467,8 @@ def test_the_client_past_our_limit_of_descriptors_is_told_and_when_one_leaves_th
 
 
 def test_no_descriptor_below_fd_setsize_is_one_line_and_status_1():
+    needs_descriptors(FD_SETSIZE)
+
     def inherit_a_thousand():
         for fd in range(3, FD_SETSIZE + 1):
             os.dup2(2, fd)

@@ -26,7 +26,7 @@ from harness import (
     run,
     sanitized,
 )
-from wants import needs_hosts, needs_ipv6
+from wants import needs_descriptors, needs_hosts, needs_ipv6
 
 PROGRAM = "tcp/commands"
 # Descriptors with no client: the standard three, the stop pipe, the directory, the listener.
@@ -344,6 +344,7 @@ def test_clients_that_never_read_cost_little_memory_and_hold_nobody_up(server, s
 
 
 def test_a_thousand_clients_that_never_read_a_large_file(server):
+    needs_descriptors(1000)
     needs_plain_build(PROGRAM)
     deaf = [server.connect(receive_buffer=4096) for _ in range(1000)]
     for client in deaf:
@@ -453,6 +454,7 @@ def test_a_thousand_clients_leave_nothing_behind(server):
 
 
 def test_five_thousand_clients_at_once(server):
+    needs_descriptors(5000)
     clients = [server.connect() for _ in range(5000)]
     for client in clients:
         client.sendall(b"fichier salut\n")

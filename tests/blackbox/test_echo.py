@@ -28,7 +28,7 @@ from harness import (
     strace,
     writable,
 )
-from wants import children, has_ipv6, needs_hosts, needs_ipv6
+from wants import children, has_ipv6, needs_descriptors, needs_hosts, needs_ipv6
 
 BLOCKING = ["echo/iterative", "echo/fork", "echo/thread"]
 LOOPS = ["echo/select", "echo/poll", "echo/generations"]
@@ -383,6 +383,7 @@ def test_out_of_descriptors_it_still_answers_those_it_has(start, program):
 
 
 def test_select_refuses_a_descriptor_that_its_sets_cannot_hold(start):
+    needs_descriptors(1200)
     server = start("echo/select", nofile=1200)
     clients = [server.connect() for _ in range(1024)]
     got = [receive_until(client, b"\n") for client in clients]
@@ -402,6 +403,8 @@ def test_select_refuses_a_descriptor_that_its_sets_cannot_hold(start):
 
 
 def test_select_says_so_when_there_is_no_descriptor_for_its_listener():
+    needs_descriptors(1100)
+
     def take_them_all():
         for fd in range(3, 1100):
             os.dup2(2, fd)
@@ -415,6 +418,7 @@ def test_select_says_so_when_there_is_no_descriptor_for_its_listener():
 
 @pytest.mark.parametrize("program", ["echo/poll", "echo/generations"])
 def test_five_thousand_clients_at_once(start, program):
+    needs_descriptors(5000)
     server = start(program)
     clients = [server.connect() for _ in range(5000)]
     for i, client in enumerate(clients):
@@ -487,6 +491,7 @@ def test_with_no_descriptor_for_any_client_it_does_not_spin(start, program):
 
 def test_a_client_that_is_refused_after_it_has_spoken_is_told_all_the_same(start):
     """Closing with its words unread would be a reset."""
+    needs_descriptors(1200)
     server = start("echo/select", nofile=1200)
     held = [server.connect() for _ in range(1024)]
     receive_until(held[-1], b"\n")

@@ -52,7 +52,7 @@ from fault_rows import (
 )
 from harness import PATIENCE, ROOT, Program, eventually, receive, receive_until, strace
 from unix_sockets import short_directory
-from wants import children, lacking, needs_hosts, open_files, proc
+from wants import children, lacking, needs_descriptors, needs_hosts, open_files, proc
 
 
 @pytest.mark.parametrize("language", NOTES, ids=NOTES.values())
@@ -230,6 +230,7 @@ def test_a_flood_of_clients_leaves_the_others_their_turn(servers, program):
     """As many as a backlog can hold are accepted, then those who are in have their turn."""
     server = Server(program, servers.place, servers.target)
     most = min(socket.SOMAXCONN, int(proc("sys/net/core/somaxconn").read_text()))
+    needs_descriptors(most)
     server.join("-e", "trace=accept," + CALLS["poll, select"])
     os.kill(server.pid, signal.SIGSTOP)
     clients = []

@@ -26,7 +26,7 @@ from harness import (
 )
 from names import NameServer, with_a_name_server
 from networks import ONE_PORT, has_keepalive, with_one_port
-from wants import memory, needs_hosts, needs_ipv6, proc, threads
+from wants import memory, needs_descriptors, needs_hosts, needs_ipv6, proc, threads
 
 FORWARD = "tcp/forward"
 NO_LEAKS = {"ASAN_OPTIONS": "detect_leaks=0"}  # where strace joins: LeakSanitizer wants ptrace too
@@ -228,6 +228,7 @@ def test_a_gigabyte_in_each_direction_at_once(start, target):
 
 
 def test_five_hundred_connections_at_once(start, target):
+    needs_descriptors(1000)
     server = start(FORWARD, to(target))
     before = server.descriptors()
     pairs = [through(server, target) for _ in range(500)]
@@ -245,6 +246,7 @@ def test_five_hundred_connections_at_once(start, target):
 
 
 def test_a_thousand_idle_connections_take_less_than_20_mib(start, target):
+    needs_descriptors(2000)
     needs_plain_build(FORWARD)
     server = start(FORWARD, to(target))
     pairs = [through(server, target) for _ in range(1000)]
@@ -296,6 +298,7 @@ def test_who_does_not_read_makes_the_other_wait_and_nobody_else(start, target, w
 
 
 def test_memory_is_given_back_when_all_has_been_sent(start, target):
+    needs_descriptors(1000)
     needs_plain_build(FORWARD)
     # Each first send of a piece fails, so the piece has to be kept for a while.
     server = start(FORWARD, to(target), under=strace("sendto", "sendto:error=EAGAIN:when=1+2"))

@@ -28,7 +28,7 @@ from harness import (
     strace,
 )
 from unix_sockets import NO_LEAK_CHECK, as_nobody, bound, dial, is_listening
-from wants import NOBODY, cpu_time, full_disk, needs_linux
+from wants import NOBODY, cpu_time, full_disk, needs_descriptors, needs_linux
 
 SERVER, CLIENT = "unix_domain/stream_server", "unix_domain/stream_client"
 GREETING = "Le serveur écoute.\n".encode()
@@ -154,6 +154,7 @@ def test_no_descriptor_is_left_after_a_thousand_clients(server, place):
 
 
 def test_thousands_of_clients_at_once(server, place):
+    needs_descriptors(3000)
     clients = [greeted(place / "s") for _ in range(3000)]
     for i, client in enumerate(clients):
         client.sendall(b"%d\n" % i)

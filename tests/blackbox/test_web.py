@@ -25,7 +25,7 @@ from harness import (
     sanitized,
 )
 from unix_sockets import copy_for_all
-from wants import AS_NOBODY, is_root, needs_ipv6, needs_root
+from wants import AS_NOBODY, is_root, needs_descriptors, needs_ipv6, needs_root
 from web_client import Connection, get
 
 PROGRAM = "tcp/web"
@@ -415,6 +415,7 @@ def test_a_head_has_ten_seconds_from_its_first_byte(start):
 
 
 def test_a_thousand_slow_clients_cost_a_descriptor_each_for_ten_seconds(start):
+    needs_descriptors(1000)
     server = start(PROGRAM)
     slow = [Connection(server.address).send(b"GET / HTTP/1.1\r\nX: ") for _ in range(1000)]
     for connection in slow[:500]:
@@ -509,6 +510,7 @@ def test_a_file_that_grows_while_it_is_sent_has_the_length_that_was_said(server,
 
 
 def test_five_thousand_connections_are_kept(server):
+    needs_descriptors(5000)
     connections = [Connection(server.address) for _ in range(5000)]
     for i, connection in enumerate(connections):
         connection.send(b"GET /api/calcul?a=%d&b=1 HTTP/1.1\r\nHost: a\r\n\r\n" % i)
