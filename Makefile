@@ -43,7 +43,7 @@ endif
 PORTABLE  = $(filter-out %.sh %/zig,$(wildcard tests/portable/*))
 
 .DEFAULT_GOAL := all
-.PHONY: all run judge lab test tested peers portable unit blackbox exercise answers bench soak fuzz links lint format clean help
+.PHONY: all run judge lab test tested peers portable unit blackbox exercise answers handout bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -88,6 +88,7 @@ CONTRACT  = $(if $(filter default,$(origin AS)),,$(AS))
 judge:  ## what your own server does of a contract: make judge AS=echo CMD='python3 moi.py {port}'
 	@$(ANY_PYTHON) tests/judge/judge $(if $(CMD),$(or $(CONTRACT),echo) -- $(CMD),$(if $(CONTRACT),--explain $(CONTRACT),--help))
 
+# In French where LANG says so: make exercise LANG=fr
 exercise:  ## the exercises of the notes; with NAME=rot13, the test of your solution of one
 	@$(ANY_PYTHON) tests/exercise.py $(NAME)
 
@@ -95,7 +96,10 @@ exercise:  ## the exercises of the notes; with NAME=rot13, the test of your solu
 answers:  ## proves each exercise's test: it fails before the answer, and passes after it
 	$(ANY_PYTHON) tests/answers/prove.py $(NAME)
 
-# BENCH=echo: the rows that start so. BENCH=charts: the charts alone. Without BENCH: all, into the README too.
+handout:  ## an archive for a class, without the answers: build/socklab.tar.gz
+	@$(ANY_PYTHON) tests/handout.py
+
+# BENCH=echo: the rows that start so. BENCH=charts: the charts alone. Without BENCH: all, into notes/speed.md too.
 bench:  ## every claim of speed, against its peer in the same run
 	@tests/install libasio-dev socat nodejs iperf3 openssh-server openssh-client wrk nginx-light chrony python3-matplotlib
 	@$(MAKE) all $(BENCH_TOOLS)

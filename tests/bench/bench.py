@@ -4,7 +4,7 @@ Ours and the peer's are measured in turn, A B A B ..., so that a machine that dr
 both; the ratio is that of the medians, and beside it stand the lowest and the highest ratio of a
 pair. The load generators check every byte that comes back, and stop if one is wrong.
 
-    python3 tests/bench/bench.py            every row, into the READMEs too, and the charts
+    python3 tests/bench/bench.py            every row, into notes/speed.md too, and the charts
     python3 tests/bench/bench.py echo       the rows whose name starts with echo
     python3 tests/bench/bench.py charts     the charts alone, notes/pictures/echo-*.svg
 
@@ -65,9 +65,9 @@ def line(r):
     return f"| {r['name']} | {figures} | {pairs} | {goal}{missed} |"
 
 
-def into_the_readmes(lines):
+def into_the_notes(lines):
     """Puts the rows of the table under the one headed so, in each language."""
-    for file in ROOT.glob("README*.md"):
+    for file in ROOT.glob("notes/**/speed.md"):
         text = file.read_text()
         rows = "".join(row + "\n" for row in lines)
         file.write_text(
@@ -93,7 +93,7 @@ def main(wanted):
     )
     print(*lines, sep="\n")
     if not wanted:
-        into_the_readmes(lines)
+        into_the_notes(lines)
         charts.draw_all()
 
 

@@ -1,0 +1,65 @@
+"""make handout: the archive for a class has no answers, and what it says is there is there. (That it
+builds and passes `make test` is tried by hand: it takes as long as the tests do.)"""
+
+import re
+import subprocess
+import sys
+import tarfile
+
+import pytest
+from harness import ROOT, peer
+
+
+@pytest.fixture(scope="module")
+def handed_out(tmp_path_factory):
+    peer("git")
+    if not (ROOT / ".git").exists():
+        pytest.skip("made from what git knows: this is no clone")
+    subprocess.run([sys.executable, "tests/handout.py"], cwd=ROOT, check=True, timeout=60)
+    place = tmp_path_factory.mktemp("handout")
+    with tarfile.open(ROOT / "build/socklab.tar.gz") as tar:
+        tar.extractall(place)
+    return place / "socklab"
+
+
+def test_it_has_the_exercises_and_no_answer(handed_out):
+    assert (handed_out / "tests/exercises/gaps.py").exists()
+    assert (handed_out / "tests/exercises/programs/gaps.cpp").exists()
+    assert not (handed_out / "tests/answers").exists()
+    solved = r"tests/answers|select\(highest \+ 1, &ready, nullptr"
+    for file in handed_out.rglob("*"):
+        if file.is_file() and file.suffix in (".cpp", ".md", ".patch"):
+            assert not re.search(solved, file.read_text(errors="replace")), file
+
+
+def test_its_readme_and_its_makefile_say_nothing_of_what_is_not_there(handed_out):
+    helped = subprocess.run(
+        ["make", "-s", "help"], cwd=handed_out, capture_output=True, text=True, check=True
+    ).stdout
+    targets = re.findall(r"(?m)^make (\w+)", helped)
+    assert "exercise" in targets and "test" in targets
+    assert not set(targets) & {"answers", "soak", "fuzz", "portable", "handout"}
+    for readme in ("README.md", "README.fr.md"):
+        named = re.findall(r"`make (\w+)", (handed_out / readme).read_text())
+        assert set(named) - {"SAN"} <= set(targets) | {"run"}, readme
+
+
+def test_its_links_lead_somewhere(handed_out):
+    ended = subprocess.run(
+        [sys.executable, "tests/support/links.py"], cwd=handed_out, capture_output=True, text=True
+    )
+    here = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.path.insert(0, 'tests/support')\n"
+         "from links import *; print(*[c for p in pages() for c in complaints(p)], sep='\\n')"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    ours = {re.sub(r"^(\S+):\d+", r"\1", line) for line in here.stdout.splitlines()}
+    theirs = {re.sub(r"^(\S+):\d+", r"\1", line) for line in ended.stdout.splitlines()[:-1]}
+    assert not theirs - ours
+
+
+def test_a_program_of_it_builds(handed_out):
+    subprocess.run(
+        ["make", "-s", "CXXFLAGS=-O0", "build/tcp/server"], cwd=handed_out, check=True, timeout=300
+    )
+    assert (handed_out / "build/tcp/server").exists()
