@@ -49,7 +49,7 @@ class Generations {
             const int rest = rest_.timeout();
             list_.polled[listener_entry].fd = rest == -1 ? listener_.get() : -1;
             const int timeout = rest == -1 ? a_second : rest;
-            const int ready = poll(list_.polled.data(), list_.polled.size(), timeout);
+            const int ready = poll(list_.polled.data(), list_.count(), timeout);
             if (ready == -1 && errno != EINTR && rest_or_stop(stop_)) return;
             if (ready > 0 && list_.polled[stop_entry].revents != 0) return;
             if (ready > 0) serve_the_ready();

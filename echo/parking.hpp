@@ -107,7 +107,7 @@ class Parking {
     static void watch(const Fd& inbox, int ready_in, std::vector<pollfd> polled,
                       std::vector<Parked> parked) {
         for (;;) {
-            const int ready = poll(polled.data(), polled.size(), -1);
+            const int ready = poll(polled.data(), static_cast<nfds_t>(polled.size()), -1);
             if (ready == -1 && errno != EINTR) sleep_a_little();
             for (std::size_t i = polled.size(); i-- > 1;) {
                 if (polled[i].revents == 0) continue;

@@ -116,7 +116,7 @@ void serve(Server& server, const Fd& stop) {
     polled[done_entry] = {server.resolver.done().get(), POLLIN, 0};
     for (;;) {
         const int timeout = server.rest.timeout();
-        std::size_t end = first_listener;
+        nfds_t end = first_listener;
         for (const Redirection& redirection : server.redirections)  // poll skips what is negative
             polled[end++] = {timeout == -1 ? redirection.listener.get() : -1, POLLIN, 0};
         for (const Relay& relay : server.relays)

@@ -88,7 +88,8 @@ void probe(std::vector<Attempt>& attempts, int limit) {
         polled.clear();
         for (const Attempt* attempt : waiting) polled.push_back({attempt->fd.get(), POLLOUT, 0});
         const auto left = std::max<std::int64_t>(0, waiting.front()->deadline - clock_ms());
-        const int ready = poll(polled.data(), polled.size(), static_cast<int>(left));
+        const int ready =
+            poll(polled.data(), static_cast<nfds_t>(polled.size()), static_cast<int>(left));
         if (ready == -1 && errno != EINTR) sleep_a_little();  // ENOMEM: it may pass
         for (std::size_t i = 0; i < waiting.size(); ++i) look_at(*waiting[i], polled[i].revents);
         std::erase_if(waiting, [](const Attempt* attempt) { return !attempt->verdict.empty(); });

@@ -132,7 +132,7 @@ void serve(const Fd& listener, const Fd& stop, Server& server) {
         // A listener that rests is not looked at: poll skips a negative descriptor.
         list.polled[listener_entry].fd = rested == -1 ? listener.get() : -1;
         const int ready =
-            poll(list.polled.data(), list.polled.size(), timeout_until(server.next, rested));
+            poll(list.polled.data(), list.count(), timeout_until(server.next, rested));
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready == -1) continue;
         if (list.polled[stop_entry].revents != 0) return;
