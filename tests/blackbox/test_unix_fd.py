@@ -21,7 +21,7 @@ from harness import (
     run,
     strace,
 )
-from unix_sockets import as_nobody, bound, copy_for_all, dial
+from unix_sockets import NO_LEAK_CHECK, as_nobody, bound, copy_for_all, dial
 from wants import AS_NOBODY, NOBODY, full_disk, needs_root, open_files, proc
 
 SERVER, CLIENT = "unix_domain/fd_server", "unix_domain/fd_client"
@@ -352,7 +352,8 @@ END = {"recvfrom": "ECONNRESET ENOMEM", "sendmsg": "EPIPE ENOBUFS ENOMEM"}
         for error in errors.split()
     ],
 )
-def test_a_fault_ends_at_most_one_connection(server, place, calls, error, passes):
+def test_a_fault_ends_at_most_one_connection(start, place, root, calls, error, passes):
+    server = start(SERVER, place / "s", root, env=NO_LEAK_CHECK)
     before = server.descriptors()
     server.inject(calls, f"{calls}:error={error}:when=1")
     with dial(place / "s") as client:
@@ -516,7 +517,7 @@ def test_the_client_keeps_one_descriptor_of_many_and_it_is_closed_on_exec(place,
 
 def test_without_a_number_for_the_descriptor_it_is_an_error(server, place):
     """MSG_CTRUNC: 0, 1, 2 and the socket are all that this client may have."""
-    env = {"ASAN_OPTIONS": "detect_leaks=0"}  # to look for leaks takes a descriptor
+    env = NO_LEAK_CHECK  # it takes a descriptor
     client = Program(CLIENT, place / "s", "hello", nofile=4, env=env, stdout=subprocess.PIPE)
     assert client.process.stdout.read() == b""
     assert client.wait() == 1

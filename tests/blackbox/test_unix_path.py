@@ -19,9 +19,8 @@ from unix_sockets import (
     is_listening,
     is_served,
     kind,
-    needs_root,
 )
-from wants import open_files, proc
+from wants import needs_root, open_files, proc
 
 LONGEST = 107  # what sun_path holds, with a NUL after it
 
