@@ -129,6 +129,8 @@ ROWS = [
         "broadcast/server.cpp", "if (received == -1 && later(errno)) return;"),
     Row("recv", PASSING, ["unix_domain/datagram_server"], LATER,
         "unix_domain/datagram_server.cpp", "if (received == -1) {"),
+    Row("recv", "ENOBUFS ENOMEM", ["unix_domain/datagram_server"], SLEEPS,
+        "unix_domain/datagram_server.cpp", "if (is_shortage(errno)) sleep_a_little();", WITH_RESTS),
     Row("recv", GONE, ONE_EACH, ENDS,
         "echo/converse.hpp", "if (received <= 0) return;"),
     Row("recv", GONE, but(STREAM_LOOPS, BROADCAST, NETCAT, "unix_domain/fd_server"), ENDS,

@@ -10,7 +10,6 @@ import subprocess
 import pytest
 from harness import PATIENCE, Program, binary, eventually, run, strace
 from unix_sockets import (
-    NOBODY,
     SERVERS,
     arguments,
     as_nobody,
@@ -20,7 +19,7 @@ from unix_sockets import (
     is_served,
     kind,
 )
-from wants import needs_root, open_files, proc
+from wants import NOBODY, needs_root, open_files, proc
 
 LONGEST = 107  # what sun_path holds, with a NUL after it
 
