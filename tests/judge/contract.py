@@ -25,7 +25,7 @@ from words import Say, readable, shown
 OF = 20
 PATIENCE = 3.0  # seconds without a byte, after which nothing more is waited for
 VISITS = 2000  # clients that come and go; the contracts whose clients cost more take half
-HANGS = 4  # after so many of them, the patience is half
+HANGS = 2  # after so many of them, the patience is half
 
 Check = namedtuple("Check", "id points says read run needs limit")
 Place = namedtuple("Place", "note heading lead")

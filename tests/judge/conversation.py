@@ -249,11 +249,12 @@ class Client:
         return bytes(got)
 
     def reads_for(self, seconds):
-        """Whatever comes in that time, if anything."""
+        """Whatever comes in that time. Returns "silence", or how the stream ended."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            if not isinstance(self.receive(1 << 16, left), bytes):
-                return
+            if not isinstance(event := self.receive(1 << 16, left), bytes):
+                return event
+        return "silence"
 
     def reads_all(self, likely=None, silence=None, most=64 << 20):
         """Everything up to the end of the stream."""

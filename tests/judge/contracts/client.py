@@ -80,7 +80,10 @@ class Run:
             self.peer = self._accept()
 
     def _accept(self):
-        deadline = time.monotonic() + START
+        known = self.trial.judge.known
+        # One that has never come does not have the time to start each time.
+        limit = START if known.get("comes", True) else self.trial.patience
+        deadline = time.monotonic() + limit
         self.listener.settimeout(0.05)
         while True:
             try:
@@ -89,8 +92,9 @@ class Run:
                 if not self.process.ended and time.monotonic() < deadline:
                     continue
                 ended = self.process.how_it_ended()
+                known.setdefault("comes", False)
                 if not ended:
-                    self.trial.heard_nothing(START)
+                    self.trial.heard_nothing(limit)
                 raise Fault(
                     Say(
                         (
@@ -102,6 +106,7 @@ class Run:
                     Say("une connexion", "a connection"),
                     ended or Say("rien", "nothing"),
                 ) from None
+            known["comes"] = True
             self.trial.clients.append(client := Client(self.trial, SERVER, connection))
             return client
 

@@ -114,14 +114,16 @@ def serves_another(server, likely):
     Place("accept"),
 )
 def accept(server):
-    client = server.connect()
-    piece = client.receive(1 << 16, 0.3)
-    if piece in ("closed", "reset"):
+    event = server.connect().reads_for(1)
+    if event != "silence":
         raise Broken(
-            piece,
+            event,
             Say("la connexion reste", "the connection stays"),
             Say("la fin de la connexion", "its end"),
-            None,
+            Say(
+                "Un client qui se tait ne gêne personne : votre serveur le garde, sans durée limite.",
+                "A client that says nothing disturbs nobody: your server keeps it, without a limit.",
+            ),
         )
 
 

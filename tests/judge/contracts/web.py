@@ -422,6 +422,7 @@ def outside(server):
         "/static/%2e%2e/secret",
         "/static/..%2fsecret",
         "/static/%2e%2e%2fsecret",
+        "/static/%252e%252e%252fsecret",
         "/static/sous-dossier/../../secret",
         "/static//etc/passwd",
         "/static/%2fetc%2fpasswd",
