@@ -79,8 +79,7 @@ class Program:
             environment["ASAN_OPTIONS"] = "detect_leaks=0"
 
         def limit():
-            if nofile:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
 
         self.program = program
         self.log = []
@@ -90,7 +89,7 @@ class Program:
             stderr=subprocess.PIPE,
             env=environment,
             cwd=popen.pop("cwd", ROOT),
-            preexec_fn=limit,
+            preexec_fn=limit if nofile else None,  # with none, Python need not copy itself (vfork)
             **popen,
         )
         self.pid = self.process.pid
