@@ -23,6 +23,7 @@
 
 # TCP_USER_TIMEOUT, on Linux: the kernel resets a connection that has taken nothing for 5 s.
 [ "$(uname)" != Linux ] || socket_options=,setsockopt-int=6:18:5000
+wants_files=yes # in $PEER_FILES
 most=250 # clients in the room
 
 # ---- The writer: one for all -----------------------------------------------------------------------

@@ -110,6 +110,8 @@ lifeline=$PEER_FILES/lifeline
 mkfifo "$lifeline" || end 1
 # shellcheck disable=SC2094  # a FIFO, both of its ends
 exec 8<>"$lifeline" 9<"$lifeline"
+rm -- "$lifeline"
+[ "${wants_files-}" ] || rmdir -- "$PEER_FILES"
 
 # A group of its own: one kill ends the listener, its clients, and what they run. A Mac has no
 # setsid, and there sh can.
