@@ -48,7 +48,8 @@ class Commands {
 
     /// The next wish; `text` is its text, where it has one.
     Wish next(std::string& text) {
-        const std::string_view rest = std::string_view{received_}.substr(answered_);
+        std::string_view rest = received_;
+        rest.remove_prefix(answered_);
         const auto newline = rest.find('\n');
         const bool whole = newline != rest.npos;
         if (!whole && rest.size() <= (place_ == Place::line_start ? longest : 0)) {
