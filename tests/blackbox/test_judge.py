@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree
-from pathlib import Path
 
 import pytest
 from harness import PATIENCE, ROOT, Program, binary, eventually
