@@ -625,6 +625,7 @@ def test_one_that_sends_much_and_never_reads_is_stopped_and_dropped(start):
     converse(alice)
 
 
+@pytest.mark.alone
 def test_one_that_is_merely_slow_is_kept_and_loses_nothing(start):
     """It has the server wait for longer than the five seconds in which the dead are dropped."""
     server = start(SERVER)

@@ -285,6 +285,7 @@ def test_netcat_and_forward_try_each_address(start):
 
 
 @in_the_lab
+@pytest.mark.alone
 def test_w_shares_its_seconds_out_among_the_addresses(start):
     """The first address is filtered, the second one open: it is reached within -w."""
     needs_ipv6()

@@ -118,6 +118,7 @@ def test_the_offset_is_right_within_half_the_delay_and_the_date_is_the_servers(f
     assert before - slack <= date(fields) - ahead <= time.time() + slack
 
 
+@pytest.mark.alone
 def test_what_the_server_takes_to_think_is_not_in_the_delay(fake):
     def behave(request, n):
         received = time.time()
@@ -196,6 +197,7 @@ def test_the_port_is_none_that_can_be_guessed(fake):
     assert all(port > 1023 for port in ports)
 
 
+@pytest.mark.alone
 def test_requests_keep_their_distance(fake):
     server = fake(good)
     fields = report(ask(server, "-n", 4, "-i", "0.3"))
@@ -588,6 +590,7 @@ def delayed(server, *faults):
     return number(report(ask(server, "-n", 2, under=under)), "delay")
 
 
+@pytest.mark.alone
 def test_the_time_until_we_are_woken_is_not_in_the_delay(fake):
     assert delayed(fake(good)) < 0.4
 
@@ -674,6 +677,7 @@ def chrony(tmp_path_factory):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.alone
 def test_against_chronyd_the_offset_is_within_the_delay_of_zero(chrony, host):
     needs_ipv6(host)
     fields = report(ask(chrony, "-n", 8, host=host))
@@ -711,6 +715,7 @@ def ntpd(tmp_path_factory):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.alone
 def test_against_ntpd_the_offset_is_within_the_delay_of_zero(ntpd, host):
     fields = report(ask(ntpd, "-n", 2, "-w", "0.5", host=host, under=ntpd.under))
     assert abs(number(fields, "offset")) <= number(fields, "delay") < 0.1
