@@ -63,25 +63,22 @@ struct StampControl {
     alignas(cmsghdr) char bytes[CMSG_SPACE(sizeof(timespec))];
 };
 
-/// The kernel's note, out of the control messages that recvmsg(2) has put into `message`; nothing
-/// when it made none.
-inline std::optional<Time> stamp_in(msghdr& message) {
-    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
-         part = CMSG_NXTHDR(&message, part)) {
-        if (part->cmsg_level != SOL_SOCKET) continue;
+/// The kernel's note, out of what recvmsg(2) has put into `message`; nothing when it made none. We
+/// ask for nothing else, so no other control message stands before it.
+inline std::optional<Time> stamp_in(const msghdr& message) {
+    const cmsghdr* const part = CMSG_FIRSTHDR(&message);
+    if (part == nullptr || part->cmsg_level != SOL_SOCKET) return {};
 #ifdef SO_TIMESTAMPNS
-        timespec time{};
-        if (part->cmsg_type != SCM_TIMESTAMPNS) continue;
-        std::memcpy(&time, CMSG_DATA(part), sizeof time);
+    timespec time{};
+    if (part->cmsg_type != SCM_TIMESTAMPNS) return {};
+    std::memcpy(&time, CMSG_DATA(part), sizeof time);
 #else
-        timeval microseconds{};
-        if (part->cmsg_type != SCM_TIMESTAMP) continue;
-        std::memcpy(&microseconds, CMSG_DATA(part), sizeof microseconds);
-        const timespec time{microseconds.tv_sec, microseconds.tv_usec * 1000L};
+    timeval microseconds{};
+    if (part->cmsg_type != SCM_TIMESTAMP) return {};
+    std::memcpy(&microseconds, CMSG_DATA(part), sizeof microseconds);
+    const timespec time{microseconds.tv_sec, microseconds.tv_usec * 1000L};
 #endif
-        return time_of(time);
-    }
-    return {};
+    return time_of(time);
 }
 
 }  // namespace ntp

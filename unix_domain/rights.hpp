@@ -39,20 +39,22 @@ inline void attach(int number, msghdr& message, Control& control) {
 
 /// The descriptors that recvmsg(2) has put into the control messages of `message`, in their order.
 /// Each is open now, and the caller's to close. Reads nothing outside the control buffer, whatever
-/// the lengths in it say.
-inline std::vector<int> descriptors_in(msghdr& message) {
+/// the lengths in it say. (CMSG_NXTHDR of cmsg(3) would do the steps; musl's does not compile
+/// without a warning.)
+inline std::vector<int> descriptors_in(const msghdr& message) {
     std::vector<int> found;
-    const char* const end = static_cast<const char*>(message.msg_control) + message.msg_controllen;
-    for (cmsghdr* part = CMSG_FIRSTHDR(&message);
-         part != nullptr && part->cmsg_len >= CMSG_LEN(0);  // else it could be its own successor
-         part = CMSG_NXTHDR(&message, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-        const char* const start = reinterpret_cast<const char*>(part);
-        const auto size =
-            std::min<std::size_t>(part->cmsg_len, static_cast<std::size_t>(end - start));
-        for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= size; at += sizeof(int)) {
+    const auto* const control = static_cast<const char*>(message.msg_control);
+    const std::size_t end = message.msg_controllen;
+    for (std::size_t start = 0, length = 0; start + CMSG_LEN(0) <= end;
+         start += CMSG_SPACE(length - CMSG_LEN(0))) {
+        cmsghdr header{};
+        std::memcpy(&header, control + start, sizeof header);
+        length = std::min<std::size_t>(header.cmsg_len, end - start);
+        if (length < CMSG_LEN(0)) break;  // it would be its own successor
+        if (header.cmsg_level != SOL_SOCKET || header.cmsg_type != SCM_RIGHTS) continue;
+        for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= length; at += sizeof(int)) {
             int number = -1;
-            std::memcpy(&number, start + at, sizeof number);
+            std::memcpy(&number, control + start + at, sizeof number);
             found.push_back(number);
         }
     }
