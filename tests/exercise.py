@@ -82,11 +82,13 @@ def list_all():
 
 def is_built(name):
     """Builds the programs of an exercise: whether that went well. Says what is to be written."""
-    wanted = say("exercise {1} of {0} says what is wanted", "l'exercice {1} de {0} dit ce qu'il faut")
+    note, number, _ = place(name)
+    wanted = say(f"exercise {number} of {note} says what is wanted",
+                 f"l'exercice {number} de {note} dit ce qu'il faut")
     for program, start in programs(name).items():
         if not (ROOT / f"{program}.cpp").exists():
             missing = say("does not exist yet:", "n'existe pas encore :")
-            print(f"{program}.cpp {missing} {wanted.format(*place(name))}.")
+            print(f"{program}.cpp {missing} {wanted}.")
             print(say("A start:", "Un début :"), f" cp {start}.cpp {program}.cpp")
             return False
     words = ["make", "-s", *(f"build/{program}" for program in programs(name))]
@@ -104,7 +106,8 @@ def main(words):
     name = "".join(words)
     if name not in names():
         if name:
-            print(say("There is no exercise called", "Il n'y a pas d'exercice appelé"), name + ".\n")
+            print(say("There is no exercise called", "Il n'y a pas d'exercice appelé"), name)
+            print()
         list_all()
         one = "make exercise NAME=..."
         print(say(f"\n{one} tests your solution of one; its note says what is wanted.",

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""make handout: an archive of the project for a class, build/socklab.tar.gz, without the answers to the
-exercises and without what only who maintains the project needs. It builds, and passes `make test`.
+"""make handout: an archive of the project for a class, build/socklab.tar.gz, without the answers to
+the exercises and without what only who maintains the project needs. It builds, and passes `make
+test`.
 
 What git knows goes in, as it stands in the working tree. Paragraphs of the README and of the
 Makefile that are about what is left out are left out too.

@@ -1,5 +1,5 @@
-"""The words of the way in: what start.md has in bold is in the glossary, in both languages, and what
-the glossary has is in the note that it names."""
+"""The words of the way in: what start.md has in bold is in the glossary, in both languages, and
+what the glossary has is in the note that it names."""
 
 import re
 

@@ -1,5 +1,5 @@
-"""make handout: the archive for a class has no answers, and what it says is there is there. (That it
-builds and passes `make test` is tried by hand: it takes as long as the tests do.)"""
+"""make handout: the archive for a class has no answers, and what it says is there is there. (That
+it builds and passes `make test` is tried by hand: it takes as long as the tests do.)"""
 
 import re
 import subprocess

@@ -85,9 +85,9 @@ class Client:
     def line(self, about=None):
         """The next line, as str without its end."""
         __tracebackhide__ = True
-        return self._receive(
-            lambda got: got.endswith(b"\n"), self.closed_early(), about or say("a line", "une ligne")
-        ).decode()[:-1]
+        about = about or say("a line", "une ligne")
+        got = self._receive(lambda got: got.endswith(b"\n"), self.closed_early(), about)
+        return got.decode()[:-1]
 
     def expect_end(self):
         """The server closes, and says nothing before it. A reset is not an end."""
@@ -155,7 +155,8 @@ def start():
             status = server.wait(harness.PATIENCE)
         except harness.subprocess.TimeoutExpired:
             server.process.kill()
-            pytest.fail(server.program + say(" did not end at", " ne s'est pas terminé à") + " SIGTERM")
+            lives = say("did not end at SIGTERM", "ne s'est pas terminé à SIGTERM")
+            pytest.fail(f"{server.program} {lives}")
         if status not in (0, -signal.SIGTERM):
             how = signal.Signals(-status).name if status < 0 else f"status {status}"
             ended = say(f"ended with {how}; its log:", f"s'est terminé ({how}) ; son journal :")

@@ -53,7 +53,8 @@ class Report:
 def why(report):
     """Why a test has failed, below its sentence."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    text = re.sub(r"^(Failed|AssertionError): ", "", crash.message if crash else report.longreprtext)
+    text = crash.message if crash else report.longreprtext
+    text = re.sub(r"^(Failed|AssertionError): ", "", text)
     # A bare assertion says no more than what it compares: the reader may want to see the test.
     if text.startswith("assert "):
         text += f"\n({Path(crash.path).name}:{crash.lineno})"
