@@ -271,8 +271,7 @@ def test_the_servers_half_close_is_its_close(client):
 
 
 def test_five_megabytes_in_each_direction_at_once(client, tmp_path):
-    sent = 4 * BIG
-    (tmp_path / "big").write_bytes(sent)
+    (tmp_path / "big").write_bytes(BIG)
     with open(tmp_path / "big", "rb") as file:
         program, server = client(stdin=file)
     sender = threading.Thread(target=lambda: (server.sendall(BIG), server.shutdown(1)))
