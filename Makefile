@@ -29,7 +29,7 @@ ANY_PYTHON = $(or $(PYTHON),$(shell command -v python3 2>/dev/null),$(error pyth
 # A fuzzer a parser: tests/fuzz/NAME.cpp, with what it starts from in tests/fuzz/corpus/NAME.
 FUZZERS  := $(patsubst tests/fuzz/%.cpp,build/fuzz/%,$(wildcard tests/fuzz/*.cpp))
 RUNS     ?= 10000000
-FORMATTED = $(wildcard *.hpp */*.hpp */*.cpp tests/*/*.hpp tests/*/*.cpp)
+FORMATTED = $(wildcard *.hpp */*.hpp */*.cpp */*/*.hpp tests/*/*.cpp)
 
 # As many compilers at once as there are processors, unless -j says how many; the words of each together.
 ifeq (,$(MAKELEVEL:0=)$(filter -j%,$(MAKEFLAGS)))

@@ -36,10 +36,10 @@ constexpr int end_time = 2'000;    ///< for the peer to end, once we have
 enum Named { stop_entry, listener_entry };
 
 /// The answer to `request`. A walk to a file takes two descriptors: as many clients make room.
-Answer find_answer(const http::Request& request, Server& server) {
-    Answer answer = site(request, server.directory, wall_clock());
+Answer find_answer(const http::Request& request, bool announced, Server& server) {
+    Answer answer = site(request, announced, server.files, wall_clock());
     for (int i = 0; i < 2 && answer.response.status == 503 && make_room(server); ++i)
-        answer = site(request, server.directory, wall_clock());
+        answer = site(request, announced, server.files, wall_clock());
     return answer;
 }
 
@@ -47,7 +47,8 @@ Answer find_answer(const http::Request& request, Server& server) {
 void answer(Client& client, Server& server) try {
     for (int i = 0; i < files_a_turn && client.owed.has_room(); ++i) {
         if (client.stage != Stage::open || !client.parser.read(client.received)) return;
-        respond(client, find_answer(client.parser.request(), server));
+        // poll has announced the first only: others may have come since.
+        respond(client, find_answer(client.parser.request(), i == 0, server));
         client.received.erase(0, client.parser.length());
         client.parser = {};
     }
@@ -137,6 +138,7 @@ void serve(const Fd& listener, const Fd& stop, Server& server) {
         if (ready == -1) continue;
         if (list.polled[stop_entry].revents != 0) return;
         server.now = clock_ms();
+        server.files.looked_for.clear();
         const bool time_is_up = server.next <= server.now;
         if (time_is_up) server.next = never;                   // until it is found anew
         for (std::size_t i = list.clients.size(); i-- > 0;) {  // backwards: see PollList
@@ -166,7 +168,7 @@ int main(int argc, char* argv[]) try {
     const Fd listener = tcp::passive_open(where);
     check("fcntl", set_nonblocking(listener));
     const Fd stop = stop_pipe();  // only now: until here a signal ends the program by itself
-    Server server{std::move(directory), {{{stop.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}}}};
+    Server server{{std::move(directory)}, {{{stop.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}}}};
     log_line("listening on ", tcp::local_address(listener));
     serve(listener, stop, server);
 } catch (const std::exception& error) {

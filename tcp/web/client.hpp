@@ -49,12 +49,12 @@ inline void respond(Client& client, Answer answer) {
     if (!request.keep_alive || request.body) client.stage = Stage::last;
     const char* connection = request.minor == 0 ? "keep-alive" : "";
     if (client.stage == Stage::last) connection = "close";
-    const off_t length =
-        answer.file ? answer.size : static_cast<off_t>(answer.response.body.size());
+    const std::string_view body = answer.kept ? answer.kept->content : answer.response.body;
+    const off_t length = answer.file ? answer.size : static_cast<off_t>(body.size());
     client.owed.add(http::head(answer.response, length, connection, wall_clock()));
     const bool with_body = request.method != "HEAD";
     if (with_body) {
-        client.owed.add(answer.response.body);
+        client.owed.add(body);
         client.owed.add(std::move(answer.file), answer.size);
     }
     const bool is_known = !request.method.empty();

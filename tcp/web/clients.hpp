@@ -13,7 +13,7 @@
 
 /// What the clients share.
 struct Server {
-    Fd directory;
+    Files files;
     PollList<Client> list;
     std::int64_t now = clock_ms();  ///< when poll last returned
     std::int64_t next = never;      ///< nobody's `until` is before it

@@ -218,6 +218,7 @@ inline bool is_known_method(std::string_view method) {
 inline std::optional<std::string> percent_decoded(std::string_view text) {
     constexpr std::string_view hex = "0123456789abcdef";
     std::string decoded;
+    decoded.reserve(text.size());
     while (!text.empty()) {
         if (text[0] != '%') {
             decoded += text[0];

@@ -16,17 +16,23 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace http {
 
 // ---- Dates -------------------------------------------------------
 
-/// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7).
-inline std::string date(std::time_t when) {
+/// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7). The last one is kept: a thousand responses a
+/// second have the same Date, and strftime takes as long as a system call.
+inline const std::string& date(std::time_t when) {
+    static std::time_t last = 0;
+    static std::string text = "Thu, 01 Jan 1970 00:00:00 GMT";
+    if (std::exchange(last, when) == when) return text;
     std::tm utc{};
     gmtime_r(&when, &utc);
-    char text[64];
-    return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc)};
+    char bytes[64];
+    text.assign(bytes, std::strftime(bytes, sizeof bytes, "%a, %d %b %Y %H:%M:%S GMT", &utc));
+    return text;
 }
 
 /// The moment that `text` names in one of the three formats that a recipient has to know; nothing
@@ -91,10 +97,15 @@ inline const Meaning& meaning(int status) {
 /// "keep-alive"), or nothing where it goes without saying.
 inline std::string head(const Response& response, long long length, std::string_view connection,
                         std::time_t now) {
-    std::string out{"HTTP/1.1 "};
+    std::string out;
+    out.reserve(512);
+    out += "HTTP/1.1 ";
     out += std::to_string(response.status) + ' ';
     out += meaning(response.status).reason;
-    out += "\r\nDate: " + date(now) + "\r\n" + response.fields;
+    out += "\r\nDate: ";
+    out += date(now);
+    out += "\r\n";
+    out += response.fields;
     if (response.status != 304) {
         out += "Content-Type: ";
         out += response.type;
@@ -105,7 +116,8 @@ inline std::string head(const Response& response, long long length, std::string_
         out += connection;
         out += "\r\n";
     }
-    return out + "\r\n";
+    out += "\r\n";
+    return out;
 }
 
 /// A short page that says what `status` means.

@@ -12,51 +12,91 @@
 
 #include "../../inside.hpp"
 #include "../../server.hpp"
+#include "cache.hpp"
 #include "calcul.hpp"
 #include "http.hpp"
 #include "response.hpp"
 
-/// A response. Where `file` is open, its first `size` bytes are the body.
+/// Where the files are, and what is known of them.
+struct Files {
+    Fd directory;  ///< see find_inside()
+    Cache cache{};
+    /// The last look, since poll returned, at a file that is kept: who asked for what, its type,
+    /// and what is kept. It serves all who ask for the same, if poll had announced their requests:
+    /// they were on their way before that look.
+    std::string looked_for{};
+    std::string_view type{};
+    const Kept* seen = nullptr;
+};
+
+/// A response. Its body is its own, or that of a kept file, or the first `size` bytes of `file`.
 struct Answer {
     http::Response response;
+    const Kept* kept = nullptr;  ///< good until another file is kept
     Fd file{};
     off_t size = 0;
 };
 
+/// What is answered when a file cannot be had, by errno. Whatever else keeps us from it is the same
+/// to a stranger: it is not there (RFC 9110, 15.5.5).
+inline Answer no_file() {
+    return {http::page(is_shortage(errno) ? 503 : errno == EIO ? 500 : 404)};
+}
+
+/// Reads what there is of `size` bytes from the start of a file. False when it cannot be read.
+inline bool read_start(const Fd& file, off_t size, std::string& content) {
+    content.resize(static_cast<std::size_t>(size));
+    ssize_t got = -1;
+    do {
+        got = pread(file.get(), content.data(), content.size(), 0);
+    } while (got == -1 && errno == EINTR);
+    if (got == -1) return false;
+    content.resize(static_cast<std::size_t>(got));
+    return true;
+}
+
 /// The file `name`. A small one is read here: then its head and body leave in one send, a disk that
 /// fails still has a status to say so, and a file that has just shrunk has the length that was
 /// read.
-inline Answer file_answer(const std::string& name, const std::string& if_modified_since,
-                          const Fd& directory, std::time_t now) {
+inline Answer file_answer(const http::Request& request, std::string_view name, Files& files,
+                          std::time_t now) {
     constexpr off_t small = 16384;
-    struct stat status {};
-    Fd file = open_inside(directory, name, status);
-    // Whatever else keeps us from it is the same to a stranger: it is not there (RFC 9110, 15.5.5).
-    if (!file) return {http::page(is_shortage(errno) ? 503 : errno == EIO ? 500 : 404)};
+    Found found;
+    if (!find_inside(files.directory, name, found)) return no_file();
+    const Kept* const kept = files.cache.find(found.status);
+    Fd file;
+    if (kept == nullptr && !(file = open_found(found))) return no_file();
 
-    const std::time_t modified = std::min(status.st_mtime, now);  // RFC 9110, 8.8.2.1
-    http::Response response{200, http::content_type(name),
-                            "Last-Modified: " + http::date(modified) + "\r\n"};
-    if (!if_modified_since.empty() && modified <= http::read_date(if_modified_since, now)) {
+    const std::time_t modified = std::min(found.status.st_mtime, now);  // RFC 9110, 8.8.2.1
+    http::Response response{200, http::content_type(name)};
+    response.fields =
+        kept != nullptr ? kept->fields : "Last-Modified: " + http::date(modified) + "\r\n";
+    const std::string& since = request.if_modified_since;
+    if (!since.empty() && modified <= http::read_date(since, now)) {
         response.status = 304;
         return {std::move(response)};
     }
-    if (status.st_size > small) return {std::move(response), std::move(file), status.st_size};
-    response.body.resize(static_cast<std::size_t>(status.st_size));
-    ssize_t got = -1;
-    do {
-        got = pread(file.get(), response.body.data(), response.body.size(), 0);
-    } while (got == -1 && errno == EINTR);
-    if (got == -1) return {http::page(500)};
-    response.body.resize(static_cast<std::size_t>(got));
+    if (kept != nullptr) {
+        files.looked_for = request.target;
+        files.type = response.type;
+        files.seen = kept;
+        return {std::move(response), kept};
+    }
+    const off_t size = found.status.st_size;
+    if (size > small) return {std::move(response), nullptr, std::move(file), size};
+    if (!read_start(file, size, response.body)) return {http::page(500)};
+    files.looked_for.clear();  // what was seen may have to go
+    files.cache.keep(found.status, {response.body, response.fields}, now);
     return {std::move(response)};
 }
 
-/// What `request` is answered. `directory`: see open_inside(). Throws http::Refused.
-inline Answer site(const http::Request& request, const Fd& directory, std::time_t now) {
+/// What `request` is answered; `announced`: poll has said that it comes. Throws http::Refused.
+inline Answer site(const http::Request& request, bool announced, Files& files, std::time_t now) {
     if (!http::is_known_method(request.method)) return {http::page(501)};
     if (request.method != "GET" && request.method != "HEAD")
         return {http::page(405, "Allow: GET, HEAD\r\n")};
+    if (announced && request.target == files.looked_for && request.if_modified_since.empty())
+        return {{200, files.type, files.seen->fields}, files.seen};
     const auto [path, query] = http::read_target(request.target);
     if (path == "/" || path == "/index.html")
         return {http::page(302, "Location: /static/index.html\r\n")};
@@ -64,8 +104,8 @@ inline Answer site(const http::Request& request, const Fd& directory, std::time_
         Sum answer = sum(query);
         return {{answer.status, "application/json", {}, std::move(answer.json)}};
     }
-    constexpr std::string_view files = "/static/";
-    if (path.starts_with(files))
-        return file_answer(path.substr(files.size()), request.if_modified_since, directory, now);
+    constexpr std::string_view prefix = "/static/";
+    if (path.starts_with(prefix))
+        return file_answer(request, std::string_view{path}.substr(prefix.size()), files, now);
     return {http::page(404)};
 }

@@ -2,9 +2,14 @@
 #include "../../tcp/commands/commands.hpp"
 
 #include <cstdlib>
-#include <vector>
+#include <filesystem>
+#include <fstream>
 
 #include "catch.hpp"
+
+// Its name is every fuzzer's, and can be defined once in a program.
+#define LLVMFuzzerTestOneInput fuzz_commands
+#include "../fuzz/commands.cpp"
 
 using namespace std::string_literals;
 
@@ -111,4 +116,19 @@ TEST_CASE("the time is RFC 3339, with the offset of the zone") {
     CHECK(in_zone("CET-1") == "2026-11-22T11:37:12+01:00");
     CHECK(in_zone("UTC0") == "2026-11-22T10:37:12+00:00");
     CHECK(in_zone("NST3:30") == "2026-11-22T07:07:12-03:30");
+}
+
+// ---- The fuzzer's corpus -----------------------------------------
+
+TEST_CASE("each input of the fuzzer's corpus has as many lines answered as its name says") {
+    int count = 0;
+    for (const auto& file : std::filesystem::directory_iterator{"tests/fuzz/corpus/commands"}) {
+        const std::string name = file.path().filename();
+        INFO(name);
+        std::ifstream stream{file.path(), std::ios::binary};
+        const std::string input{std::istreambuf_iterator{stream}, {}};
+        CHECK(try_commands(input) == std::stoul(name));
+        ++count;
+    }
+    CHECK(count >= 18);
 }

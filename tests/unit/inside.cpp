@@ -6,6 +6,10 @@
 
 #include "catch.hpp"
 
+// Its name is every fuzzer's, and can be defined once in a program.
+#define LLVMFuzzerTestOneInput fuzz_inside
+#include "../fuzz/inside.cpp"
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -106,4 +110,19 @@ TEST_CASE("what is no regular file is refused, and a FIFO does not hang") {
     CHECK(planted.error_of("a//") == ENOTDIR);
     CHECK(planted.error_of("sub//") == EISDIR);
     CHECK(planted.error_of(std::string(300, 'x')) == ENAMETOOLONG);
+}
+
+// ---- The fuzzer's corpus -----------------------------------------
+
+TEST_CASE("each input of the fuzzer's corpus opens a file if its name says so") {
+    int count = 0;
+    for (const auto& file : fs::directory_iterator{"tests/fuzz/corpus/inside"}) {
+        const std::string name = file.path().filename();
+        INFO(name);
+        std::ifstream stream{file.path(), std::ios::binary};
+        const std::string input{std::istreambuf_iterator{stream}, {}};
+        CHECK(try_inside(input) == (name.front() == '1'));
+        ++count;
+    }
+    CHECK(count >= 24);
 }

@@ -1,0 +1,78 @@
+// tcp/web/cache.hpp: small files kept in memory, each for as long as it is the one on disk.
+//
+//     fstatat -> find -> send                          it is still the file that we know
+//     fstatat -> open, read, close -> keep -> send     it is not
+//
+// How does one know that a file is still the same? By its device and inode, its size, and two
+// times, to the nanosecond: when it was last written (mtime), and when anything of it last changed
+// (ctime), which no program can set. Every write makes the times new.
+//
+// But the clock that they come from ticks: every few milliseconds on most systems (not on Linux
+// since 6.13, for the usual disks), every 2 s on a FAT disk. A file that is written twice within
+// one tick has the same times before and after. So we keep a file only when the tick of its last
+// change is over: what changes it later gives it later times. Git has the same trouble with its
+// index ("racy git" in its technical documentation).
+//
+// Two things no time tells: a store through a mapping (mmap) before msync(2), and a change on a
+// file server whose clock is more than two seconds slow.
+#pragma once
+
+#include "../../fd.hpp"
+
+#include <sys/stat.h>
+
+#include <ctime>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+
+/// One state of one file: its device, inode and size; and when it was written and when it changed,
+/// each in seconds and nanoseconds.
+using Version = std::tuple<dev_t, ino_t, off_t, std::time_t, long, std::time_t, long>;
+
+inline Version version_of(const struct stat& status) {
+#ifdef __APPLE__
+    const timespec& written = status.st_mtimespec;
+    const timespec& changed = status.st_ctimespec;
+#else
+    const timespec& written = status.st_mtim;
+    const timespec& changed = status.st_ctim;
+#endif
+    return {status.st_dev,   status.st_ino,  status.st_size, written.tv_sec,
+            written.tv_nsec, changed.tv_sec, changed.tv_nsec};
+}
+
+/// What is kept of a file.
+struct Kept {
+    std::string content;
+    std::string fields;  ///< of a response that has it
+};
+
+class Cache {
+  public:
+    static constexpr std::size_t most = std::size_t{8} * 1024 * 1024;  ///< bytes, about
+
+    /// What is kept of the file that has this status; nullptr when we do not know it.
+    [[nodiscard]] const Kept* find(const struct stat& status) const {
+        const auto found = files_.find(version_of(status));
+        return found == files_.end() ? nullptr : &found->second;
+    }
+
+    /// Keeps what was read of a file after it had this status, at the time `now` or later. Or does
+    /// not: its last change is too recent. When there is no room, all others go.
+    void keep(const struct stat& status, Kept kept, std::time_t now) {
+        constexpr std::time_t tick = 2;  // seconds
+        if (status.st_mtime >= now - tick || status.st_ctime >= now - tick) return;
+        const std::size_t size = kept.content.size() + kept.fields.size() + 300;  // for the entry
+        if (size_ + size > most) {
+            files_.clear();
+            size_ = 0;
+        }
+        if (files_.emplace(version_of(status), std::move(kept)).second) size_ += size;
+    }
+
+  private:
+    std::map<Version, Kept> files_{};
+    std::size_t size_ = 0;
+};
