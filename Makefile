@@ -69,7 +69,7 @@ tested:
 	    exit $$status
 
 peers:  ## install every real program that a test talks to (Debian, Ubuntu): tests/support/packages
-	@tests/install $$(awk '!/^#/ && NF == 2 { print $$2 }' tests/support/packages | sort -u)
+	@tests/install $$(awk '!/^#/ && (NF == 2 || $$3 == "any" && system("command -v " $$1 " >/dev/null")) { print $$2 }' tests/support/packages | sort -u)
 	@tests/unpack $$(awk '!/^#/ && $$3 == "unpacked" { print $$2 }' tests/support/packages)
 
 # STAGE=musl is one, STAGE='debian12 debian13' are two; what each proves stands in tests/portable/run and beside it.
