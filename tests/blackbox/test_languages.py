@@ -1,15 +1,19 @@
-"""The notes and the README are the same in English and in French: what is typed, run, linked and
-asked for stands in both. (That a link leads somewhere is held by test_links.py, that a block does
+"""The notes and the README have the same facts, sessions and exercises in English and in French,
+each in its own words: what is typed, run, drawn, asked for, and the lines of code that are shown
+stand in both. A paragraph, an example, a link to another page may be in one language only. And the
+French is set as French is. (That a link leads somewhere is held by test_links.py, that a block does
 what it shows by test_notes.py.)"""
 
 import os
 import re
+import runpy
 import sys
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from console import blocks
+from french import misprints
 from harness import ROOT
 from links import links, prose
 
@@ -210,6 +214,46 @@ def test_the_pictures_are_the_same_and_told_in_other_words(english, french):
     same("pictures", english, french, lambda page: [picture for picture, _ in pictures(page)])
     for (_, text), (picture, translation) in zip(pictures(english), pictures(french)):
         assert translation != text, f"{name(french)}: what is told of {picture} is still in English"
+
+
+@pytest.mark.parametrize("page", FRENCH, ids=name)
+def test_french_is_set_as_french_is(page):
+    wrong = [f"{name(page)}:{n}: {what}: {near!r}" for n, what, near in misprints(page.read_text())]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    "right, wrong",
+    [
+        ("un\u202f; deux", "un ; deux"),
+        ("un\u202f; deux", "un\u00a0; deux"),
+        ("`un`\u202f! Deux", "`un`\n! Deux"),
+        ("**un\u202f?** deux", "**un?** deux"),
+        ("*un\u202f:* deux", "*un :* deux"),
+        ("[un](a)\u202f:\n", "[un](a):\n"),
+        ("«\u202fun\u202f» deux", "« un\u202f» deux"),
+        ("«\u202fun\u202f» deux", "«\u202fun» deux"),
+        ("en 12\u202f000 lignes", "en 12,000 lignes"),
+        ("en 12\u00a0000\u202f000 lignes", "en 12\u202f000 000 lignes"),
+        ("| 1,7 |", "| 1.7 |"),
+        ("1,7\u00a0fois, 20\u00a0%", "1.7\u00a0fois, 20\u00a0%"),
+        ("en 10\u00a0s", "en 10 s"),
+        ("en 16\u202fKio", "en 16\nKio"),
+        ("``a ` ;``, `b : c`, <a b=\"c ;\">, <!-- d ; -->", "``a ` ;`` ; e"),
+        ("```\n« a » ; 1,000\n```\nIPv4, 127.0.0.1:9090, à 8:30, \"::1\"", "```\na\n```\nb ;"),
+        ("| a | b |\n| --- | ---: |\n| [c](d;e) | RFC 9112, 9.5 |", "| a ; | b |"),
+    ],
+)
+def test_a_misprint_is_told_from_what_is_right(right, wrong):
+    assert misprints(right) == []
+    assert misprints(wrong)
+
+
+def test_the_table_of_make_bench_is_the_same_in_french():
+    in_french_row = runpy.run_path(str(ROOT / "tests/bench/in_french.py"))["in_french"]
+    tables = [(ROOT / page).read_text() for page in ("notes/speed.md", "notes/fr/speed.md")]
+    english, french = (re.findall(r"(?m)^\| \w+/\w+\b.*", table) for table in tables)
+    assert french == [in_french_row(row) for row in english] != []
 
 
 NOTE = """# A word
