@@ -26,7 +26,7 @@ EXCEPT = ("but", "sauf")
 
 def said(words, language):
     """Of words in both languages, those of one; in French, with the spaces that French has."""
-    return re.sub(" (?=[;:!?])", "\u202f", words[language]) if language == FRENCH else words[language]
+    return re.sub(" (?=[;:!?])", "\u202f", words[FRENCH]) if language == FRENCH else words[ENGLISH]
 
 
 def line_link(row, language):
@@ -60,7 +60,9 @@ def table(language):
             if error in row.errors.split() or row.errors == error
         ]
         assert rows, f"{error} is nobody's"
-        head = f"**{error}** {said(MEANING[error], language)}" if error in MEANING else said(FEWER, language)
+        head = said(FEWER, language)
+        if error in MEANING:
+            head = f"**{error}** {said(MEANING[error], language)}"
         for row in rows:
             call = f"`{row.call}`" if "," not in row.call else "`poll`, `select`"
             cells = [
