@@ -51,10 +51,10 @@ def but(programs, *others):
 # How a table of programs is called in the note, where it would be long.
 GROUPS = {
     ("all servers", "tous les serveurs"): SERVERS,
-    ("all servers over TCP", "tous les serveurs sur TCP"): OVER_TCP,
-    ("all that accept", "tous ceux qui acceptent"): STREAMS,
+    ("all servers over TCP", "tous les serveurs TCP"): OVER_TCP,
+    ("all that accept", "tous les serveurs à connexions"): STREAMS,
     ("all loops", "toutes les boucles"): LOOPS,
-    ("all loops that accept", "toutes les boucles qui acceptent"): STREAM_LOOPS,
+    ("all loops that accept", "toutes les boucles à connexions"): STREAM_LOOPS,
 }
 
 # The call: what strace may see of it. A "?" is for the spellings that a machine lacks.

@@ -139,8 +139,9 @@ NOBODY = (
 RESTS = (
     "Said once. The listener rests for a tenth of a second, or until a client goes: meanwhile the "
     "newcomer waits in the backlog.",
-    "Le serveur le signale une fois. La socket d'écoute se repose un dixième de seconde, ou jusqu'au "
-    "départ d'un client ; d'ici là, les nouveaux venus restent dans la file d'attente (*backlog*).",
+    "Le serveur le signale une fois. La socket d'écoute se repose un dixième de seconde, ou "
+    "jusqu'au départ d'un client ; d'ici là, les nouveaux venus restent dans la file d'attente "
+    "(*backlog*).",
 )
 SLEEPS = (
     "The loop sleeps for a tenth of a second, or until a signal, and asks again.",
@@ -168,7 +169,8 @@ NOT_LOGGED = (
 )
 QUIET = (
     "Nobody reads our standard output: the program ends, quietly, with status 0.",
-    "Plus personne ne lit la sortie standard : le programme se termine en silence, avec le code de retour 0.",
+    "Plus personne ne lit la sortie standard : le programme se termine en silence, avec le code "
+    "de retour 0.",
 )
 EXIT = (
     "One line on stderr, `PROGRAM: CALL: REASON`; exit 1.",
