@@ -28,7 +28,8 @@ FORKS = {"fork", "vfork", "clone", "clone3"}
 ENDS = {"close", "shutdown", "exit"}
 DUPS = {"dup", "dup2", "dup3"}
 STREAMS = ("TCP", "TCPv6", "UNIX-STREAM", "UNIX-SEQPACKET")
-KINDS = (*STREAMS, "UDP", "UDPv6", "UNIX-DGRAM")
+# strace says UNIX alone of a datagram socket that has no name yet.
+KINDS = (*STREAMS, "UDP", "UDPv6", "UNIX-DGRAM", "UNIX")
 IGNORED = {"SIGCHLD", "SIGWINCH", "SIGURG", "SIGTRAP", "SIGSTOP", "SIGCONT"}
 
 
@@ -66,6 +67,7 @@ class Column:
     number: int = 0  # the how manieth child or thread of its process
     thread: bool = False
     outside: bool = False  # who is not traced
+    client: bool = False
     events: list = field(default_factory=list)
     born: float = 0
     ended: float = None
@@ -205,6 +207,8 @@ class Exchange:
         event.kind = FAMILY.get(name, name)
         if name == "close":
             self.release(event, (column.group, event.fd))
+            if any(holder == column.group for holder, _ in event.socket.holders):
+                return None  # one of several descriptors that it has for it
         elif name == "shutdown":
             event.asked = call.args[1].removeprefix("SHUT_")
         elif name == "setsockopt":
@@ -247,6 +251,8 @@ class Exchange:
         elif event.kind == "socket" and (call.result or -1) >= 0:
             self.table.pop((group, call.result), None)
             if one := self.find(group, call.result, call.beside):
+                if one.kind == "UNIX":
+                    one.kind = "UNIX-DGRAM" if "SOCK_DGRAM" in call.args[1] else "UNIX-STREAM"
                 event.socket, event.fd = one, call.result
                 one.users.add(group)
                 one.events.append(event)
@@ -312,7 +318,7 @@ class Exchange:
                 (
                     each
                     for each in reversed(self.sockets)
-                    if each.kind == kind
+                    if family(each.kind) == family(kind)
                     and each.holders
                     and (
                         number
@@ -339,10 +345,20 @@ class Exchange:
         """Finds the other end of each socket."""
         for one in self.sockets:
             if one.there and one.stream and not one.peer:
-                for other in self.sockets:
-                    if other is not one and not other.peer and opposite(one, other):
-                        one.peer, other.peer = other, one
-                        break
+                self.marry(one, lambda other: opposite(one, other))
+        # A client that only connects never says which port the kernel gave it: whoever was accepted
+        # and belongs to nobody, in order.
+        for one in self.sockets:
+            if one.there and not one.here and one.stream and not one.peer:
+                self.marry(one, lambda other: other.here == one.there and other.there)
+                if one.peer:
+                    one.here = one.peer.there
+
+    def marry(self, one, fits):
+        for other in self.sockets:
+            if other is not one and not other.peer and fits(other):
+                one.peer, other.peer = other, one
+                break
 
     def choose(self):
         """Keeps what belongs to a conversation, and the columns that have some of it."""
@@ -350,12 +366,6 @@ class Exchange:
         kept = []
         for event in self.events:
             sockets = [one for one in [event.socket, *event.looks_at] if one]
-            if (
-                event.kind == "exit"
-                and event.call.result == 0
-                and not (event.looks_at or event.column.parent in self.by_pid.values())
-            ):
-                continue
             if event.kind in ("exit", "fork", "signal"):
                 kept.append(event)
             elif event.call.name in EPOLLS and (event.end is None or unknown(event.call)):
@@ -368,7 +378,14 @@ class Exchange:
         self.events = [
             event
             for event in kept
-            if event.column in own and (event.kind != "fork" or event.child in own)
+            if event.column in own
+            and (event.kind != "fork" or event.child in own)
+            and (
+                event.kind != "exit"
+                or event.call.result
+                or event.looks_at
+                or event.column.parent in own
+            )
         ]
         for event in self.events:
             if event.column not in self.columns:
@@ -393,6 +410,10 @@ class Exchange:
             return bool(one.peer and not alone and (moved or one.peer.events)) or any(
                 path in known for path in paths
             )
+        if one.kind == "UNIX-DGRAM" and one.there and not one.here:
+            pair = next((each for each in self.sockets if each.number == one.there), None)
+            if pair and not pair.here:
+                return False  # a pair without a path: what a program tells itself
         return moved and not one.there.endswith(":53")
 
     def name_columns(self):
@@ -405,11 +426,9 @@ class Exchange:
             while line[-1].parent and line[-1].pid not in self.names:
                 line.append(line[-1].parent)
             root = line[-1].pid
-            return (
-                root not in self.clients,
-                order.get(root, 0),
-                [self.by_pid[one.pid].born for one in line[::-1]],
-            )
+            column.client = root in self.clients
+            births = [self.by_pid[one.pid].born for one in line[::-1]]
+            return not column.client, order.get(root, 0), births
 
         self.columns.sort(key=place)
         count = {}
@@ -431,24 +450,27 @@ class Exchange:
 
     def pair(self):
         self.cuts = tcpdump.cuts(self.segments)
-        for one in self.sockets:
-            if one.stream:
-                if self.speaks(one):
-                    self.pair_stream(one)
+        streams = [one for one in self.sockets if one.stream and self.speaks(one)]
+        for one in streams:
+            self.pair_stream(one)
         self.pair_datagrams()
-        for one in self.sockets:
-            if one.stream and self.speaks(one):
-                self.pair_begin(one)
-        for one in self.sockets:
-            if one.stream and self.speaks(one) and not one.listens:
-                self.pair_end(one)
+        for one in streams:
+            self.pair_begin(one)
+        ends = {one: self.pair_end(one) for one in streams if not one.listens}
+        for one, arrows in ends.items():  # after a reset nobody sends an end
+            both = arrows + ends.get(one.peer, [])
+            reset = min((arrow.when for arrow in both if arrow.kind == "RST"), default=None)
+            late = [
+                a for a in arrows if a.kind == "FIN" and reset is not None and a.when > reset
+            ]
+            self.arrows = [arrow for arrow in self.arrows if arrow not in late]
         self.arrows.sort(key=lambda arrow: arrow.when)
 
     def outside(self, address):
         """The column of one who is not traced."""
         if address not in self.outsiders:
             self.outsiders[address] = Column(0, address or "?", outside=True)
-            self.columns.append(self.outsiders[address])
+            self.columns.insert(len(self.outsiders) - 1, self.outsiders[address])
         return self.outsiders[address]
 
     def other_column(self, one):
@@ -616,7 +638,7 @@ class Exchange:
         self.draw("SYN", began, accepted, began.column, goal)
 
     def pair_end(self, one):
-        """The FIN or the RST of one side, to the call that hears of it."""
+        """The FIN or the RST of one side, to the call that hears of it. Returns these arrows."""
         events = sorted(one.events, key=lambda event: event.start)
         hears = sorted(one.peer.events if one.peer else [], key=lambda event: event.when)
         heard_end = next(
@@ -641,8 +663,9 @@ class Exchange:
         )
         final = next((e for e in events if e.kind in ("close", "exit") and e.last), None)
         goal = self.other_column(one) if (half or final) else None
+        found = []
         if half:
-            self.draw("FIN", half, heard_end, half.column, goal)
+            found.append(self.draw("FIN", half, heard_end, half.column, goal))
         if final:
             unread = one.peer and any(
                 arrow.lost and arrow.source.socket is one.peer and arrow.when < final.start
@@ -650,17 +673,18 @@ class Exchange:
                 if arrow.source
             )
             seen = any(
-                "R" in s.flags and s.source == one.here and s.target == one.there
-                for s in self.segments
+                "R" in segment.flags
+                and (segment.source, segment.target) == (one.here, one.there)
+                for segment in self.segments
             )
             if one.abrupt or unread or (heard_reset and not heard_end and not half and seen):
-                self.draw("RST", final, heard_reset, final.column, goal)
-                return
+                return [*found, self.draw("RST", final, heard_reset, final.column, goal)]
             if not half:
-                self.draw("FIN", final, heard_end, final.column, goal)
+                found.append(self.draw("FIN", final, heard_end, final.column, goal))
         # Who is spoken to after a close answers with a reset, and no call of a program sends it.
         if heard_reset and final and final.start < heard_reset.when:
-            self.draw("RST", None, heard_reset, final.column, heard_reset.column)
+            found.append(self.draw("RST", None, heard_reset, final.column, heard_reset.column))
+        return found
 
     # ---- The states of TCP
 
@@ -766,9 +790,13 @@ def where(kind, inside):
     return "", plain(here), plain(there)
 
 
+def family(kind):
+    return kind.partition("-")[0]
+
+
 def same(one, kind, number, here, there):
     """Whether a descriptor still stands for the socket that it stood for."""
-    if one.kind != kind or number and one.number and number != one.number:
+    if family(one.kind) != family(kind) or number and one.number and number != one.number:
         return False
     return kind.startswith("UNIX") or not (there and one.there and there != one.there)
 
@@ -778,7 +806,7 @@ def opposite(one, other):
         return (
             one.kind == other.kind and other.there == one.number and one.there == other.number
         )
-    return one.here == other.there and one.there == other.here
+    return bool(one.here) and one.here == other.there and one.there == other.here
 
 
 def listens_at(one, address):

@@ -52,7 +52,7 @@ class Ladder:
     columns: list
     rows: list
     lines: list
-    zero: float  # when the clock starts: the first connect
+    zero: float  # when the clock starts: the first call of a client
 
 
 def ladder(exchange, most=MOST):
@@ -69,8 +69,8 @@ def ladder(exchange, most=MOST):
             if row.kind in ("whole", "sum") or row.kind == ("returns" if anchor else "begins"):
                 home.setdefault(event, row)
     lines = connect(exchange, home)
-    began = [arrow.when for arrow in exchange.arrows if arrow.kind == "SYN"]
-    zero = min(began or [event.when for event in events] or [0])
+    began = [event.start for event in events if event.column.client] or [e.when for e in events]
+    zero = min(began, default=0)
     number_late(rows, lines)
     rows = fold(rows, zero)
     for row in rows:
@@ -126,7 +126,13 @@ def plain(row, strict):
         return False
     event = row.event
     return event.kind in ("send", "take", "look") and not (
-        strict and (event.call.error or event.kind == "take" and event.call.result == 0)
+        strict
+        and (
+            event.call.error
+            or event.kind == "take"
+            and event.call.result == 0
+            or is_part(event)
+        )
     )
 
 
@@ -281,6 +287,12 @@ def bands(ladder):
 
 # ---- Words
 
+NOT_TCP = {  # what it is called where there are no segments
+    "SYN": "connect",
+    "FIN": Say("fin", "end"),
+    "RST": "reset",
+}
+
 
 def octets(size):
     return f"{number(size)} {Say('o', 'B')}"
@@ -300,15 +312,17 @@ def label(line, room):
             f"{what} {Say('copie', 'copies')} {fds}" if fds and len(fds) + 14 < room else what
         )
     if arrow.kind != "bytes":
-        return arrow.kind
+        ours = arrow.source or arrow.target
+        unix = any(one.kind.startswith("UNIX") for one in [ours.socket, *ours.looks_at] if one)
+        return str(NOT_TCP[arrow.kind]) if unix else arrow.kind
     ending = ""
     for here, there, beside in arrow.passed:
         ending += f" + fd {here} → {there if there is not None else '?'}"
     if arrow.lost:
         ending += f" {Say('jamais lu', 'never read')}"
     if line.count > 1 or not arrow.data:
-        many = f"{number(line.count)} × " if line.count > 1 else ""
-        return f"{many}{octets(line.size)}{ending}"
+        many = f" {Say('en', 'in')} {number(line.count)}" if line.count > 1 else ""
+        return f"{octets(line.size)}{many}{ending}"
     text = f'"{readable(arrow.data)}"{ending}'
     if len(text) <= room and len(arrow.data) == arrow.size:
         return text
@@ -350,7 +364,7 @@ def says(row, brief=False):
     if row.kind == "begins":
         return asks(event, brief) + " …"
     result = outcome(event)
-    if row.kind == "returns":
+    if row.kind == "returns" or brief and call.error:
         return f"{short(call.name, call)} {result}"
     return f"{asks(event, brief)} {result}".rstrip()
 
@@ -381,7 +395,7 @@ def asks(event, brief):
             where = event.socket.here if kind == "bind" else ""
             where = where.rpartition("/")[2]
         elif brief:
-            where = ":" + where.rpartition(":")[2]
+            where = ":" + where.rpartition(":")[2] if kind == "bind" else ""
         return f"{called}({fd}{', ' + where if where else ''})"
     if kind == "socket":
         return f"socket({event.socket.kind.removesuffix('v6')})"
@@ -413,8 +427,7 @@ def outcome(event):
     if kind == "take" and call.result == 0 and event.socket.stream and event.asked != "0":
         return f"= 0 {Say('fin', 'end')}"
     if kind in ("send", "take") and event.fd is not None and call.result is not None:
-        part = kind == "send" and event.asked.isdigit() and call.result < int(event.asked)
-        return f"= {call.result}{Say(' une partie', ' a part') if part else ''}"
+        return f"= {call.result}{Say(' une partie', ' a part') if is_part(event) else ''}"
     if kind == "fork":
         return f"= {name(event.child)}"
     if kind in ("accept", "socket"):
@@ -422,6 +435,11 @@ def outcome(event):
     if kind == "connect":
         return "= 0"
     return ""
+
+
+def is_part(event):
+    """Whether the kernel took less than it was given."""
+    return event.kind == "send" and event.asked.isdigit() and 0 < event.size < int(event.asked)
 
 
 def ready(event):
@@ -445,7 +463,7 @@ def ready(event):
 
 
 def clock(row, ladder):
-    """Milliseconds since the first connect; nothing before it."""
+    """Milliseconds since a client's first call; nothing before it."""
     since = 1000 * (row.when - ladder.zero)
     return number(since, 1) if since >= 0 else ""
 

@@ -69,9 +69,9 @@ class Traced:
         return next((int(line.split()[0]) for line in self.lines()), None)
 
     def why(self):
-        """What it, or strace, said last."""
-        said = self.said.read_text(errors="replace").strip().splitlines()
-        return said[-1] if said else ""
+        """What it, or strace, said: the last line, or the first where the rest belongs to that."""
+        said = self.said.read_text(errors="replace").strip("\n").splitlines() or [""]
+        return said[0] if said[-1].startswith(" ") else said[-1]
 
     @property
     def ended(self):
@@ -113,15 +113,16 @@ def wait_for_listener(traced, places):
     """Until the program listens at one of the places, by its own calls. Returns the place."""
     deadline = time.monotonic() + START
     while True:
-        bound = {}
+        bound, datagrams = {}, set()
         for call in traced.calls():
-            if call.result != 0 or call.error or not call.args:
+            if call.result is None or call.result < 0 or not call.args:
                 continue
             key = call.pid, call.args[0].partition("<")[0]
+            if call.name == "socket" and "SOCK_DGRAM" in call.args[1]:
+                datagrams.add((call.pid, str(call.result)))
             if call.name == "bind":
                 bound[key] = strace.address(call.args[1])
-                datagrams = "UDP" in call.args[0] or "DGRAM" in call.args[0]
-                if datagrams and matches(bound[key], places):
+                if key in datagrams and matches(bound[key], places):
                     return bound[key]
             elif call.name == "listen" and matches(bound.get(key, ""), places):
                 return bound[key]
@@ -182,7 +183,7 @@ class Capture:
         return tcpdump.read(self.file.read_text().splitlines())
 
 
-def settle(traces, patience=LAST, most=5):
+def settle(traces, patience=LAST, most=2):
     """Until nobody has made a call for so long."""
     size = lambda: [trace.trace.stat().st_size for trace in traces if trace.trace.exists()]
     last, since, deadline = size(), time.monotonic(), time.monotonic() + most
@@ -207,10 +208,11 @@ class Run:
                     if not one.ended:
                         one.end()
 
-    def trace(self, words, name, **more):
+    def trace(self, words, name, place=0, **more):
+        """Starts a program. `place`: where its column stands, from the left."""
         one = Traced(words, self.place / f"{len(self.started)}.strace", **more)
         self.started.append(one)
-        one.name = name
+        one.name, one.place = name, place
         return one
 
     def look(self):
@@ -228,7 +230,9 @@ class Run:
         for i, command in reversed(list(enumerate(options.commands, 1))):
             suffix = str(i) if i > 1 else ""
             words = filled(command, known, suffix)
-            one = self.trace(words, options.names[i - 1], environment={"PYTHONUNBUFFERED": "1"})
+            one = self.trace(
+                words, options.names[i - 1], i, environment={"PYTHONUNBUFFERED": "1"}
+            )
             where = wait_for_listener(one, [known["port" + suffix], known["path" + suffix]])
         if options.attach:
             one = self.trace([], options.names[0], attach=options.attach)
@@ -249,6 +253,7 @@ class Run:
         self.segments = capture.end()
         for one in reversed(self.started):
             one.end()
+        self.started.sort(key=lambda one: one.place)
         self.calls, self.clients = [], set(self.names) - set(options.attach)
         for one in self.started:
             if one.root() and not one.attached:

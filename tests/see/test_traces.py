@@ -142,7 +142,7 @@ def test_lines_that_are_none():
 
 def test_fork():
     seen = exchange("fork", tcpdump.read((TRACES / "fork.tcpdump").read_text().splitlines()))
-    server, child, outside = seen.columns
+    outside, server, child = seen.columns
     assert (server.name, child.number, child.thread, outside.name) == (
         "server",
         1,
