@@ -42,6 +42,7 @@ class Socket:
     here: str = ""
     there: str = ""
     listens: bool = False
+    private: bool = False  # one of a pair for datagrams: what a program tells itself
     abrupt: bool = False  # SO_LINGER 0: close is a reset
     peer: "Socket" = None
     holders: set = field(default_factory=set)  # (process, descriptor)
@@ -185,8 +186,11 @@ class Exchange:
                 for fd, beside in watched(call)
                 if (one := self.find(column.group, fd, beside))
             ]
-            at_once = call.result == 0 and call.end - call.start < 0.001
-            return event if (event.looks_at or name in EPOLLS) and not at_once else None
+            looked = call.result == 0 and (
+                "0" in call.args[2:4]
+                or re.search(r"tv_sec=0, tv_[nu]sec=0", " ".join(call.args))
+            )  # without waiting, and there was nothing
+            return event if (event.looks_at or name in EPOLLS) and not looked else None
         if name in ("socket", "socketpair"):
             event.kind = name
             return event
@@ -258,7 +262,8 @@ class Exchange:
                 one.events.append(event)
         elif event.kind == "socketpair" and call.result == 0:
             for fd, beside in listed(call.args[3]):
-                self.find(group, fd, beside)
+                if one := self.find(group, fd, beside):
+                    one.private = "SOCK_DGRAM" in call.args[1]
         elif call.name in EPOLLS:
             event.looks_at = [one for fd in awoke(call) if (one := self.table.get((group, fd)))]
         elif event.kind in DUPS and (call.result or -1) >= 0:
@@ -344,7 +349,7 @@ class Exchange:
     def meet(self):
         """Finds the other end of each socket."""
         for one in self.sockets:
-            if one.there and one.stream and not one.peer:
+            if one.there and one.stream and not one.peer and not one.listens:
                 self.marry(one, lambda other: opposite(one, other))
         # A client that only connects never says which port the kernel gave it: whoever was accepted
         # and belongs to nobody, in order.
@@ -410,11 +415,7 @@ class Exchange:
             return bool(one.peer and not alone and (moved or one.peer.events)) or any(
                 path in known for path in paths
             )
-        if one.kind == "UNIX-DGRAM" and one.there and not one.here:
-            pair = next((each for each in self.sockets if each.number == one.there), None)
-            if pair and not pair.here:
-                return False  # a pair without a path: what a program tells itself
-        return moved and not one.there.endswith(":53")
+        return moved and not one.private and not one.there.endswith(":53")
 
     def name_columns(self):
         """The clients stand on the left, and each child beside its parent. The first column of a
@@ -783,6 +784,7 @@ def where(kind, inside):
     if kind.startswith("UNIX"):
         numbers, _, path = inside.partition(",")
         number, _, other = numbers.partition("->")
+        other = "" if other == "0" else other  # nobody has accepted it yet
         return number, strace.string(path.lstrip("@"))[0].decode(errors="replace"), other
     if inside.isdigit():
         return inside, "", ""
@@ -803,9 +805,8 @@ def same(one, kind, number, here, there):
 
 def opposite(one, other):
     if one.kind.startswith("UNIX"):
-        return (
-            one.kind == other.kind and other.there == one.number and one.there == other.number
-        )
+        known = one.there == other.number and other.there in (one.number, "")
+        return known and family(one.kind) == family(other.kind)
     return bool(one.here) and one.here == other.there and one.there == other.here
 
 

@@ -60,11 +60,14 @@ class Client:
     def __init__(self, target, patience):
         self.target, self.patience = target, patience
         self.socket, self.sent, self.received, self.said = None, b"", b"", []
+        self.room = None  # of its buffers
 
     def connect(self, _=""):
         family, kind, address = self.target
         self.socket = socket.socket(getattr(socket, family), getattr(socket, kind))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(self.patience))
+        for buffer in [socket.SO_RCVBUF, socket.SO_SNDBUF] if self.room else []:
+            self.socket.setsockopt(socket.SOL_SOCKET, buffer, self.room)
         if kind == "SOCK_STREAM" and family != "AF_UNIX":
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.connect(address if isinstance(address, str) else tuple(address))
@@ -117,12 +120,9 @@ class Client:
         self.socket = None
 
     def small(self, size=""):
-        """Connects with a receive buffer so small that it is soon full."""
-        family, kind, address = self.target
-        self.socket = socket.socket(getattr(socket, family), getattr(socket, kind))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, int(size or 4096))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(self.patience))
-        self.socket.connect(address if isinstance(address, str) else tuple(address))
+        """Connects with buffers so small that they are soon full."""
+        self.room = int(size or 4096)
+        self.connect()
 
     def do(self, word, argument):
         if self.socket is None and word not in ("connect", "small", "close", "pause"):
@@ -149,6 +149,7 @@ def play(client, orders, reports):
     """One client's life: takes its steps from a pipe, and says when each has ended."""
     with open(orders) as steps_to_do:
         for line in steps_to_do:
+            os.write(reports, b"+")
             client.do(*json.loads(line))
             os.write(reports, b".")
     told = {"sent": client.sent, "received": client.received}
@@ -176,6 +177,8 @@ class Actor:
     def order(self, word, argument):
         self.owed += 1
         os.write(self.orders, json.dumps([word, argument]).encode() + b"\n")
+        if self.owed == 1:
+            os.read(self.reports, 1)  # it has begun
 
     def wait(self):
         """Until all its steps have ended."""
@@ -187,7 +190,7 @@ class Actor:
         while piece := os.read(self.reports, 1 << 16):
             self.heard += piece
         os.waitpid(self.pid, 0)
-        return json.loads(self.heard.lstrip(b"."))
+        return json.loads(self.heard.lstrip(b"+."))
 
 
 def main(script_file, target_file, report_file):
@@ -210,8 +213,9 @@ def main(script_file, target_file, report_file):
             actors[client].wait()
     for actor in actors.values():
         actor.wait()
-    with open(report_file, "w") as file:
+    with open(report_file + ".part", "w") as file:
         json.dump({name: actor.dismiss() for name, actor in actors.items()}, file)
+    os.rename(report_file + ".part", report_file)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Ladder:
     columns: list
     rows: list
     lines: list
-    zero: float  # when the clock starts: the first call of a client
+    zero: float  # when the clock starts: the first connect
 
 
 def ladder(exchange, most=MOST):
@@ -69,8 +69,9 @@ def ladder(exchange, most=MOST):
             if row.kind in ("whole", "sum") or row.kind == ("returns" if anchor else "begins"):
                 home.setdefault(event, row)
     lines = connect(exchange, home)
-    began = [event.start for event in events if event.column.client] or [e.when for e in events]
-    zero = min(began, default=0)
+    began = [arrow.when for arrow in exchange.arrows if arrow.kind == "SYN"]
+    began = began or [event.start for event in events if event.column.client]
+    zero = min(began or [event.when for event in events], default=0)
     number_late(rows, lines)
     rows = fold(rows, zero)
     for row in rows:
@@ -179,7 +180,7 @@ def fold(rows, zero):
             and result[-1].when >= zero
         ):
             last = result[-1]
-            end = max((e.end or e.when for e in last.events), default=last.when)
+            end = max((event.start for event in last.events), default=last.when)
             if row.when - end > SILENCE:
                 result.append(Row(end, "silence", lasts=row.when - end))
         result.append(row)
@@ -355,8 +356,11 @@ def says(row, brief=False):
     if row.kind == "silence":
         return str(Say("rien pendant {}", "nothing for {}")).format(duration(row.lasts))
     if row.kind == "sum":
-        names = Counter(short(event.call.name, event.call) for event in row.events)
         moved = sum(event.size for event in row.events)
+        if brief:
+            calls = Say("… {} appels, {}", "… {} calls, {}")
+            return calls.format_plain(number(len(row.events)), octets(moved))
+        names = Counter(short(event.call.name, event.call) for event in row.events)
         counts = ", ".join(f"{number(count)} {each}" for each, count in names.most_common(3))
         return f"… {counts}" + (f": {octets(moved)}" if moved else "")
     event = row.event
@@ -463,9 +467,9 @@ def ready(event):
 
 
 def clock(row, ladder):
-    """Milliseconds since a client's first call; nothing before it."""
+    """Milliseconds since the first connect (without any, a client's first call)."""
     since = 1000 * (row.when - ladder.zero)
-    return number(since, 1) if since >= 0 else ""
+    return number(since, 1 if since < 999 else 0) if since >= 0 else ""
 
 
 def tint(row):

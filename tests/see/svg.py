@@ -10,7 +10,9 @@ from rows import bands, clock, is_bad, label, name, tint
 from text import sentences
 from words import Say
 
-TIME, LANE, ROW, TOP = 58, 236, 19, 34  # pixels
+TIME, ROW, TOP = 64, 19, 34  # pixels
+LANES = {1: 264, 2: 264, 3: 200}  # the width of a column, where there are so many; else
+NARROW = 176
 CHARACTER = 7.3  # of a monospaced font of 12 pixels
 COLOURS = {  # of the columns, on white and on black
     "a": ("#0b62a8", "#6cb6ff"),
@@ -30,9 +32,11 @@ line,path{fill:none;stroke-width:1.3}.life{stroke:var(--dim);stroke-width:1}.out
 
 
 class Picture:
-    def __init__(self, ladder, title):
-        self.ladder, self.columns, self.title = ladder, ladder.columns, title
-        self.x = {column: TIME + i * LANE for i, column in enumerate(self.columns)}
+    def __init__(self, ladder, title, metadata):
+        self.ladder, self.columns = ladder, ladder.columns
+        self.title, self.metadata = title, metadata
+        self.lane_width = LANES.get(len(self.columns), NARROW)
+        self.x = {column: TIME + i * self.lane_width for i, column in enumerate(self.columns)}
         self.colour = {c: list(COLOURS)[i % len(COLOURS)] for i, c in enumerate(self.columns)}
         self.under, self.over, self.tops, self.last = [], [], {}, ""
         self.arrives, self.slots = {}, {}
@@ -95,9 +99,9 @@ class Picture:
     def rows(self, rows, y):
         time = clock(rows[0], self.ladder)
         if time and time != self.last:
-            self.write(TIME - 12, y + 14, time, "dim end")
+            self.write(TIME - 20, y + 14, time, "dim end")
         self.last = time
-        room = int((LANE - 16) / CHARACTER)
+        room = int((self.lane_width - 16) / CHARACTER)
         for row in rows:
             text = row.text if row.kind == "state" or len(row.text) <= room else row.brief
             text = text if len(text) <= room else text[: room - 1] + "…"
@@ -139,12 +143,12 @@ class Picture:
         else:
             head = f"M{tip} {bottom}l{-8 * way} -5v8z"
             self.under.append(f'<path style="fill:var(--{ink})" d="{head}"/>')
-        room = int((abs(end - start) - 50) / CHARACTER)
+        room = int((abs(end - start) - 34) / CHARACTER)
         text = label(line, room)
-        wide, lanes = len(text) * CHARACTER + 6, round(abs(end - start) / LANE)
+        wide, lanes = len(text) * CHARACTER + 6, round(abs(end - start) / self.lane_width)
         middle = (start + end) / 2
-        if lanes % 2 == 0 and wide < LANE - 20:  # beside the lane that it crosses
-            middle -= way * LANE / 2
+        if lanes % 2 == 0 and wide < self.lane_width - 20:  # beside the lane that it crosses
+            middle -= way * self.lane_width / 2
         self.over.append(
             f'<rect class="page" x="{middle - wide / 2:.0f}" y="{y + 2}" width="{wide:.0f}" height="15"/>'
             f'<text class="mid" x="{middle:.0f}" y="{y + 14}" style="fill:var(--{ink})">{escape(text, False)}</text>'
@@ -155,8 +159,8 @@ class Picture:
             self.slots[line] = next(slot for slot in range(99) if slot not in taken)
 
     def page(self, height):
-        width = TIME + LANE * len(self.columns)
-        self.write(TIME - 12, 20, "ms", "dim end")
+        width = TIME + self.lane_width * len(self.columns)
+        self.write(TIME - 20, 20, "ms", "dim end")
         for column, x in self.x.items():
             self.over.append(
                 f'<text class="head" x="{x - 4}" y="20" style="fill:var(--{self.colour[column]})">'
@@ -169,6 +173,7 @@ class Picture:
                 f' height="{height}" role="img" aria-labelledby="title words">',
                 f'<title id="title">{escape(self.title)}</title>',
                 f'<desc id="words">{escape(chr(10).join(sentences(self.ladder)), False)}</desc>',
+                *([self.metadata] if self.metadata else []),
                 f"<style>{STYLE % tuple(colours)}</style>",
                 f'<rect class="page" width="{width}" height="{height}"/>',
                 *self.under,
@@ -178,9 +183,8 @@ class Picture:
         )
 
 
-def draw(ladder, title=None):
+def draw(ladder, title=None, metadata=""):
     between = Say(" et ", " and ")
     names = str(between).join(name(column) for column in ladder.columns)
-    return Picture(
-        ladder, title or f"{Say('Une conversation', 'A conversation')}: {names}"
-    ).draw()
+    title = title or f"{Say('Une conversation', 'A conversation')}: {names}"
+    return Picture(ladder, title, metadata).draw()

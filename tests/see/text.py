@@ -3,7 +3,7 @@
 from rows import bands, circled, clock, is_bad, label, name, tint
 from words import Say
 
-TIME, LANE, WIDTH = 9, 23, 80
+TIME, LANE, WIDTH = 8, 24, 80
 COLOURS = [36, 33, 32, 35, 34]  # of the columns
 RED, DIM, BOLD = 31, 2, 1
 TINTS = {"bad": RED, "dim": DIM}
@@ -91,7 +91,7 @@ class Drawing:
         canvas.put(start, "├" if right else "┤", colour)
         head = "✗" if arrow.lost else "▶" if right else "◀"
         canvas.put(end - 1 if right else end + 1, head, colour)
-        text = f" {number}{label(line, high - low - 8 - len(number))} "
+        text = f" {number}{label(line, high - low - 5 - len(number))} "
         canvas.put(low + (high - low - len(text)) // 2 + 1, text, colour)
 
 
