@@ -43,7 +43,7 @@ endif
 PORTABLE  = $(filter-out %.sh %/zig,$(wildcard tests/portable/*))
 
 .DEFAULT_GOAL := all
-.PHONY: all run judge lab test tested peers portable unit blackbox exercise answers handout bench soak fuzz links lint format clean help
+.PHONY: all run read judge lab test tested peers portable unit blackbox exercise answers handout bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -82,6 +82,12 @@ unit: build/tests/unit/all  ## the unit tests
 # ONLY='tests/blackbox/test_echo.py -k half_close' runs a part of them.
 blackbox: all  ## the black-box tests
 	$(WITH_PYTEST) tests/run.py $(or $(ONLY),tests)
+
+# PORT=9999 is another one. The site is made by pandoc, in build/read.
+read: build/tcp/web  ## the notes in a browser, in French and English, coloured, from our own web server
+	@$(ANY_PYTHON) notes/site/build.py
+	@echo "Open in a browser:  http://127.0.0.1:$(or $(PORT),8080)/      (Ctrl-C ends the server)"
+	@exec build/tcp/web -d build/read $(or $(PORT),8080)
 
 # AS=web, a contract (make has an AS of its own, the assembler). tests/judge/judge --help has more: a class, for one.
 CONTRACT  = $(if $(filter default,$(origin AS)),,$(AS))
