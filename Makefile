@@ -43,7 +43,7 @@ endif
 PORTABLE  = $(filter-out %.sh %/zig,$(wildcard tests/portable/*))
 
 .DEFAULT_GOAL := all
-.PHONY: all run read judge lab test tested peers portable unit blackbox exercise answers handout bench soak fuzz links lint format clean help
+.PHONY: all run read print judge lab test tested peers portable unit blackbox exercise answers handout bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -88,6 +88,9 @@ read: build/tcp/web  ## the notes in a browser, in French and English, coloured,
 	@$(ANY_PYTHON) notes/site/build.py
 	@echo "Open in a browser:  http://127.0.0.1:$(or $(PORT),8080)/      (Ctrl-C ends the server)"
 	@exec build/tcp/web -d build/read $(or $(PORT),8080)
+
+print:  ## the notes as two books to print, build/print/socklab.fr.pdf and socklab.en.pdf
+	@$(ANY_PYTHON) notes/site/paper.py
 
 # AS=web, a contract (make has an AS of its own, the assembler). tests/judge/judge --help has more: a class, for one.
 CONTRACT  = $(if $(filter default,$(origin AS)),,$(AS))

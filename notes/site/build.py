@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "notes/site"
 sys.path.insert(0, str(ROOT / "tests/support"))
 import links  # noqa: E402
+from labels import french  # noqa: E402
 
 # The order in which one reads; see the two ways to read in notes/README.md.
 FIRST = "start echo tcp broadcast commands web forward unix_domain ntp generations errors judge"
@@ -97,10 +98,10 @@ class Page:
         found = re.findall(r"<h([1-6])[^>]*>(.*?)</h\1>", self.raw, re.DOTALL)
         anchors = links.anchors(self.source)
         assert len(anchors) == len(found), f"{self.source}: {len(found)} headings are not {anchors}"
-        headings, level = [], 0
+        headings, above = [], []
         for (written, title), anchor in zip(found, anchors):
-            level = min(int(written), level + 1)  # none is left out
-            headings.append((level, title, anchor))
+            above = [*(level for level in above if level < written), written]
+            headings.append((len(above), title, anchor))  # no level is left out
         return headings
 
     @cached_property
@@ -169,8 +170,11 @@ class Site:
         self.places = {page.place: page for page in every}
         self.told = {}  # {a file of the project: the pages that link to it}
         self.bodies, self.texts = {}, {}  # {page: its own part}, {file: its text}
+
+    def read(self, pages):
+        """Has pandoc read pages, several at a time."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for _ in pool.map(lambda page: page.headings, every):
+            for _ in pool.map(lambda page: page.headings, pages):
                 pass
 
     def write(self, place, text):
@@ -199,10 +203,13 @@ class Site:
         here = relpath(place, os.path.dirname(page.place)) if place != page.place else ""
         return html.escape(here + (f"#{anchor}" if anchor else ""))
 
-    def body(self, page):
-        """The page's own part, from what pandoc made of it."""
+    def other(self, page):
+        """The same page in the other language."""
+        return self.places.get(f"{WORDS[page.language]['other']}/{page.name}.html")
+
+    def body(self, page, other=None):
+        """The page's own part, from what pandoc made of it; with switches to another page."""
         headings = iter(page.headings)
-        other = self.places.get(f"{WORDS[page.language]['other']}/{page.name}.html")
         theirs = iter(other.headings if other else ())
 
         def section(match):
@@ -331,8 +338,8 @@ class Site:
     def notes(self):
         for language, pages in self.order.items():
             for number, page in enumerate(pages):
-                other = self.places.get(f"{WORDS[language]['other']}/{page.name}.html")
-                self.bodies[page] = self.body(page)
+                other = self.other(page)
+                self.bodies[page] = self.body(page, other)
                 self.page(
                     page.place,
                     language,
@@ -343,16 +350,18 @@ class Site:
                     after=pages[number + 1] if number + 1 < len(pages) else None,
                 )
 
-    def book(self, language):
-        """All notes on one page: what one looks for a word in, and what is printed."""
+    def book(self, language, pages):
+        """Notes on one page: what one looks for a word in, and what is printed."""
         parts = []
-        for page in self.order[language]:
+        for page in pages:
 
             def anchor(match, page=page):
                 before, target = match.groups()
                 to, _, place = target.partition("#")
                 there = self.places.get(f"{language}/{to}") if to else page
-                return f'{before}"#{there.name}{"." + place if place else ""}"' if there else match[0]
+                if there not in pages:
+                    return match[0]
+                return f'{before}"#{there.name}{"." + place if place else ""}"'
 
             text = re.sub(r'<a class="switch".*?</a>', "", self.bodies[page], flags=re.DOTALL)
             text = re.sub(r'(<a\s[^>]*?href=)"([^":]*)"', anchor, text)
@@ -373,7 +382,7 @@ class Site:
                 f'<li><a href="#{page.name}">{plain(page.title)}</a></li>'
                 for page in self.order[language]
             )
-            body = f'<h1>socklab</h1><ol class="contents">{contents}</ol>{self.book(language)}'
+            body = f'<h1>socklab</h1><ol class="contents">{contents}</ol>{self.book(language, self.order[language])}'
             self.page(f"{language}/book.html", language, words["book"], body, switch, kind="note book")
 
     def door(self):
@@ -390,7 +399,7 @@ class Site:
     def pictures(self):
         for language in WORDS:
             for picture in (ROOT / "notes/pictures").glob("*.svg"):
-                self.write(f"{language}/pictures/{picture.name}", drawn(picture.read_text()))
+                self.write(f"{language}/pictures/{picture.name}", drawn(picture.read_text(), language))
         shutil.copy(ROOT / "tcp/www/icon.svg", self.folder / "icon.svg")
         shutil.copy(HERE / "style.css", self.folder / "style.css")
 
@@ -459,6 +468,7 @@ class Site:
         self.page(place, "en", title, heading + told + body, switch, kind="code")
 
     def build(self):
+        self.read(self.pages.values())
         self.notes()
         self.books()
         self.door()
@@ -544,13 +554,21 @@ def api_version():
     return json.loads(pandoc("", "--to=json"))["pandoc-api-version"]
 
 
-def drawn(svg):
-    """A picture, in ink that can be read by day and by night."""
-    style = (
-        "<style>:root{color:#444}@media (prefers-color-scheme:dark){:root{color:#c8ccd2}}</style>"
-    )
-    svg = re.sub('="#7a7a7a"', '="currentColor"', svg)
-    return re.sub(r"(<svg[^>]*>)", rf"\1{style}", svg, count=1)
+def drawn(svg, language, ink=None):
+    """A picture in a language, in one ink, or in one that can be read by day and by night."""
+    if language == "fr":
+        svg = re.sub(
+            r"(<t(?:ext|span)\b[^>]*>)([^<]+)(</t)",
+            lambda match: match[1] + html.escape(french(html.unescape(match[2])), False) + match[3],
+            svg,
+        )
+    if not ink:
+        style = (
+            "<style>:root{color:#444}"
+            "@media (prefers-color-scheme:dark){:root{color:#c8ccd2}}</style>"
+        )
+        svg = re.sub(r"(<svg[^>]*>)", rf"\1{style}", svg, count=1)
+    return svg.replace("#7a7a7a", ink or "currentColor")
 
 
 def make(folder):
