@@ -43,7 +43,7 @@ endif
 PORTABLE  = $(filter-out %.sh %/zig,$(wildcard tests/portable/*))
 
 .DEFAULT_GOAL := all
-.PHONY: all run read print judge lab test tested peers portable unit blackbox exercise answers handout bench soak fuzz links lint format clean help
+.PHONY: all run read print judge lab test tested peers portable unit blackbox exercise answers handout hand-in room bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -108,6 +108,13 @@ answers:  ## proves each exercise's test: it fails before the answer, and passes
 handout:  ## an archive for a class, without the answers: build/socklab.tar.gz
 	@$(ANY_PYTHON) tests/handout.py
 
+# What is in it is said in tests/hand_in.py. (NAME of the environment, which WSL has, is another's.)
+hand-in:  ## an archive of what you have made, for who teaches: make hand-in NAME='Alice Martin'
+	@$(ANY_PYTHON) tests/hand_in.py $(if $(findstring command,$(origin NAME)),"$$NAME")
+
+room:  ## is this machine ready for the course? What is missing, and who can help, in ten seconds
+	@$(ANY_PYTHON) tests/room.py
+
 # BENCH=echo: the rows that start so. BENCH=charts: the charts alone. Without BENCH: all, into notes/speed.md too.
 bench:  ## every claim of speed, against its peer in the same run
 	@tests/install libasio-dev socat nodejs iperf3 openssh-server openssh-client wrk nginx-light chrony python3-matplotlib
@@ -142,7 +149,7 @@ clean:  ## remove what was built
 	rm -rf build
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 # One source file, one program.
 $(PROGRAMS) $(BENCH_TOOLS): build/%: %.cpp build/flags
