@@ -43,7 +43,7 @@ endif
 PORTABLE  = $(filter-out %.sh %/zig,$(wildcard tests/portable/*))
 
 .DEFAULT_GOAL := all
-.PHONY: all run judge lab test tested peers portable unit blackbox exercise answers handout bench soak fuzz links lint format clean help
+.PHONY: all run read print judge lab test tested peers portable unit blackbox exercise answers handout hand-in room bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -83,6 +83,15 @@ unit: build/tests/unit/all  ## the unit tests
 blackbox: all  ## the black-box tests
 	$(WITH_PYTEST) tests/run.py $(or $(ONLY),tests)
 
+# PORT=9999 is another one. The site is made by pandoc, in build/read.
+read: build/tcp/web  ## the notes in a browser, in French and English, coloured, from our own web server
+	@$(ANY_PYTHON) notes/site/build.py
+	@echo "Open in a browser:  http://127.0.0.1:$(or $(PORT),8080)/      (Ctrl-C ends the server)"
+	@exec build/tcp/web -d build/read $(or $(PORT),8080)
+
+print:  ## the notes as two books to print, build/print/socklab.fr.pdf and socklab.en.pdf
+	@$(ANY_PYTHON) notes/site/paper.py
+
 # AS=web, a contract (make has an AS of its own, the assembler). tests/judge/judge --help has more: a class, for one.
 CONTRACT  = $(if $(filter default,$(origin AS)),,$(AS))
 judge:  ## what your own server does of a contract: make judge AS=echo CMD='python3 moi.py {port}'
@@ -98,6 +107,13 @@ answers:  ## proves each exercise's test: it fails before the answer, and passes
 
 handout:  ## an archive for a class, without the answers: build/socklab.tar.gz
 	@$(ANY_PYTHON) tests/handout.py
+
+# What is in it is said in tests/hand_in.py. (NAME of the environment, which WSL has, is another's.)
+hand-in:  ## an archive of what you have made, for who teaches: make hand-in NAME='Alice Martin'
+	@$(ANY_PYTHON) tests/hand_in.py $(if $(findstring command,$(origin NAME)),"$$NAME")
+
+room:  ## is this machine ready for the course? What is missing, and who can help, in ten seconds
+	@$(ANY_PYTHON) tests/room.py
 
 # BENCH=echo: the rows that start so. BENCH=charts: the charts alone. Without BENCH: all, into notes/speed.md too.
 bench:  ## every claim of speed, against its peer in the same run
@@ -133,7 +149,7 @@ clean:  ## remove what was built
 	rm -rf build
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 # One source file, one program.
 $(PROGRAMS) $(BENCH_TOOLS): build/%: %.cpp build/flags

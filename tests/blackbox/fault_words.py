@@ -68,6 +68,10 @@ MEANING = {
         "This process has as many descriptors as it may have (accept(2)).",
         "Ce processus a déjà tous les descripteurs auxquels il a droit (accept(2)).",
     ),
+    "EMSGSIZE": (
+        "The answer is longer than a datagram may be (udp(7)).",
+        "La réponse est plus longue qu'un datagramme ne peut l'être (udp(7)).",
+    ),
     "ENETUNREACH": (
         "No route leads there (connect(2)).",
         "Aucune route ne mène à cette adresse (connect(2)).",
@@ -142,6 +146,10 @@ RESTS = (
     "Le serveur le signale une fois. La socket d'écoute se repose un dixième de seconde, ou "
     "jusqu'au départ d'un client ; d'ici là, les nouveaux venus restent dans la file d'attente "
     "(*backlog*).",
+)
+SECOND = (
+    "The server sleeps for a second. Who waits in the backlog is then accepted.",
+    "Le serveur dort une seconde. Qui attend dans la file d'attente (backlog) est accepté ensuite.",
 )
 SLEEPS = (
     "The loop sleeps for a tenth of a second, or until a signal, and asks again.",

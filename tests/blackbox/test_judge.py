@@ -19,6 +19,8 @@ from judging import CONTRACTS, JUDGE, PLAIN, judge, lost, verdict
 from links import anchors
 from wants import namespace, needs_namespace, proc
 
+pytestmark = pytest.mark.waits
+
 ZOO = ROOT / "tests/judge/zoo"
 RIGHT = [binary("echo/poll")]
 FAULTY = [sys.executable, ZOO / "echo_bytes_strip.py"]  # it lacks two points
