@@ -43,7 +43,7 @@ endif
 PORTABLE  = $(filter-out %.sh %/zig,$(wildcard tests/portable/*))
 
 .DEFAULT_GOAL := all
-.PHONY: all run read print judge lab test tested peers portable unit blackbox exercise answers handout hand-in room bench soak fuzz links lint format clean help
+.PHONY: all run read print judge lab test tested thorough peers portable unit blackbox exercise answers handout hand-in room bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -67,6 +67,9 @@ tested:
 	    $(if $(CATCH_IN),,echo "The unit tests were not run: install the package catch2.";) \
 	    $(if $(PYTHON),,echo "The black-box tests were not run: install the package python3-pytest.";) \
 	    exit $$status
+
+thorough: all  ## the tests of what comes with the programs: the zoo before the judge, the pages in a browser
+	THOROUGH=1 $(WITH_PYTEST) tests/run.py
 
 peers:  ## install every real program that a test talks to (Debian, Ubuntu): tests/support/packages
 	@tests/install $$(awk '!/^#/ && (NF == 2 || $$3 == "any" && system("command -v " $$1 " >/dev/null")) { print $$2 }' tests/support/packages | sort -u)

@@ -101,7 +101,7 @@ void serve(const Fd& listener, const Fd& stop) {
         const int timeout = rest.timeout();
         // A listener that rests is not looked at.
         if (timeout == -1) FD_SET(listener.get(), &readable);
-        timeval limit{0, timeout * 1000};
+        timeval limit{0, suseconds_t{timeout} * 1000};
         const int ready =
             select(highest + 1, &readable, &writable, nullptr, timeout == -1 ? nullptr : &limit);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;

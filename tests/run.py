@@ -3,6 +3,10 @@ that mostly wait (@pytest.mark.waits), and by themselves afterwards those that m
 processor (@pytest.mark.alone). What was not run is summed up at the end.
 
     python3 tests/run.py [pytest's own words]       without a word: tests
+    THOROUGH=1 python3 tests/run.py                 those marked thorough, and no others
+
+The thorough ones (the zoo before the judge, the pages in a browser) prove what comes with the
+programs, not the programs: make test leaves them to make thorough.
 """
 
 import concurrent.futures
@@ -20,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tests/support"))
 from skips import summary  # noqa: E402
 
 NOTHING_COLLECTED = 5  # pytest's exit status
+THOROUGH = "thorough" if os.environ.get("THOROUGH") else "not thorough"
 # Even the others wait as much as they work.
 CORES = os.cpu_count() or 1
 
@@ -40,9 +45,9 @@ def pytest(words, output=None):
 def side_by_side(words):
     """Two runs at once; what the second prints comes after the first. The results of both."""
     with concurrent.futures.ThreadPoolExecutor() as pool, tempfile.TemporaryFile() as printed:
-        waits = ["-n", str(4 * CORES), "-m", "waits and not alone", *words]
+        waits = ["-n", str(4 * CORES), "-m", f"{THOROUGH} and waits and not alone", *words]
         waiting = pool.submit(pytest, waits, printed)
-        yield pytest(["-n", str(2 * CORES), "-m", "not waits and not alone", *words])
+        yield pytest(["-n", str(2 * CORES), "-m", f"{THOROUGH} and not waits and not alone", *words])
         yield waiting.result()
         printed.seek(0)
         sys.stdout.write(printed.read().decode(errors="replace"))
@@ -51,12 +56,14 @@ def side_by_side(words):
 
 def main(words):
     if importlib.util.find_spec("xdist"):
-        results = [*side_by_side(words), pytest(["-m", "alone", *words])]
+        results = [*side_by_side(words), pytest(["-m", f"{THOROUGH} and alone", *words])]
     else:
         print("One test after the other: with the package python3-pytest-xdist it takes less time.")
-        results = [pytest(words)]
+        results = [pytest(["-m", THOROUGH, *words])]
     for line in summary(sum((skipped for _, skipped in results), Counter())):
         print(line)
+    if THOROUGH.startswith("not"):
+        print("The zoo before the judge and the pages in a browser: make thorough")
     found = [status for status, _ in results if status != NOTHING_COLLECTED]
     return max(found, default=NOTHING_COLLECTED)
 

@@ -403,6 +403,7 @@ def running(mark):
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("isolated", [True, False], ids=["namespace", "no namespace"])
 def test_a_class_of_hostile_servers_costs_each_its_own_points(classroom, isolated, tmp_path):
     proc()

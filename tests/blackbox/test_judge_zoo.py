@@ -10,7 +10,7 @@ import pytest
 from harness import ROOT, peer
 from judging import lost, told, verdict
 
-pytestmark = pytest.mark.waits
+pytestmark = [pytest.mark.waits, pytest.mark.thorough]
 
 ZOO = ROOT / "tests/judge/zoo"
 ANIMALS = sorted(path for path in ZOO.iterdir() if path.suffix in (".py", ".mjs", ".sh", ".pl"))

@@ -10,6 +10,8 @@ from harness import ROOT, binary
 from seeing import drawn
 from wants import peer
 
+pytestmark = pytest.mark.thorough
+
 ZOO = ROOT / "tests/judge/zoo"
 SERVERS = {
     "echo/poll": [binary("echo/poll")],

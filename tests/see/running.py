@@ -84,14 +84,15 @@ class Traced:
             self.process.wait(10)
             return
         for number, patience in ((signal.SIGTERM, 1), (signal.SIGKILL, 5)):
-            for pid in self.traced():
-                try:
-                    os.kill(pid, number)
-                except ProcessLookupError:
-                    pass
-            deadline = time.monotonic() + patience
+            told, deadline = set(), time.monotonic() + patience
             while not self.ended and time.monotonic() < deadline:
-                time.sleep(0.01)
+                for pid in set(self.traced()) - told:
+                    told.add(pid)
+                    try:
+                        os.kill(pid, number)
+                    except ProcessLookupError:
+                        pass
+                time.sleep(0.02)
         if not self.ended:
             self.process.kill()
         self.process.wait()
@@ -99,13 +100,12 @@ class Traced:
     def traced(self):
         """The processes that our strace traces now."""
         found = []
-        for pid in {int(line.split()[0]) for line in self.lines()}:
+        for status in Path("/proc").glob("[0-9]*/status"):
             try:
-                status = Path(f"/proc/{pid}/status").read_text()
+                if f"\nTracerPid:\t{self.process.pid}\n" in status.read_text():
+                    found.append(int(status.parent.name))
             except OSError:
-                continue
-            if re.search(rf"^TracerPid:\t{self.process.pid}$", status, re.M):
-                found.append(pid)
+                pass  # it has just ended
         return found
 
 
@@ -216,7 +216,9 @@ class Run:
         return one
 
     def look(self):
-        options = self.options
+        options, told = self.options, []
+        if not options.client and options.script is None:
+            signal.signal(signal.SIGINT, lambda number, _: told.append(number))
         known, ports = {"dir": options.dir or "."}, []
         for i, command in enumerate(options.commands, 1):
             suffix = str(i) if i > 1 else ""
@@ -247,7 +249,7 @@ class Run:
         if options.client or options.script is not None:
             self.play(known, where)
         else:
-            until_told(self.started[-1])
+            until_told(self.started[-1], told)
         settle(self.started)
         stop = time.time()
         self.segments = capture.end()
@@ -300,13 +302,10 @@ class Run:
                 self.counts = json.loads(files[2].read_text())
 
 
-def until_told(traced):
+def until_told(traced, told):
     """Until Ctrl-C, or until what is looked at has ended."""
-    try:
-        while not traced.ended:
-            time.sleep(0.05)
-    except KeyboardInterrupt:
-        pass
+    while not traced.ended and not told:
+        time.sleep(0.05)
 
 
 def cut(calls, stop):
