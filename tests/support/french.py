@@ -8,7 +8,7 @@ from links import parts
 
 NARROW, WIDE = "\u202f", "\u00a0"  # spaces at which no line ends
 SPACE = rf"(?:[ {WIDE}]+\n? *|\n *)"  # an ordinary one, where a line of the text may end
-UNIT = r"(?:[nµm]?s|[KMG]io|[kKMG]o|[KMG]bit/s|Hz|%)(?![\w'’-])"
+UNIT = r"(?:[nµm]?s|[KMG]io|[kKMG]o|[KMG]bit/s|Hz|h|min|%)(?![\w'’-])"
 INLINE = (
     r"(?s)<!--.*?-->",
     r"(?s)(`+)(?!`)(?:(?!\n *\n).)+?(?<!`)\1(?!`)",  # a `piece` that a paragraph's end ends too
