@@ -165,7 +165,8 @@ class Site:
             names = {path.stem for path in notes.glob("*.md")} - {"README"}
             pages |= {name: notes / f"{name}.md" for name in in_order(names)}
             self.order[language] = [Page(path, language, name) for name, path in pages.items()]
-        every = [page for pages in self.order.values() for page in pages]
+        self.slides = Page(HERE / "slides.md", "fr", "slides")
+        every = [page for pages in self.order.values() for page in pages] + [self.slides]
         self.pages = {page.source: page for page in every}
         self.places = {page.place: page for page in every}
         self.told = {}  # {a file of the project: the pages that link to it}
@@ -296,8 +297,7 @@ class Site:
             item(f"{language}/book.html", words["book"]),
             item("code/index.html", words["code"]),
         ]
-        if "fr/slides.html" in self.places:
-            more.append(item("fr/slides.html", words["slides"]))
+        more.append(item("fr/slides.html", words["slides"]))
         return f'<ol>{"".join(lines)}</ol><ul>{"".join(more)}</ul>'
 
     def page(self, place, language, title, body, switch="", before=None, after=None, kind="note"):
@@ -387,14 +387,32 @@ class Site:
 
     def door(self):
         """What / leads to: which language?"""
-        self.write(
-            "index.html",
-            Template((HERE / "door.html").read_text()).substitute(
-                slides='<p><a href="fr/slides.html">Diapositives</a></p>'
-                if "fr/slides.html" in self.places
-                else ""
-            ),
-        )
+        shutil.copy(HERE / "door.html", self.folder / "index.html")
+
+    def show(self):
+        """The slides: a section each, as high as the screen, which the space bar turns over."""
+        titles = [title for level, title, _ in self.slides.headings if level == 2]
+        text = re.sub(r"<section[^>]*>|</section>", "", self.body(self.slides))
+        intro, *slides = re.split("(?=<h2>)", text)
+        parts = []
+        for number, slide in enumerate(slides, 1):
+            turn = "".join(
+                f'<a rel="{rel}" href="#d{to}" aria-label="{words} : {plain(titles[to - 1])}">{sign}</a>'
+                for rel, to, words, sign in (
+                    ("prev", number - 1, "Précédente", "←"),
+                    ("next", number + 1, "Suivante", "→"),
+                )
+                if 1 <= to <= len(slides)
+            )
+            picture = re.search(r'src="pictures/([\w-]+\.svg)"', slide)
+            kind = f"slide {shape(picture[1])}" if picture else "slide"
+            parts.append(
+                f'<section class="{kind}" id="d{number}">{slide}'
+                f'<p class="turn"><a href="index.html">socklab</a> {turn} {number} / {len(slides)}</p></section>'
+            )
+        template = Template((HERE / "slides.html").read_text())
+        self.write("fr/slides.html", template.substitute(
+            title=plain(self.slides.title), body=intro + "\n".join(parts)))  # fmt: skip
 
     def pictures(self):
         for language in WORDS:
@@ -472,6 +490,7 @@ class Site:
         self.notes()
         self.books()
         self.door()
+        self.show()
         self.pictures()
         self.code()
 
@@ -571,6 +590,12 @@ def drawn(svg, language, ink=None):
     return svg.replace("#7a7a7a", ink or "currentColor")
 
 
+def shape(picture):
+    """Whether there is more room beside a picture or below it."""
+    box = re.search(r'viewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"', (ROOT / "notes/pictures" / picture).read_text())
+    return "wide" if float(box[1]) > 1.7 * float(box[2]) else "tall"
+
+
 def make(folder):
     """Builds the site, unless it is there and nothing has changed."""
     if is_new(folder):
@@ -578,12 +603,16 @@ def make(folder):
     if not shutil.which("pandoc"):
         raise SystemExit("pandoc is missing: install the package pandoc (apt install pandoc)")
     unfinished = folder.with_name(folder.name + ".unfinished")
-    for old in (unfinished, folder):
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(unfinished, ignore_errors=True)
     site = Site(unfinished)
     site.build()
     (unfinished / STAMP).write_text(json.dumps(site.sources()))
-    unfinished.rename(folder)
+    folder.mkdir(parents=True, exist_ok=True)  # the same as before: a server may have it open
+    for old in folder.iterdir():
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    for made in unfinished.iterdir():
+        made.rename(folder / made.name)
+    unfinished.rmdir()
 
 
 if __name__ == "__main__":

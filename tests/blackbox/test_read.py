@@ -10,7 +10,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 from browser import by, chromium, traffic
-from harness import ROOT, Program, peer
+from harness import ROOT, Program, eventually, peer
 from test_notes import waiting_for
 from wants import lacking
 
@@ -254,3 +254,26 @@ def test_a_link_to_code_leads_to_its_line_coloured(site, browser):
     assert browser.execute_script(
         "const box = arguments[0].getBoundingClientRect();"
         "return 0 <= box.top && box.bottom <= innerHeight", line)  # fmt: skip
+
+
+def test_twelve_slides_fill_the_screen_and_the_space_bar_turns_them_over(site, browser):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    by(browser, width=1280, height=720)
+    browser.get(site + "fr/slides.html")
+    slides = browser.execute_script(
+        """return [...document.querySelectorAll(".slide")].map(slide => {
+            const below = [...slide.children].filter(e => !e.matches(".turn"))
+                .map(e => e.getBoundingClientRect().bottom);
+            const turn = slide.querySelector(".turn").getBoundingClientRect();
+            return [slide.clientHeight, Math.max(...below) <= turn.top, slide.scrollWidth <= slide.clientWidth];
+        });"""
+    )
+    assert len(slides) == 12
+    for number, (height, fits, fits_beside) in enumerate(slides, 1):
+        assert height in (719, 720) and fits and fits_beside, f"slide {number}"
+    for number in (1, 2, 3):
+        ActionChains(browser).send_keys(" ").perform()
+        eventually(lambda: browser.execute_script("return scrollY / innerHeight") == number)
+    browser.find_element("css selector", "#d4 [rel=next]").click()
+    assert browser.current_url.endswith("#d5")

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from harness import ROOT, binary
-from seeing import drawn
+from seeing import drawn, faulty
 from wants import peer
 
 pytestmark = pytest.mark.thorough
@@ -18,7 +18,7 @@ SERVERS = {
     "echo/fork": [binary("echo/fork")],
     "echo/thread": [binary("echo/thread")],
     "echo/select": [binary("echo/select")],
-    "bug_send": ["BUILT/bug_send"],
+    "bug_send": ["build/faults/bug_send"],
     "echo.py": ["python3", "tests/peers/echo.py"],
     "echo_long_line_cut.py": ["python3", ZOO / "echo_long_line_cut.py"],
     "echo_half_close_drops.py": ["python3", ZOO / "echo_half_close_drops.py"],
@@ -52,34 +52,23 @@ A: close
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """What counts, and the faulty server of an exercise."""
-    place = tmp_path_factory.mktemp("see")
-    source = ROOT / "tests/exercises/programs/bug_send.cpp"
-    for words in (
-        [
-            "cc",
-            "-shared",
-            "-fPIC",
-            "-o",
-            place / "count.so",
-            ROOT / "tests/see/count.c",
-            "-ldl",
-        ],
-        ["c++", "-std=c++20", f"-I{ROOT}/echo", "-o", place / "bug_send", source],
-    ):
-        subprocess.run(words, check=True)
-    return place
+def counter(tmp_path_factory):
+    """What counts."""
+    library = tmp_path_factory.mktemp("see") / "count.so"
+    source = ROOT / "tests/see/count.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return library
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_every_byte_once(server, built, tmp_path):
+def test_every_byte_once(server, counter, tmp_path):
     command = SERVERS[server]
     if command[0] in WANTS:
         peer(WANTS[command[0]])
-    command = [str(word).replace("BUILT", str(built)) for word in command]
+    if server == "bug_send":
+        faulty(server)
     counts = tmp_path / "counted"
-    before = ["env", f"LD_PRELOAD={built}/count.so", f"COUNTED={counts}"]
+    before = ["env", f"LD_PRELOAD={counter}", f"COUNTED={counts}"]
     _, seen = drawn("--patience", 1, "--", *before, *command, "{port}", script=SCRIPT)
     ours = [column["name"] for column in seen["columns"] if not column["client"]]
     arrows = [

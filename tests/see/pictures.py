@@ -6,6 +6,7 @@ tests/blackbox/test_see_pictures.py plays them again and compares.
 """
 
 import json
+import re
 from collections import namedtuple
 from html import escape
 from pathlib import Path
@@ -15,7 +16,8 @@ from words import Say
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "notes/pictures/see"
 
-Picture = namedtuple("Picture", "title words script", defaults=("",))
+# varies: its bytes are others each time (a name by chance, the time)
+Picture = namedtuple("Picture", "title words script varies", defaults=("", False))
 
 TWO = """
 A: line
@@ -76,6 +78,7 @@ ALL = {
         "Lent: small 4096\nVif: line\nVif: times 12000 "
         + "une ligne de quarante-huit octets, sans accent " * 2
         + "\\n &\nVif: quiet 6\nVif: close",
+        varies=True,
     ),
     "descriptor": Picture(
         Say("Un descripteur qui passe", "A descriptor that crosses"),
@@ -98,33 +101,59 @@ ALL = {
             *("--client", "build/ntp/client -n 1 -p {port} 127.0.0.1"),
             *("--", "python3", "tests/see/clock.py", "{port}"),
         ],
+        varies=True,
+    ),
+    "fault-line": Picture(
+        Say("Une faute : un recv n'est pas une ligne", "A fault: a recv is no line"),
+        ["--", "build/faults/bug_line", "{port}"],
+        "send bon\nquiet\nsend jour\\n\nquiet\nhalf-close\nend\nclose",
+    ),
+    "fault-order": Picture(
+        Say("Une faute : l'ordre des octets", "A fault: the order of bytes"),
+        ["--", "build/faults/bug_order", "{port}"],
+        "send bonjour\\n\nline\nhalf-close\nend\nclose",
+    ),
+    "fault-send": Picture(
+        Say("Une faute : send n'a pris qu'une partie", "A fault: send took a part"),
+        ["--rows", "70", "--", "build/faults/bug_send", "{port}"],
+        "small 65536\ntimes 250000 vingt-et-un octets..\\n\nquiet\nhalf-close\nend\nclose",
+    ),
+    "fault-set": Picture(
+        Say("Une faute : un client oublié", "A fault: a client that is forgotten"),
+        ["--patience", "1", "--", "build/faults/bug_set", "{port}"],
+        "A: send un\nA: line\nB: send deux\nB: line\nA: send trois\nA: line\n"
+        "B: close\nA: close",
+    ),
+    "fault-end": Picture(
+        Say("Une faute : la fin n'est pas vue", "A fault: the end is not seen"),
+        ["--rows", "60", "--patience", "1", "--", "build/faults/bug_end", "{port}"],
+        "send bonjour\\n\nline\nhalf-close\nend\nclose",
     ),
 }
 
 
-def file(name, language):
-    return PICTURES / f"{name}{'' if language == 'en' else '.' + language}.svg"
+def file(name, language, directory=PICTURES):
+    return directory / f"{name}{'' if language == 'en' else '.' + language}.svg"
 
 
-def essence(exchange, ladder):
-    """What must not vary: who takes part, what each says to whom, and how each way ends."""
+def essence(exchange, ladder, varies):
+    """What must not vary: who takes part, what each says to whom, and how each way ends; of a
+    ladder that is summed up, who talks to whom."""
+    place = {column: i for i, column in enumerate(exchange.columns)}
     summed = any(row.kind == "sum" for row in ladder.rows)
     ways = {}
-    for arrow in exchange.arrows:
-        way = ways.setdefault(f"{arrow.origin.pid} {arrow.goal.pid}", {"said": b"", "ends": []})
-        if arrow.kind == "bytes":
-            way["said"] += arrow.data
+    for arrow in sorted(exchange.arrows, key=lambda arrow: arrow.when):
+        way = ways.setdefault(f"{place[arrow.origin]} → {place[arrow.goal]}", ["", ""])
+        if not summed and arrow.kind != "bytes":
+            way[1] += arrow.kind + " "
         elif not summed:
-            way["ends"].append(arrow.kind)
-    place = {str(column.pid): i for i, column in enumerate(exchange.columns)}
-    told = {}
-    for way, what in ways.items():
-        key = " → ".join(str(place[pid]) for pid in way.split())
-        said = what["said"][:40] if summed else what["said"]
-        told[key] = {"said": said.decode("latin-1"), "ends": what["ends"]}
-    return {"columns": len(exchange.columns), "ways": dict(sorted(told.items()))}
+            said = arrow.data.decode("latin-1")
+            way[0] += re.sub(r"(?s).", "?", said) if varies else said
+    return {"columns": len(exchange.columns), "ways": dict(sorted(ways.items()))}
 
 
-def metadata(exchange, ladder):
+def metadata(exchange, ladder, varies):
     """It, as it stands in the picture."""
-    return f"<metadata>{escape(json.dumps(essence(exchange, ladder)), False)}</metadata>"
+    return (
+        f"<metadata>{escape(json.dumps(essence(exchange, ladder, varies)), False)}</metadata>"
+    )

@@ -52,6 +52,7 @@ class Ladder:
     columns: list
     rows: list
     lines: list
+    totals: list  # what went from whom to whom, in words
     zero: float  # when the clock starts: the first connect
 
 
@@ -77,7 +78,7 @@ def ladder(exchange, most=MOST):
     for row in rows:
         row.brief = row.text or says(row, brief=True)
         row.text = row.text or says(row)
-    return Ladder(columns, rows, lines, zero)
+    return Ladder(columns, rows, lines, totals(exchange), zero)
 
 
 def rows_of(event, events):
@@ -121,69 +122,78 @@ def calm(exchange):
 # ---- Too much for a page
 
 
-def plain(row, strict):
-    """Whether a row is one of thousands."""
-    if row.kind not in ("whole", "begins", "returns"):
-        return False
+def plain(row):
+    """Whether a row is one of thousands: bytes that move, or a look for some."""
+    return row.kind != "state" and row.event.kind in ("send", "take", "look")
+
+
+def usual(row):
+    """The same, and nothing was amiss."""
     event = row.event
-    return event.kind in ("send", "take", "look") and not (
-        strict
-        and (
-            event.call.error
-            or event.kind == "take"
-            and event.call.result == 0
-            or is_part(event)
-        )
-    )
+    ended = event.kind == "take" and event.call.result == 0
+    return plain(row) and not (event.call.error or ended or is_part(event))
 
 
 def sum_up(rows, most):
-    for test in (lambda row: plain(row, True), lambda row: plain(row, False), lambda row: True):
-        if len(rows) <= most:
-            break
-        around = AROUND if test(Row(0, "state")) is False else most // 2 - 10
-        result, run = [], []
-        for row in [*rows, None]:
-            if row and test(row):
-                run.append(row)
-                continue
-            if len(run) > 2 * around + 4:
-                middle = run[around:-around]
-                result += run[:around] + sums(middle) + run[-around:]
-            else:
-                result += run
-            run = []
-            if row:
-                result.append(row)
-        rows = result
-    return rows
+    """First what is usual is summed up; if that does not do, all that is plain but for the first of
+    each kind; at last the middle, whatever it is."""
+    if len(rows) <= most:
+        return rows
+    seen, firsts = set(), set()
+    for row in rows:
+        if plain(row) and not usual(row) and row.kind != "begins":
+            event = row.event
+            kind = event.column, event.kind, event.call.error, is_part(event)
+            if kind not in seen:
+                firsts.add(event)
+            seen.add(kind)
+    shorter = summed(rows, usual, AROUND)
+    if len(shorter) > most:
+        shorter = summed(rows, lambda row: plain(row) and row.event not in firsts, 2)
+    if len(shorter) > most:
+        shorter = summed(rows, lambda row: True, most // 2 - 10)
+    return shorter
+
+
+def summed(rows, test, around):
+    """The rows, with the middle of each long run of those that pass the test summed up."""
+    result, run = [], []
+    for row in [*rows, None]:
+        if row and (row.kind == "state" or test(row)):
+            run.append(row)
+            continue
+        if len(run) > 2 * around + 4:
+            run = run[:around] + sums(run[around:-around]) + run[-around:]
+        result += run + ([row] if row else [])
+        run = []
+    return result
 
 
 def sums(rows):
-    """A row for each column that says what was in these."""
-    found = {}
+    """A row for each column that says what was in these. A column that has few keeps them."""
+    many = {
+        column for column, count in Counter(row.column for row in rows).items() if count > 4
+    }
+    found, kept = {}, []
     for row in rows:
-        one = found.setdefault(row.column, Row(row.when, "sum", row.column))
-        for event in row.events or ([row.event] if row.event else []):
-            if event not in one.events:
-                one.events.append(event)
-    return list(found.values())
+        if row.kind == "state" or row.column not in many:
+            kept.append(row)
+            continue
+        one = found.setdefault(row.column, Row(row.when, "sum", row.column, events={}))
+        one.events[row.event] = None  # once, although it may have two rows
+    for one in found.values():
+        one.events = list(one.events)
+    return [*found.values(), *kept]
 
 
 def fold(rows, zero):
-    result = []
+    """Says how long it was where nobody did anything for long."""
+    result, busy = [], zero
     for row in rows:
-        if (
-            result
-            and row.when - result[-1].when > SILENCE
-            and row.when > zero
-            and result[-1].when >= zero
-        ):
-            last = result[-1]
-            end = max((event.start for event in last.events), default=last.when)
-            if row.when - end > SILENCE:
-                result.append(Row(end, "silence", lasts=row.when - end))
+        if row.when - busy > SILENCE:
+            result.append(Row(busy, "silence", lasts=row.when - busy))
         result.append(row)
+        busy = max([busy, row.when, *(event.start for event in row.events)])
     return result
 
 
@@ -360,8 +370,8 @@ def says(row, brief=False):
         if brief:
             calls = Say("… {} appels, {}", "… {} calls, {}")
             return calls.format_plain(number(len(row.events)), octets(moved))
-        names = Counter(short(event.call.name, event.call) for event in row.events)
-        counts = ", ".join(f"{number(count)} {each}" for each, count in names.most_common(3))
+        names = Counter(kind_of(event) for event in row.events)
+        counts = ", ".join(f"{number(count)} {each}" for each, count in names.most_common(4))
         return f"… {counts}" + (f": {octets(moved)}" if moved else "")
     event = row.event
     call, kind = event.call, event.kind
@@ -371,6 +381,14 @@ def says(row, brief=False):
     if row.kind == "returns" or brief and call.error:
         return f"{short(call.name, call)} {result}"
     return f"{asks(event, brief)} {result}".rstrip()
+
+
+def kind_of(event):
+    """A word or two for one of many."""
+    what = short(event.call.name, event.call)
+    if event.call.error or is_part(event):
+        return f"{what} {event.call.error or Say('une partie', 'a part')}"
+    return what
 
 
 def short(called, call):
@@ -464,6 +482,22 @@ def ready(event):
         for what, fd in re.findall(r"events=([\w|]+), data=\{u32=(\d+)", call.args[1]):
             found.append(f"{fd} {what.replace('EPOLL', '')}")
     return ", ".join(found[:3]) + (" …" if len(found) > 3 else "") or str(call.result)
+
+
+def totals(exchange):
+    """How many bytes went each way, and how many of them nobody took."""
+    found = {}
+    for arrow in exchange.arrows:
+        if arrow.size:
+            way = found.setdefault((arrow.origin, arrow.goal), [0, 0])
+            way[0] += arrow.size
+            way[1] += arrow.size * arrow.lost
+    never = Say("dont {} jamais lus", "{} of them never read")
+    return [
+        f"{name(origin)} → {name(goal)} {octets(size)}"
+        + (f" ({never.format_plain(number(lost))})" if lost else "")
+        for (origin, goal), (size, lost) in found.items()
+    ]
 
 
 def clock(row, ladder):

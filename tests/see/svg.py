@@ -61,7 +61,10 @@ class Picture:
             for column, spans in runs.items():
                 for top, bottom in spans["done"]:
                     self.lane(name_, column, top, bottom)
-        return self.page(y + 8)
+        for text in self.ladder.totals:
+            y += ROW
+            self.write(TIME - 4, y + 4, text, "dim")
+        return self.page(y + 16)
 
     def runs(self, found, column, on, y):
         """Notes where something of a column begins and ends."""
@@ -115,7 +118,7 @@ class Picture:
         top = self.arrives.pop(line)
         if y - top > ROW + 2:
             x, slot = self.x[line.arrow.goal], self.slots.pop(line)
-            side = x - 5 - 3 * slot
+            side = x - 5 - 3 * min(slot, 4)
             colour = self.colour[line.arrow.origin]
             self.under.append(
                 f'<path class="kept" style="stroke:var(--{colour})" d="M{x} {top}H{side}V{y}H{x + 7}"/>'

@@ -46,7 +46,12 @@ class Drawing:
         head.put(TIME - 4, "ms", DIM)
         for column, place in self.place.items():
             head.put(place, name(column)[: self.lane - 1], BOLD)
-        return [head, *map(self.band, bands(self.ladder))]
+        return [head, *map(self.band, bands(self.ladder)), *map(self.foot, self.ladder.totals)]
+
+    def foot(self, text):
+        canvas = Canvas(max(self.width, TIME + len(text)))
+        canvas.put(TIME, text, DIM)
+        return canvas
 
     def band(self, band):
         canvas = Canvas(self.width)
@@ -110,7 +115,7 @@ def sentences(ladder):
         time = clock(row, ladder)
         said.append(f"{time + ' ms  ' if time else ''}{name(row.column)}{colon}{row.text}")
         said += [leads(line) for line in row.leaves]
-    return said
+    return said + ladder.totals
 
 
 def leads(line):

@@ -17,7 +17,7 @@ PLAIN = {
     for name, value in os.environ.items()
     if name not in ("LANG", "LC_ALL", "LC_MESSAGES", "PYTHONDONTWRITEBYTECODE")
 }
-sys.path.append(str(SEE.parent))
+sys.path += [str(SEE.parent), str(ROOT / "tests/judge")]
 
 
 def see(*words, script=None, env=None, timeout=120):
@@ -33,6 +33,20 @@ def see(*words, script=None, env=None, timeout=120):
         cwd=ROOT,
         env={**PLAIN, **(env or {})},
     )
+
+
+def faulty(name):
+    """The faulty program of an exercise, as build/faults/NAME."""
+    program, source = (
+        ROOT / "build/faults" / name,
+        ROOT / f"tests/exercises/programs/{name}.cpp",
+    )
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        program.parent.mkdir(parents=True, exist_ok=True)
+        words = ["c++", "-std=c++20", "-pthread", f"-I{ROOT}/echo", "-o"]
+        subprocess.run([*words, f"{program}.{os.getpid()}", source], check=True)
+        os.replace(f"{program}.{os.getpid()}", program)
+    return program
 
 
 def drawn(*words, script=None, **options):
