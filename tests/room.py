@@ -241,7 +241,7 @@ def main(words):
             packages += re.findall(r"apt install (\S+)", found.helper)
     seconds = time.monotonic() - start
     if packages:
-        print(f"\n{say('All at once:', 'Tout d'un coup :')} apt install {' '.join(dict.fromkeys(packages))}")
+        print(f"\n{say('All at once:', 'Tout ensemble :')} apt install {' '.join(dict.fromkeys(packages))}")
     if missing:
         verdict = say("not ready: what is marked ✗ is needed by all", "pas prête : ce qui porte ✗ est nécessaire à tous")
     elif lost:
