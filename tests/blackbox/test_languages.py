@@ -41,6 +41,7 @@ def name(path):
 
 ENGLISH = [ROOT / "README.md", *sorted(ROOT.glob("notes/*.md"))]
 FRENCH = [*ROOT.glob("README.fr.md"), *sorted(ROOT.glob("notes/fr/*.md"))]
+SLIDES = ROOT / "notes/site/slides.md"
 PAIRS = [(english, in_french(english)) for english in ENGLISH if in_french(english).exists()]
 of_each_pair = pytest.mark.parametrize("english, french", PAIRS, ids=name)
 
@@ -233,7 +234,7 @@ def test_the_pictures_are_the_same_and_told_in_other_words(english, french):
         assert translation != text, f"{name(french)}: what is told of {picture} is still in English"
 
 
-@pytest.mark.parametrize("page", FRENCH, ids=name)
+@pytest.mark.parametrize("page", [*FRENCH, SLIDES], ids=name)
 def test_french_is_set_as_french_is(page):
     wrong = [f"{name(page)}:{n}: {what}: {near!r}" for n, what, near in misprints(page.read_text())]
     assert not wrong, "\n".join(wrong)
