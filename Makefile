@@ -43,7 +43,7 @@ endif
 PORTABLE  = $(filter-out %.sh %/zig,$(wildcard tests/portable/*))
 
 .DEFAULT_GOAL := all
-.PHONY: all run read print judge lab test tested peers portable unit blackbox exercise answers handout hand-in room bench soak fuzz links lint format clean help
+.PHONY: all run read print judge lab test tested thorough peers portable unit blackbox exercise answers handout hand-in room bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -67,6 +67,9 @@ tested:
 	    $(if $(CATCH_IN),,echo "The unit tests were not run: install the package catch2.";) \
 	    $(if $(PYTHON),,echo "The black-box tests were not run: install the package python3-pytest.";) \
 	    exit $$status
+
+thorough: all  ## the tests of what comes with the programs: the zoo before the judge, the pages in a browser
+	THOROUGH=1 $(WITH_PYTEST) tests/run.py
 
 peers:  ## install every real program that a test talks to (Debian, Ubuntu): tests/support/packages
 	@tests/install $$(awk '!/^#/ && (NF == 2 || $$3 == "any" && system("command -v " $$1 " >/dev/null")) { print $$2 }' tests/support/packages | sort -u)
@@ -96,6 +99,18 @@ print:  ## the notes as two books to print, build/print/socklab.fr.pdf and sockl
 CONTRACT  = $(if $(filter default,$(origin AS)),,$(AS))
 judge:  ## what your own server does of a contract: make judge AS=echo CMD='python3 moi.py {port}'
 	@$(ANY_PYTHON) tests/judge/judge $(if $(CMD),$(or $(CONTRACT),echo) -- $(CMD),$(if $(CONTRACT),--explain $(CONTRACT),--help))
+
+# PROGRAM=echo/poll is one of ours, CMD='python3 moi.py {port}' one of yours; SCRIPT=FILE says what the clients do, and
+# SVG=FILE makes a picture too. NOTES=1 draws the ladders of the notes anew; NOTES='room forward' are two of them.
+FAULTS   := $(patsubst tests/exercises/programs/%.cpp,build/faults/%,$(wildcard tests/exercises/programs/bug_*.cpp))
+SEE       = tests/see/see $(if $(SCRIPT),--script $(SCRIPT)) $(if $(SVG),--svg $(SVG))
+see: $(if $(NOTES),all $(FAULTS),$(filter build/$(PROGRAM),$(PROGRAMS)))  ## a real conversation, drawn: make see PROGRAM=echo/poll, or CMD='python3 moi.py {port}'
+	@$(ANY_PYTHON) $(if $(NOTES),tests/see/see --notes $(filter-out 1,$(NOTES)),$(if $(CMD),$(SEE) -- $(CMD),$(if $(PROGRAM),$(SEE) $(PROGRAM),$(SEE) --help)))
+
+# The faulty programs of the exercises, without a place among the others: for their ladders in notes/see.md.
+$(FAULTS): build/faults/%: tests/exercises/programs/%.cpp build/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -Iecho -MMD -MP -o $@ $<
 
 # In French where LANG says so: make exercise LANG=fr
 exercise:  ## the exercises of the notes; with NAME=rot13, the test of your solution of one
@@ -174,4 +189,4 @@ build/flags: FORCE
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
 FORCE:
 
--include $(addsuffix .d,$(PROGRAMS) $(BENCH_TOOLS) $(FUZZERS)) $(UNIT:.o=.d)
+-include $(addsuffix .d,$(PROGRAMS) $(FAULTS) $(BENCH_TOOLS) $(FUZZERS)) $(UNIT:.o=.d)

@@ -31,8 +31,8 @@
 
 // ---- Errors that pass --------------------------------------------
 
-/// Whether a call that does not block failed with `error` only because its time has not come: then
-/// poll says when. EAGAIN and EWOULDBLOCK are one number on Linux, the BSDs and macOS.
+/// Whether a call that does not block has failed with `error` only for now: poll says when to make
+/// it again. EAGAIN and EWOULDBLOCK are one number on Linux, the BSDs and macOS.
 inline bool later(int error) {
     return error == EAGAIN || error == EINTR;
 }
@@ -190,9 +190,9 @@ class Rest {
         return client && set_nonblocking(client) != -1 ? std::move(client) : Fd{};
     }
 
-    /// After accept failed with `error`. A shortage starts a rest, and is said once until the
-    /// backlog is empty (EAGAIN, which a blocking accept never says: there it is said once for
-    /// all). Any other error cost at most that one connection (ECONNABORTED; accept(2), NOTES).
+    /// After accept failed with `error`. A shortage starts a rest. It is logged once, and again
+    /// only after the backlog has been empty (EAGAIN; a blocking accept never says so, and logs it
+    /// once in all). Any other error cost at most that one connection (ECONNABORTED; accept(2)).
     void accept_failed(int error) {
         if (error == EAGAIN) said_ = false;
         if (!is_shortage(error)) return;

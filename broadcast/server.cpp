@@ -8,8 +8,7 @@
 //       stop pipe: leave          |    SIGINT, SIGTERM
 //       client: recv -> the log   |    not while somebody is too far behind
 //       listener: accept          |    likewise
-//       all: the log -> send -----+    each from its cursor to the end, however many messages that
-//       is
+//       all: the log -> send -----+    from each one's cursor to the end, be it a thousand messages
 //
 // Before this: log.hpp, the idea; room.hpp, who comes and goes; echo/select, the loop.
 #include "../fd.hpp"
@@ -159,7 +158,7 @@ void serve(const Fd& listener, Fd& spare, const Fd& stop) {
 
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("broadcast/server", argc, argv);
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     const Fd listener = tcp::passive_open(where);
     check("fcntl", set_nonblocking(listener));
     const Fd stop = stop_pipe();

@@ -87,7 +87,7 @@ void serve(const Fd& server, const Fd& stop) {
 
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("echo/datagram", argc, argv);
-    std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a write to a log that nobody reads fails (EPIPE)
     const Fd server = open_socket(where);
     const Fd stop = stop_pipe();
     log_line("listening on ", tcp::local_address(server));

@@ -39,7 +39,7 @@ void start_conversation(Fd& client, Fd& listener) {
 
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("echo/fork", argc, argv);
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     std::signal(SIGCHLD, SIG_IGN);  // nobody waits for the children: the kernel keeps no zombies
     Fd listener = tcp::passive_open(where);
     log_line("listening on ", tcp::local_address(listener));

@@ -10,8 +10,7 @@
 //     the loop of echo/poll            for the clients that spoke in the last second or two
 //       |  silent since: park it             ^  it speaks: take it back
 //       v                                    |
-//     echo/parking.hpp                 threads, each in a poll of its own on some hundreds of
-//     clients
+//     echo/parking.hpp                 threads, each in a poll of its own on hundreds of clients
 //
 // What this builds by hand is what epoll(7) and kqueue(2) keep in the kernel: notes/generations.md.
 // Before this: echo/poll, which has the same loop without a second generation.
@@ -123,7 +122,7 @@ class Generations {
 
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("echo/generations", argc, argv);
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     const Fd listener = tcp::passive_open(where);
     check("fcntl", set_nonblocking(listener));
     const Fd stop = stop_pipe();

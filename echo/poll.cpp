@@ -79,7 +79,7 @@ void serve(const Fd& listener, const Fd& stop) {
 
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("echo/poll", argc, argv);
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     const Fd listener = tcp::passive_open(where);
     check("fcntl", set_nonblocking(listener));
     const Fd stop = stop_pipe();

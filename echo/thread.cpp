@@ -1,4 +1,5 @@
-// echo/thread: a thread for each client. As echo/fork, but in one process, with one memory.
+// echo/thread: a thread for each client. As echo/fork, line by line, but with one process and one
+// memory.
 //
 //     build/echo/thread                serves on 127.0.0.1:9090
 //     nc 127.0.0.1 9090                talks to it, from as many terminals as you like
@@ -39,7 +40,7 @@ void start_conversation(Fd& client) {
 
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("echo/thread", argc, argv);
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     const Fd listener = tcp::passive_open(where);
     log_line("listening on ", tcp::local_address(listener));
     Rest rest;

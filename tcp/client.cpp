@@ -3,9 +3,8 @@
 //     build/tcp/client 127.0.0.1 9090  talks to build/tcp/server
 //
 //     socket, connect                  the kernel makes the connection, or says why there is none
-//     read -> write                    in a thread: what is typed; its end is a half-close,
-//     shutdown read -> write                    here: what the server says, until read returns 0:
-//     its close
+//     read -> write, shutdown          in a thread: what is typed; its end is a half-close
+//     read -> write                    here: what the server says, until it closes: read returns 0
 //
 // A call that waits holds up its thread, so each direction has one. A socket is a descriptor like
 // any other: read and write do what recv and send do. Beside this: tcp/server.
@@ -47,8 +46,7 @@ int main(int argc, char* argv[]) try {
     if (!known || error != std::errc{} || *end != '\0')
         return std::cerr << "tcp/client: ADDRESS in digits, and PORT\n" << usage, 2;
     open_standard_descriptors();
-    std::signal(SIGPIPE,
-                SIG_IGN);  // a write to a server that has gone is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a write to a server that has gone fails (EPIPE)
     const Fd server{check("socket", socket(AF_INET, SOCK_STREAM, 0))};
     const auto* const generic = reinterpret_cast<sockaddr*>(&address);  // what the call wants
     check("connect " + first + ':' + second, connect(server.get(), generic, sizeof address));
@@ -60,7 +58,7 @@ int main(int argc, char* argv[]) try {
             if (why.code() != std::errc::broken_pipe) failure = why.code().value();
         }
         shutdown(to, SHUT_WR);
-    }}.detach();  // it may wait for a key when the server closes
+    }}.detach();  // nobody waits for this thread: it may be waiting for a key
     pass_on(server.get(), STDOUT_FILENO);
     errno = failure;
     check("standard input", errno == 0 ? 0 : -1);

@@ -1,8 +1,8 @@
 // tcp/connecting.hpp: to connect without being held up by it, in three steps.
 //
 //     start_connect      the SYN leaves
-//     poll, POLLOUT      it has come to an end, good or bad; wait_connected does that for one
-//     socket connect_result     which end
+//     poll, POLLOUT      there is an outcome; wait_connected waits so for one socket
+//     connect_result     which outcome
 //
 // Sources: connect(2), EINPROGRESS; Stevens, UNP 5.9 and 16.3; RFC 9293 3.5.
 #pragma once
@@ -21,7 +21,7 @@
 namespace tcp {
 
 /// Starts to connect `fd`, which does not block. 0: it is under way. Otherwise an errno. After
-/// EINTR the handshake goes on; who asks once more is told so by EALREADY, or EISCONN (UNP 5.9).
+/// EINTR the handshake goes on: connect, called again, says so by EALREADY or EISCONN (UNP 5.9).
 inline int start_connect(const Fd& fd, const sockaddr* to, socklen_t length) {
     while (connect(fd.get(), to, length) == -1) {
         if (errno == EINTR) continue;

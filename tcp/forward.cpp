@@ -157,7 +157,7 @@ Fd listen_at(const Spec::End& end) {
 
 int main(int argc, char* argv[]) try {
     const std::vector<Spec> specs = read_forward_arguments(argc, argv);
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a peer that has gone is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a peer that has gone fails (EPIPE)
     std::vector<Redirection> redirections;
     for (const Spec& spec : specs) {
         redirections.push_back({listen_at(spec.listen), spec.target});

@@ -73,7 +73,7 @@ std::vector<std::string> look_up(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char* argv[]) try {
-    std::signal(SIGPIPE, SIG_IGN);  // a write to nobody is an errno, EPIPE, and no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a write to nobody fails (EPIPE)
     for (const std::string& address : look_up(read_arguments(argc, argv)))
         if (std::puts(address.c_str()) == EOF) check("write", -1);
     check("write", std::fflush(stdout));

@@ -130,7 +130,7 @@ Fd wait_for_client(const Fd& listener, const Fd& stop) {
 
 int main(int argc, char* argv[]) try {
     const NetcatArguments arguments = read_netcat_arguments(argc, argv);
-    // A write to a peer, or to a pipe, that has gone is an errno, EPIPE, and no death.
+    // So that a write to a peer, or to a pipe, that has gone fails (EPIPE).
     std::signal(SIGPIPE, SIG_IGN);
     if (!arguments.listen) {
         // Control-C ends it as it ends any command: there is no stop pipe.

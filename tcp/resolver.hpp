@@ -24,8 +24,7 @@ struct LookUp {
     void ask(int flags) { error = tcp::look_up(target.host, target.port, flags, addresses); }
 
     Spec::End target;
-    bool in_thread =
-        false;  ///< the rest is the thread's, and not to be looked at, until it is done
+    bool in_thread = false;  ///< then nobody else looks at what follows until the thread is done
     tcp::Addresses addresses{nullptr, freeaddrinfo};
     int error = 0;  ///< of getaddrinfo; for gai_strerror(3)
 };

@@ -4,7 +4,7 @@
 //     build/tcp/client 127.0.0.1 9090  talks to it from another terminal; so does nc 127.0.0.1 9090
 //
 //     socket, bind, listen             from here on the kernel takes connections for us
-//     accept <-------------+           the next of them, a second descriptor
+//     accept <-------------+           the next of them, which has a descriptor of its own
 //     recv, send, recv ... |           until recv returns 0: the client has nothing more to say
 //     close ---------------+           ~Fd does that. After this: tcp/client, echo/iterative.
 #include "../fd.hpp"
@@ -43,7 +43,7 @@ int main(int argc, char* argv[]) try {
     if (argc > 2 || error != std::errc{} || *end != '\0')
         return std::cerr << "tcp/server: bad port: " + word + "\nusage: tcp/server [PORT]\n", 2;
     open_standard_descriptors();
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     sockaddr_in address{};
     auto* const generic = reinterpret_cast<sockaddr*>(&address);  // what the calls want
     socklen_t length = sizeof address;
@@ -51,14 +51,14 @@ int main(int argc, char* argv[]) try {
     address.sin_port = htons(port);                      // two bytes, the high one first
     inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);  // four bytes
     const Fd listener{check("socket", socket(AF_INET, SOCK_STREAM, 0))};
-    const int on = 1;  // the port is ours again at once after a restart: SO_REUSEADDR, socket(7)
+    const int on = 1;  // SO_REUSEADDR: when we start again, the port is ours at once (socket(7))
     check("setsockopt", setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
     check("bind " + text(address), bind(listener.get(), generic, length));
     check("listen", listen(listener.get(), SOMAXCONN));
     check("getsockname", getsockname(listener.get(), generic, &length));  // for a PORT of 0
     std::cerr << "listening on " + text(address) + '\n';
     const Fd own{open("/dev/stderr", O_WRONLY | O_APPEND | O_NONBLOCK)};  // a log that never waits
-    for (dup2(own.get(), STDERR_FILENO);; std::cerr.clear()) {
+    for (dup2(own.get(), STDERR_FILENO);; std::cerr.clear()) {  // what finds no room in it is lost
         const Fd client{accept(listener.get(), generic, &length)};  // the address is the client's
         if (!client) sleep(1);  // it has gone already, or no descriptor is free
         if (client) std::cerr << "client " + text(address) + '\n';

@@ -163,7 +163,7 @@ void serve(const Fd& listener, const Fd& stop, Server& server) {
 int main(int argc, char* argv[]) try {
     const tcp::Where where =
         tcp::server_arguments("tcp/web", argc, argv, {.port = "8080", .directory = "tcp/www"});
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     Fd directory = open_directory(where.directory);
     const Fd listener = tcp::passive_open(where);
     check("fcntl", set_nonblocking(listener));

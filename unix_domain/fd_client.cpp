@@ -1,8 +1,7 @@
 // unix_domain/fd_client: asks for a file by its name, is handed its descriptor, and reads what it
 // could not open.
 //
-//     build/unix_domain/fd_client /tmp/files NAME      asks build/unix_domain/fd_server /tmp/files
-//                                                      DIR
+//     build/unix_domain/fd_client /tmp/files NAME      asks fd_server /tmp/files DIR
 //
 //     socket -> connect
 //     send                  NAME and a newline

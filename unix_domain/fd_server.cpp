@@ -14,8 +14,8 @@
 // What crosses is not a number but the open file: the client gets a descriptor of its own for it,
 // as if by dup(2). So it is opened by the server's rights, and read by one who may have none.
 //
-// The loop is the one of echo/poll. Before this: unix_domain/stream_server, tcp/commands. After it:
-// unix_domain/fd_client. See also: unix_domain/rights.hpp; inside.hpp, what a name may reach.
+// The loop is that of echo/poll, the start that of stream_server: read these before, and
+// tcp/commands. After it: unix_domain/fd_client. See also: rights.hpp; inside.hpp, for the names.
 #include "../fd.hpp"
 
 #include <poll.h>
@@ -121,7 +121,7 @@ void accept_all(const Fd& listener, PollList<Client>& list, Rest& rest) try {
         list.add({std::move(fd)}, POLLIN);
     }
 } catch (const std::bad_alloc&) {
-    // There is no memory to say why accept failed.
+    // There is no memory for one more client: it is closed.
 }
 
 /// Serves until a signal comes through the stop pipe.
@@ -161,7 +161,7 @@ int main(int argc, char* argv[]) try {
     const std::string& path = words[0];
     const sockaddr_un address = unix_domain::address_of(path);
     const Fd directory = open_directory(words[1]);
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     const Fd stop = stop_pipe();    // before bind: from then on there is a file to remove
     const Fd listener{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     unix_domain::SocketFile file{path};

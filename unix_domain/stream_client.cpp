@@ -1,8 +1,7 @@
 // unix_domain/stream_client: to a path what tcp/netcat is to a port. It ties standard input and
 // output to a server.
 //
-//     build/unix_domain/stream_client /tmp/echo   talks to build/unix_domain/stream_server
-//     /tmp/echo
+//     build/unix_domain/stream_client /tmp/echo   talks to stream_server /tmp/echo
 //
 //     socket -> connect                AF_UNIX: the path, and no address of our own
 //     poll <--------------------+      both directions at once, each at its own pace
@@ -106,7 +105,7 @@ int main(int argc, char* argv[]) try {
     const std::string path =
         unix_domain::operands("unix_domain/stream_client", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a server that has gone is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a server that has gone fails (EPIPE)
     const Fd server{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     check("connect " + path, connect(server.get(), unix_domain::generic(address), sizeof address));
     if (!converse(server))

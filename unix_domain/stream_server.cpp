@@ -88,7 +88,7 @@ int main(int argc, char* argv[]) try {
     const std::string path =
         unix_domain::operands("unix_domain/stream_server", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
-    std::signal(SIGPIPE, SIG_IGN);  // a send to a client that has gone is an errno, EPIPE, no death
+    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     const Fd stop = stop_pipe();    // before bind: from then on there is a file to remove
     const Fd listener{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     unix_domain::SocketFile file{path};

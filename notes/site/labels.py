@@ -4,9 +4,9 @@ same in both."""
 
 FRENCH = {
     # echo-clients, echo-idle
-    "lines answered a second": "lignes répondues par seconde",
-    "99 % are answered within, µs": "99 % des réponses viennent en, µs",
-    "clients, each with one line on its way": "clients, une ligne en route pour chacun",
+    "lines answered a second": "réponses par seconde",
+    "99 % are answered within, µs": "99 % des réponses en moins de, µs",
+    "clients, each with one line on its way": "clients, une ligne en cours chacun",
     "idle clients beside 50 busy ones (0 is drawn at 1)": "clients silencieux à côté de 50 actifs (0 est à 1)",
     # fd-crossing
     "the kernel": "le noyau",
@@ -23,11 +23,11 @@ FRENCH = {
     # log-cursors
     "one log: what everyone must see, once": "un journal : ce que tous doivent voir, une fois",
     "append: recv, a whole line": "ajouter : recv, une ligne entière",
-    "forgotten": "oublié",
+    "forgotten": "effacé",
     "not yet said": "pas encore dit",
     "at the end: it is owed nothing": "à la fin : on ne lui doit rien",
     "anywhere, even in the middle of a message": "n'importe où, même au milieu d'un message",
-    "the slowest: what lies before it is forgotten": "le plus lent : ce qui le précède est oublié",
+    "the slowest: what lies before it is forgotten": "le plus lent : ce qui le précède est effacé",
     "one send to aB7: from its cursor to the end, however many messages that is":
         "un send à aB7 : de son curseur à la fin, quel que soit le nombre de messages",
     "a send that takes a part moves the cursor by that part":
@@ -53,8 +53,8 @@ FRENCH = {
     "listener": "écoute",
     # tcp-life
     "server": "serveur",
-    "connect returns": "connect revient",
-    "accept returns": "accept revient",
+    "connect returns": "connect réussit",
+    "accept returns": "accept réussit",
     "ESTABLISHED, in the backlog": "ESTABLISHED, dans la file",
     "recv returns 0": "recv rend 0",
     "recv returns 0, close": "recv rend 0, close",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fault_rows import (
     CALLS,
+    DATAGRAMS,
     ECHO_LOOPS,
     FILES,
     LOST,
@@ -19,6 +20,7 @@ from fault_rows import (
     NO_FILE_NOW,
     NO_ROOM,
     ONE_EACH,
+    PLAIN,
 )
 from harness import Program, eventually, peer, readable, receive_all
 from unix_sockets import bound, dial
@@ -186,7 +188,7 @@ def datagrams(heard, server):
         eventually(lambda: readable([heard.client], 0.001) or server.faults() > before)
         if server.faults() == before or server.row.outcome != LOST:
             heard.got += heard.client.recv(100)
-    if len(heard.got) < len(RIGHT["unix_domain/datagram_server"]):
+    if len(heard.got) < len(RIGHT[server.program]):
         raise Cut
 
 
@@ -196,10 +198,10 @@ TALK = {
     "broadcast/server": broadcast,
     "tcp/commands": commands,
     "tcp/web": web,
-    "tcp/forward": forward,
+    **dict.fromkeys([PLAIN, "tcp/forward"], forward),
     "tcp/netcat": netcat,
     "unix_domain/fd_server": descriptor,
-    "unix_domain/datagram_server": datagrams,
+    **dict.fromkeys(DATAGRAMS, datagrams),
 }
 RIGHT = {
     **dict.fromkeys([*ONE_EACH, *ECHO_LOOPS, "unix_domain/stream_server"], ECHOED),
@@ -207,10 +209,10 @@ RIGHT = {
     + b"".join(b"Message de MOI : " + line for line in LINES),
     "tcp/commands": b"hello\nfichier %d\n" % len(CONTENT) + CONTENT + b"hello\n",
     "tcp/web": b"302\n200\n" + CONTENT + b"302\n",
-    "tcp/forward": b"".join(LINES),
+    **dict.fromkeys([PLAIN, "tcp/forward"], b"".join(LINES)),
     "tcp/netcat": b"un!deux!trois!",
     "unix_domain/fd_server": CONTENT,
-    "unix_domain/datagram_server": b"".join(PREFIX + b"%d" % i for i in range(4)),
+    **dict.fromkeys(DATAGRAMS, b"".join(PREFIX + b"%d" % i for i in range(4))),
 }
 # What a client hears instead, when it is told something.
 TOLD = {
@@ -272,6 +274,8 @@ COUNTER = itertools.count()
 def words(program, path, target, address=None):
     """The command line of a server: at `path`, if it serves on one; else at a free port of
     `address`."""
+    if program == "tcp/lookup":
+        return ["127.0.0.1"]
     if program == "tcp/netcat":
         return ["-l", "-k", "-p", "0", *([address] if address else [])]
     if program == "tcp/forward":
@@ -312,6 +316,10 @@ class Server:
         self.at_first = self.running.descriptors()
 
     def connect(self, **options):
+        if self.program == "echo/datagram":
+            client = socket.socket(type=socket.SOCK_DGRAM)
+            client.connect(self.running.address)
+            return client
         if not self.program.startswith("unix_domain"):
             return self.running.connect(**options)
         if self.program != "unix_domain/datagram_server":

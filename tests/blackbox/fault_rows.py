@@ -20,11 +20,13 @@ from fault_words import (
     NO_ROOM,
     QUIET,
     RESTS,
+    SECOND,
     SHORT_READ,
     SHORT_WRITE,
     SLEEPS,
 )
 
+PLAIN = "tcp/server"
 ONE_EACH = ["echo/iterative", "echo/fork", "echo/thread"]  # they block, each on one client
 ECHO_LOOPS = ["echo/poll", "echo/select", "echo/generations"]
 STREAM_LOOPS = [
@@ -37,10 +39,11 @@ STREAM_LOOPS = [
     "unix_domain/stream_server",
     "unix_domain/fd_server",
 ]
-LOOPS = [*STREAM_LOOPS, "unix_domain/datagram_server"]
-STREAMS = [*ONE_EACH, *STREAM_LOOPS]
-SERVERS = [*ONE_EACH, *LOOPS]
-OVER_TCP = [program for program in SERVERS if not program.startswith("unix_domain")]
+DATAGRAMS = ["echo/datagram", "unix_domain/datagram_server"]
+LOOPS = [*STREAM_LOOPS, *DATAGRAMS]
+STREAMS = [PLAIN, *ONE_EACH, *STREAM_LOOPS]
+SERVERS = [PLAIN, *ONE_EACH, *LOOPS]
+WITH_PORT = [program for program in SERVERS if not program.startswith("unix_domain")]
 FILES = ["tcp/commands", "tcp/web", "unix_domain/fd_server"]
 
 
@@ -48,13 +51,13 @@ def but(programs, *others):
     return [program for program in programs if program not in others]
 
 
-# How a table of programs is called in the note, where it would be long.
+# How a table of programs is called in the note, where it would be long; small groups first.
 GROUPS = {
-    ("all servers", "tous les serveurs"): SERVERS,
-    ("all servers over TCP", "tous les serveurs sur TCP"): OVER_TCP,
-    ("all that accept", "tous ceux qui acceptent"): STREAMS,
+    ("all loops that accept", "toutes les boucles à connexions"): STREAM_LOOPS,
     ("all loops", "toutes les boucles"): LOOPS,
-    ("all loops that accept", "toutes les boucles qui acceptent"): STREAM_LOOPS,
+    ("all that accept", "tous les serveurs à connexions"): STREAMS,
+    ("all servers with a port", "tous les serveurs qui ont un port"): WITH_PORT,
+    ("all servers", "tous les serveurs"): SERVERS,
 }
 
 # The call: what strace may see of it. A "?" is for the spellings that a machine lacks.
@@ -72,7 +75,7 @@ CALLS = {
     "pipe": "?pipe,pipe2",
 }
 
-ALL_SERVED = {AGAIN, LATER, NEXT, NOBODY, RESTS, SLEEPS, IGNORED, NOT_LOGGED}
+ALL_SERVED = {AGAIN, LATER, NEXT, NOBODY, RESTS, SECOND, SLEEPS, IGNORED, NOT_LOGGED}
 
 FIRST_THIRD_EVERY_SECOND = ("1", "3", "2+2")
 WITH_RESTS = ("1", "3", "2..4+2")  # as well, but each costs a tenth of a second
@@ -99,13 +102,15 @@ NETCAT = "tcp/netcat"
 
 ROWS = [
     # accept
-    Row("accept", "EINTR ECONNABORTED EPROTO EPERM", STREAMS, NEXT,
+    Row("accept", f"EINTR ECONNABORTED EPROTO EPERM {SHORTAGE}", [PLAIN], SECOND,
+        "tcp/server.cpp", "if (!client) sleep(1);", ("1",)),
+    Row("accept", "EINTR ECONNABORTED EPROTO EPERM", but(STREAMS, PLAIN), NEXT,
         "server.hpp", "if (!is_shortage(error)) return;"),
     Row("accept", "EAGAIN", STREAM_LOOPS, NOBODY,
         "server.hpp", "if (error == EAGAIN) said_ = false;"),
-    Row("accept", "ENFILE ENOBUFS ENOMEM", STREAMS, RESTS,
+    Row("accept", "ENFILE ENOBUFS ENOMEM", but(STREAMS, PLAIN), RESTS,
         "server.hpp", "until_ = clock_ms() + 100;", WITH_RESTS),
-    Row("accept", "EMFILE", but(STREAMS, BROADCAST), RESTS,
+    Row("accept", "EMFILE", but(STREAMS, PLAIN, BROADCAST), RESTS,
         "server.hpp", "until_ = clock_ms() + 100;", WITH_RESTS),
     Row("accept", "EMFILE", [BROADCAST], NEXT,
         "broadcast/server.cpp", "if (number == -1 && errno == EMFILE && spare) {"),
@@ -121,16 +126,22 @@ ROWS = [
     Row("poll, select", "ENOMEM EINVAL", LOOPS, SLEEPS,
         "echo/poll.cpp", "if (ready == -1 && errno != EINTR && rest_or_stop(stop", WITH_RESTS),
     # recv
+    Row("recv", "EINTR", [PLAIN], AGAIN,
+        "tcp/server.cpp", "if (received == -1 && errno != EINTR) return;"),
     Row("recv", "EINTR", ONE_EACH, AGAIN,
         "echo/converse.hpp", "if (received == -1 && errno == EINTR) continue;"),
     Row("recv", PASSING, but(STREAM_LOOPS, BROADCAST, NETCAT), LATER,
         "echo/turn.hpp", RECEIVED_LATER),
     Row("recv", PASSING, [BROADCAST], LATER,
         "broadcast/server.cpp", "if (received == -1 && later(errno)) return;"),
-    Row("recv", PASSING, ["unix_domain/datagram_server"], LATER,
-        "unix_domain/datagram_server.cpp", "if (received == -1) {"),
-    Row("recv", "ENOBUFS ENOMEM", ["unix_domain/datagram_server"], SLEEPS,
-        "unix_domain/datagram_server.cpp", "if (is_shortage(errno)) sleep_a_little();", WITH_RESTS),
+    Row("recv", PASSING, DATAGRAMS, LATER,
+        "echo/datagram.cpp", "if (received == -1) {"),
+    Row("recv", "ECONNREFUSED", ["echo/datagram"], LATER,
+        "echo/datagram.cpp", "if (received == -1) {"),
+    Row("recv", "ENOBUFS ENOMEM", DATAGRAMS, SLEEPS,
+        "echo/datagram.cpp", "if (is_shortage(errno)) sleep_a_little();", WITH_RESTS),
+    Row("recv", GONE, [PLAIN], ENDS,
+        "tcp/server.cpp", "if (received == -1 && errno != EINTR) return;"),
     Row("recv", GONE, ONE_EACH, ENDS,
         "echo/converse.hpp", "if (received <= 0) return;"),
     Row("recv", GONE, but(STREAM_LOOPS, BROADCAST, NETCAT, "unix_domain/fd_server"), ENDS,
@@ -141,6 +152,10 @@ ROWS = [
     Row("recv", GONE, [BROADCAST], ENDS,
         "broadcast/server.cpp", "if (received == -1) return room.lose(client);"),
     # send
+    Row("send", "EINTR", [PLAIN], AGAIN,
+        "tcp/server.cpp", "if (sent == -1 && errno != EINTR) return;"),
+    Row("send", f"EPIPE {GONE}", [PLAIN], ENDS,
+        "tcp/server.cpp", "if (sent == -1 && errno != EINTR) return;"),
     Row("send", "EINTR", ONE_EACH, AGAIN,
         "server.hpp", "if (sent == -1 && errno == EINTR) continue;"),
     Row("send", PASSING, [*ECHO_LOOPS, "unix_domain/stream_server", "tcp/forward"], LATER,
@@ -157,6 +172,11 @@ ROWS = [
         "tcp/outgoing.hpp", "if (sent == -1) return later(errno);"),
     Row("send", f"EPIPE {GONE}", [BROADCAST], ENDS,
         "broadcast/server.cpp", "shutdown(client.fd.get(), SHUT_RD);"),
+    Row("sendto", "EINTR", ["echo/datagram"], AGAIN,
+        "echo/datagram.cpp", "if (errno == EINTR) continue;"),
+    Row("sendto", "EAGAIN ECONNREFUSED EHOSTUNREACH EMSGSIZE ENETUNREACH ENOBUFS ENOMEM EPERM",
+        ["echo/datagram"], LOST,
+        "echo/datagram.cpp", "return;  // as UDP does: what cannot be delivered is lost"),
     Row("sendto", "EINTR", ["unix_domain/datagram_server"], AGAIN,
         "unix_domain/datagram_server.cpp", "errno == EINTR) {"),
     Row("sendto", "EAGAIN ECONNREFUSED ENOENT ENOBUFS ENOMEM EACCES",
@@ -231,16 +251,18 @@ ROWS = [
         "unix_domain/system.hpp", "== -1) return \"unknown\";"),
 ]  # fmt: skip
 
-# Before the server is ready: the first such call fails.
+# Before the server is ready, or of a program that is none: the first such call fails.
 SETUP = [
     Row("socket", f"{SHORTAGE} EAFNOSUPPORT", SERVERS, EXIT, "tcp/tcp.hpp", "check(\"socket"),
     Row("setsockopt", "ENOBUFS",
-        but(SERVERS, "unix_domain/stream_server", "unix_domain/fd_server"), EXIT,
+        but(SERVERS, "echo/datagram", "unix_domain/stream_server", "unix_domain/fd_server"), EXIT,
         "tcp/keepalive.hpp", "check(\"setsockopt"),
     Row("bind", "EADDRINUSE EACCES EADDRNOTAVAIL", SERVERS, EXIT, "tcp/tcp.hpp", "check(\"bind "),
-    Row("listen", "EADDRINUSE", STREAMS, EXIT, "tcp/tcp.hpp", "check(\"listen "),
-    Row("getsockname", "ENOBUFS", OVER_TCP, EXIT, "tcp/tcp.hpp", "check(\"getsockname\""),
+    Row("listen", "EADDRINUSE", STREAMS, EXIT, "tcp/tcp.hpp", "check(\"listen"),
+    Row("getsockname", "ENOBUFS", WITH_PORT, EXIT, "tcp/tcp.hpp", "check(\"getsockname\""),
     Row("pipe", "EMFILE ENFILE", LOOPS, EXIT, "server.hpp", "check(\"pipe\", pipe(ends));"),
+    Row("write", "EIO ENOSPC EPIPE", ["tcp/lookup"], EXIT,
+        "tcp/lookup.cpp", "check(\"write\", std::fflush(stdout));"),
 ]  # fmt: skip
 
 # Where echo/generations parks the silent.

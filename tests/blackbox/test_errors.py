@@ -34,20 +34,22 @@ from fault_note import NOTES, with_table
 from fault_rows import (
     ALL_SERVED,
     CALLS,
+    DATAGRAMS,
     ECHO_LOOPS,
     LOOPS,
     LOST,
     NETCAT,
     NOT_PARKED,
     ONE_EACH,
-    OVER_TCP,
     PARKED,
+    PLAIN,
     QUIET,
     RESTS,
     ROWS,
     SETUP,
     SHORTS,
     STREAMS,
+    WITH_PORT,
     but,
 )
 from harness import PATIENCE, ROOT, Program, eventually, receive, receive_until, strace
@@ -133,7 +135,9 @@ MOST_CALLS = 600
 
 # Those whose clients share no thread that strace joins, and no room: a bystander is to notice
 # nothing.
-WITH_BYSTANDER = but(STREAMS, "echo/iterative", "echo/thread", "broadcast/server", "tcp/netcat")
+WITH_BYSTANDER = but(
+    STREAMS, PLAIN, "echo/iterative", "echo/thread", "broadcast/server", "tcp/netcat"
+)
 
 CASES = [
     pytest.param(
@@ -205,14 +209,14 @@ def test_a_wait_that_never_succeeds_is_not_a_spin_and_a_signal_ends_it(servers, 
     server = Server(program, servers.place, servers.target)
     server.join("-e", f"inject={CALLS['poll, select']}:error=EINVAL")
     client = server.connect()
-    if program == "unix_domain/datagram_server":
+    if program in DATAGRAMS:
         client.send(b"")
     eventually(lambda: server.faults() >= 3)
     assert server.faults() < 20
     server.running.stop()
 
 
-@pytest.mark.parametrize("program", but(OVER_TCP, *ONE_EACH))
+@pytest.mark.parametrize("program", but(WITH_PORT, PLAIN, *ONE_EACH))
 def test_a_signal_while_it_looks_up_its_own_name_ends_it_at_once(servers, program):
     """A resolver may take half a minute. A handler that only notes the signal must not be there
     yet."""

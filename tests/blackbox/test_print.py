@@ -9,6 +9,8 @@ import pytest
 from harness import ROOT, peer
 from links import links
 
+pytestmark = pytest.mark.thorough
+
 NAMES = {"notes": "README", "tcp": "tcp"}  # pages of the site, and their files
 
 

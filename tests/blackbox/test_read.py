@@ -14,6 +14,8 @@ from harness import ROOT, Program, eventually, peer
 from test_notes import waiting_for
 from wants import lacking
 
+pytestmark = pytest.mark.thorough
+
 FOLDER = ROOT / "build/read"
 PHONE = dict(width=360, mobile=True)
 PROJECTOR = dict(width=1280)

@@ -4,6 +4,7 @@ import subprocess
 import time
 
 import harness
+import pytest
 
 PROGRAMS = {"tcp/netcat": "tcp/netcat"}
 PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -23,13 +24,23 @@ def gives_up(netcat, soonest):
     )
 
 
-def launch(*args):
-    netcat = harness.Program("tcp/netcat", *args, **PIPES)
-    netcat.logged("listening on ")
-    return netcat
+@pytest.fixture
+def launch():
+    """As `start`, for one that is to end by itself, with status 1."""
+    running = []
+
+    def launch(*args):
+        netcat = harness.Program("tcp/netcat", *args, **PIPES)
+        running.append(netcat.process)
+        netcat.logged("listening on ")
+        return netcat
+
+    yield launch
+    for process in running:
+        process.kill()
 
 
-def test_it_gives_up_when_nobody_comes():
+def test_it_gives_up_when_nobody_comes(launch):
     gives_up(launch("-l", "-w", 0.4, "-p", 0), 0.3)
 
 
@@ -44,7 +55,7 @@ def test_who_comes_in_time_may_talk_for_longer(start):
     assert netcat.wait() == 0
 
 
-def test_with_k_each_wait_has_the_whole_time():
+def test_with_k_each_wait_has_the_whole_time(launch):
     netcat = launch("-l", "-k", "-w", 0.4, "-p", 0)
     netcat.process.stdin.close()
     for text in (b"un\n", b"deux\n"):

@@ -18,6 +18,12 @@ def spec(target):
     return f"0:127.0.0.1:{target.getsockname()[1]}"
 
 
+def accept(target):
+    served, _ = target.accept()
+    served.settimeout(harness.PATIENCE)
+    return served
+
+
 def name(client):
     return "%s:%d" % client.socket.getsockname()
 
@@ -25,7 +31,7 @@ def name(client):
 def test_a_connection_is_said_when_it_opens_and_when_it_closes(start, target):
     forward = start("tcp/forward", "-v", spec(target))
     client = forward.connect()
-    served, _ = target.accept()
+    served = accept(target)
     forward.logged(f"open {name(client)}")
     client.send("salut\n")
     assert harness.receive(served, 6) == b"salut\n"
@@ -40,7 +46,7 @@ def test_a_connection_is_said_when_it_opens_and_when_it_closes(start, target):
 def test_it_counts_a_long_one_to_the_byte(start, target):
     forward = start("tcp/forward", "-v", spec(target))
     client = forward.connect()
-    served, _ = target.accept()
+    served = accept(target)
     sender = harness.threading.Thread(
         target=lambda: (served.sendall(bytes(3_000_001)), served.close())
     )
@@ -54,7 +60,7 @@ def test_it_counts_a_long_one_to_the_byte(start, target):
 
 def test_two_at_once_are_counted_apart(start, target):
     forward = start("tcp/forward", "-v", spec(target))
-    pairs = [(forward.connect(), target.accept()[0]) for _ in range(2)]
+    pairs = [(forward.connect(), accept(target)) for _ in range(2)]
     for (client, served), text in zip(pairs, ("un\n", "trois\n")):
         client.send(text)
         assert harness.receive(served, len(text)) == text.encode()
@@ -80,7 +86,7 @@ def test_one_whose_target_cannot_be_reached_has_carried_nothing(start, host):
 def test_without_it_nothing_is_said(start, target):
     forward = start("tcp/forward", spec(target))
     client = forward.connect()
-    served, _ = target.accept()
+    served = accept(target)
     client.close()
     served.close()
     forward.process.terminate()

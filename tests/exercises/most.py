@@ -19,6 +19,12 @@ def spec(target):
     return f"0:127.0.0.1:{target.getsockname()[1]}"
 
 
+def accept(target):
+    served, _ = target.accept()
+    served.settimeout(harness.PATIENCE)
+    return served
+
+
 def talk(client, served):
     """Both ways, twice: the program has been round its loop since it was called."""
     for text in (b"un\n", b"deux\n"):
@@ -30,14 +36,14 @@ def talk(client, served):
 
 def test_without_it_there_is_no_limit(start, target):
     forward = start("tcp/forward", spec(target))
-    pairs = [(forward.connect(), target.accept()[0]) for _ in range(5)]
+    pairs = [(forward.connect(), accept(target)) for _ in range(5)]
     for pair in pairs:
         talk(*pair)
 
 
 def test_one_too_many_waits_and_the_others_are_served(start, target):
     forward = start("tcp/forward", "-n", 2, spec(target))
-    pairs = [(forward.connect(), target.accept()[0]) for _ in range(2)]
+    pairs = [(forward.connect(), accept(target)) for _ in range(2)]
     waiting = forward.connect()
     waiting.send("me voici\n")
     for pair in pairs:
@@ -50,13 +56,13 @@ def test_one_too_many_waits_and_the_others_are_served(start, target):
 
 def test_who_waits_is_served_when_one_has_gone(start, target):
     forward = start("tcp/forward", "-n", 2, spec(target))
-    pairs = [(forward.connect(), target.accept()[0]) for _ in range(2)]
+    pairs = [(forward.connect(), accept(target)) for _ in range(2)]
     waiting = forward.connect()
     waiting.send("me voici\n")
     talk(*pairs[0])
     for end in (pairs[1][0].socket, pairs[1][1]):
         end.close()
-    served, _ = target.accept()
+    served = accept(target)
     assert harness.receive(served, 9) == b"me voici\n"
     talk(waiting, served)
     talk(*pairs[0])
@@ -64,7 +70,7 @@ def test_who_waits_is_served_when_one_has_gone(start, target):
 
 def test_who_waits_costs_nothing(start, target):
     forward = start("tcp/forward", "-n", 1, spec(target))
-    pair = (forward.connect(), target.accept()[0])
+    pair = (forward.connect(), accept(target))
     forward.connect()
     talk(*pair)
     before = forward.cpu()
@@ -74,7 +80,7 @@ def test_who_waits_costs_nothing(start, target):
 
 def test_it_counts_them_all_together(start, target):
     forward = start("tcp/forward", "-n", 1, spec(target), spec(target))
-    first = (forward.connect(), target.accept()[0])
+    first = (forward.connect(), accept(target))
     second = harness.eventually(
         lambda: [line for line in forward.log if line.startswith("listening on ")][1:]
     )
@@ -93,11 +99,11 @@ def test_those_who_come_at_once_are_counted_too(start, target):
     forward = start("tcp/forward", "-n", 2, spec(target))
     forward.process.send_signal(harness.signal.SIGSTOP)
     clients = [forward.connect() for _ in range(5)]  # in the backlog, all of them
+    for number, client in enumerate(clients):
+        client.send(str(number))
     forward.process.send_signal(harness.signal.SIGCONT)
-    pairs = [target.accept()[0] for _ in range(2)]
-    pairs = list(zip(clients, pairs))
-    for pair in pairs:
-        talk(*pair)
+    for served in [accept(target) for _ in range(2)]:  # which is whose, the target cannot know
+        talk(clients[int(served.recv(1))], served)
     target.setblocking(False)
     with pytest.raises(BlockingIOError):
         target.accept()
