@@ -79,7 +79,7 @@ def main(words):
                   f"n'y est pas : {path} (un lien, ou plus de 1 Mio)"))
     if Path("run") not in taken:
         print(say("There is no file `run`: the judge will not know how to start a server of yours.",
-                  "Il n'y a pas de fichier `run` : le juge ne saura pas lancer un serveur à vous."))
+                  "Il n'y a pas de fichier `run` : le juge ne pourra pas lancer votre serveur."))
     kib = -(-archive.stat().st_size // 1024)
     print(archive.relative_to(ROOT), say(f"({len(taken)} files, {kib} KiB)",
                                          f"({len(taken)} fichiers, {kib} Kio)"))

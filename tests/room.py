@@ -76,7 +76,7 @@ def install(*packages):
     if answer(["sudo", "-n", "true"])[0]:
         return say(f"you: sudo {command}", f"vous : sudo {command}")
     return say(f"who runs the machines (root): {command}",
-               f"qui s'occupe des machines (root) : {command}")
+               f"l'administrateur des machines (root) : {command}")
 
 
 def compiler():
@@ -90,7 +90,7 @@ def compiler():
     return Found(
         say("C++20 compiler", "compilateur C++20"), there,
         "".join(version) if there else (said.splitlines() or [""])[0][:60], needed=True,
-        lost=say("nothing is built", "rien ne se construit"), helper=install("g++"),
+        lost=say("nothing is built", "rien ne se compile"), helper=install("g++"),
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def namespaces():
                  "pas de make lab : les quatre machines de tcp.md et forward.md se montrent, sans se taper"),
         helper=say("who runs the machines (root): sysctl kernel.unprivileged_userns_clone=1, and on"
                    " Ubuntu kernel.apparmor_restrict_unprivileged_userns=0",
-                   "qui s'occupe des machines (root) : sysctl kernel.unprivileged_userns_clone=1, et sous"
+                   "l'administrateur des machines (root) : sysctl kernel.unprivileged_userns_clone=1, et sous"
                    " Ubuntu kernel.apparmor_restrict_unprivileged_userns=0"),
     )  # fmt: skip
 
@@ -151,7 +151,7 @@ def ports():
         say("ports", "ports"), not taken,
         " ".join(map(str, PORTS)) if not taken else say(f"taken: {whose}", f"pris : {whose}"),
         lost=say(f"the sessions of {notes} say: Address already in use",
-                 f"les sessions de {notes} disent : Address already in use"),
+                 f"les sessions de {notes} échouent : Address already in use"),
         helper=say("you, or the neighbour whose program it is: end it, or give every command another port",
                    "vous, ou le voisin dont c'est le programme : l'arrêter, ou prendre un autre port partout"),
     )  # fmt: skip
@@ -169,17 +169,17 @@ def loopback():
     four, six = reaches("127.0.0.1"), reaches("::1")
     yield Found("127.0.0.1", four, "", needed=True, lost=say("nothing works", "rien ne marche"),
                 helper=say("who runs the machines: ip link set lo up",
-                           "qui s'occupe des machines : ip link set lo up"))  # fmt: skip
+                           "l'administrateur des machines : ip link set lo up"))  # fmt: skip
     yield Found("::1", six, "", lost=say("a session of echo.md (-b ::)", "une session d'echo.md (-b ::)"),
                 helper=say("who runs the machines: sysctl net.ipv6.conf.all.disable_ipv6=0",
-                           "qui s'occupe des machines : sysctl net.ipv6.conf.all.disable_ipv6=0"))  # fmt: skip
+                           "l'administrateur des machines : sysctl net.ipv6.conf.all.disable_ipv6=0"))  # fmt: skip
     try:
         named = any(place[4][0] == "127.0.0.1" for place in socket.getaddrinfo("localhost", 9090))
     except OSError:
         named = False
     yield Found("localhost", named, "", lost=say("sessions that type the name", "les sessions qui tapent ce nom"),
                 helper=say("who runs the machines: 127.0.0.1 localhost in /etc/hosts",
-                           "qui s'occupe des machines : 127.0.0.1 localhost dans /etc/hosts"))  # fmt: skip
+                           "l'administrateur des machines : 127.0.0.1 localhost dans /etc/hosts"))  # fmt: skip
 
 
 def descriptors():
@@ -188,7 +188,7 @@ def descriptors():
     return Found(say("open files", "fichiers ouverts"), there, f"ulimit -Hn: {most}",
                  lost=say("echo.md's lesson on 1024 clients", "la leçon d'echo.md sur 1024 clients"),
                  helper=say("who runs the machines: /etc/security/limits.conf",
-                            "qui s'occupe des machines : /etc/security/limits.conf"))  # fmt: skip
+                            "l'administrateur des machines : /etc/security/limits.conf"))  # fmt: skip
 
 
 def disk():
@@ -197,15 +197,15 @@ def disk():
     return Found(say("room on the disk", "place sur le disque"), free >= 200 and writable,
                  say(f"{free} MiB free", f"{free} Mio libres") if writable
                  else say("this folder cannot be written to", "on ne peut pas écrire dans ce dossier"),
-                 needed=True, lost=say("nothing is built", "rien ne se construit"),
+                 needed=True, lost=say("nothing is built", "rien ne se compile"),
                  helper=say("you: make clean, or another folder; who runs the machines: a larger quota",
-                            "vous : make clean, ou un autre dossier ; qui s'occupe des machines : un quota"))  # fmt: skip
+                            "vous : make clean, ou un autre dossier ; l'administrateur des machines : un quota"))  # fmt: skip
 
 
 def look():
     """What there is, what every session needs first."""
     yield compiler()
-    yield tool("make", "make", True, say("nothing is built", "rien ne se construit"))
+    yield tool("make", "make", True, say("nothing is built", "rien ne se compile"))
     yield pytest()
     yield disk()
     yield from loopback()
@@ -241,7 +241,7 @@ def main(words):
             packages += re.findall(r"apt install (\S+)", found.helper)
     seconds = time.monotonic() - start
     if packages:
-        print(f"\n{say('All at once:', 'Tout à la fois :')} apt install {' '.join(dict.fromkeys(packages))}")
+        print(f"\n{say('All at once:', 'Tout ensemble :')} apt install {' '.join(dict.fromkeys(packages))}")
     if missing:
         verdict = say("not ready: what is marked ✗ is needed by all", "pas prête : ce qui porte ✗ est nécessaire à tous")
     elif lost:
