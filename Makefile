@@ -43,7 +43,7 @@ endif
 PORTABLE  = $(filter-out %.sh %/zig,$(wildcard tests/portable/*))
 
 .DEFAULT_GOAL := all
-.PHONY: all run judge lab test tested peers portable unit blackbox exercise answers handout bench soak fuzz links lint format clean help
+.PHONY: all run read print judge lab test tested thorough peers portable unit blackbox exercise answers handout hand-in room bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -68,6 +68,9 @@ tested:
 	    $(if $(PYTHON),,echo "The black-box tests were not run: install the package python3-pytest.";) \
 	    exit $$status
 
+thorough: all  ## the tests of what comes with the programs: the zoo before the judge, the pages in a browser
+	THOROUGH=1 $(WITH_PYTEST) tests/run.py
+
 peers:  ## install every real program that a test talks to (Debian, Ubuntu): tests/support/packages
 	@tests/install $$(awk '!/^#/ && (NF == 2 || $$3 == "any" && system("command -v " $$1 " >/dev/null")) { print $$2 }' tests/support/packages | sort -u)
 	@tests/unpack $$(awk '!/^#/ && $$3 == "unpacked" { print $$2 }' tests/support/packages)
@@ -83,10 +86,31 @@ unit: build/tests/unit/all  ## the unit tests
 blackbox: all  ## the black-box tests
 	$(WITH_PYTEST) tests/run.py $(or $(ONLY),tests)
 
+# PORT=9999 is another one. The site is made by pandoc, in build/read.
+read: build/tcp/web  ## the notes in a browser, in French and English, coloured, from our own web server
+	@$(ANY_PYTHON) notes/site/build.py
+	@echo "Open in a browser:  http://127.0.0.1:$(or $(PORT),8080)/      (Ctrl-C ends the server)"
+	@exec build/tcp/web -d build/read $(or $(PORT),8080)
+
+print:  ## the notes as two books to print, build/print/socklab.fr.pdf and socklab.en.pdf
+	@$(ANY_PYTHON) notes/site/paper.py
+
 # AS=web, a contract (make has an AS of its own, the assembler). tests/judge/judge --help has more: a class, for one.
 CONTRACT  = $(if $(filter default,$(origin AS)),,$(AS))
 judge:  ## what your own server does of a contract: make judge AS=echo CMD='python3 moi.py {port}'
 	@$(ANY_PYTHON) tests/judge/judge $(if $(CMD),$(or $(CONTRACT),echo) -- $(CMD),$(if $(CONTRACT),--explain $(CONTRACT),--help))
+
+# PROGRAM=echo/poll is one of ours, CMD='python3 moi.py {port}' one of yours; SCRIPT=FILE says what the clients do, and
+# SVG=FILE makes a picture too. NOTES=1 draws the ladders of the notes anew; NOTES='room forward' are two of them.
+FAULTS   := $(patsubst tests/exercises/programs/%.cpp,build/faults/%,$(wildcard tests/exercises/programs/bug_*.cpp))
+SEE       = tests/see/see $(if $(SCRIPT),--script $(SCRIPT)) $(if $(SVG),--svg $(SVG))
+see: $(if $(NOTES),all $(FAULTS),$(filter build/$(PROGRAM),$(PROGRAMS)))  ## a real conversation, drawn: make see PROGRAM=echo/poll, or CMD='python3 moi.py {port}'
+	@$(ANY_PYTHON) $(if $(NOTES),tests/see/see --notes $(filter-out 1,$(NOTES)),$(if $(CMD),$(SEE) -- $(CMD),$(if $(PROGRAM),$(SEE) $(PROGRAM),$(SEE) --help)))
+
+# The faulty programs of the exercises, without a place among the others: for their ladders in notes/see.md.
+$(FAULTS): build/faults/%: tests/exercises/programs/%.cpp build/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -Iecho -MMD -MP -o $@ $<
 
 # In French where LANG says so: make exercise LANG=fr
 exercise:  ## the exercises of the notes; with NAME=rot13, the test of your solution of one
@@ -98,6 +122,13 @@ answers:  ## proves each exercise's test: it fails before the answer, and passes
 
 handout:  ## an archive for a class, without the answers: build/socklab.tar.gz
 	@$(ANY_PYTHON) tests/handout.py
+
+# What is in it is said in tests/hand_in.py. (NAME of the environment, which WSL has, is another's.)
+hand-in:  ## an archive of what you have made, for who teaches: make hand-in NAME='Alice Martin'
+	@$(ANY_PYTHON) tests/hand_in.py $(if $(findstring command,$(origin NAME)),"$$NAME")
+
+room:  ## is this machine ready for the course? What is missing, and who can help, in ten seconds
+	@$(ANY_PYTHON) tests/room.py
 
 # BENCH=echo: the rows that start so. BENCH=charts: the charts alone. Without BENCH: all, into notes/speed.md too.
 bench:  ## every claim of speed, against its peer in the same run
@@ -133,7 +164,7 @@ clean:  ## remove what was built
 	rm -rf build
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 # One source file, one program.
 $(PROGRAMS) $(BENCH_TOOLS): build/%: %.cpp build/flags
@@ -158,4 +189,4 @@ build/flags: FORCE
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
 FORCE:
 
--include $(addsuffix .d,$(PROGRAMS) $(BENCH_TOOLS) $(FUZZERS)) $(UNIT:.o=.d)
+-include $(addsuffix .d,$(PROGRAMS) $(FAULTS) $(BENCH_TOOLS) $(FUZZERS)) $(UNIT:.o=.d)

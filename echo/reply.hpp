@@ -23,9 +23,6 @@ class Reply {
   public:
     static constexpr std::string_view prefix = "le serveur répond : ";
 
-    /// The most bytes that one byte is answered: it may be an empty line.
-    static constexpr std::size_t growth = prefix.size() + 1;
-
     /// Appends to `out` the answer to `bytes`, the next of what the client sends, cut anywhere.
     /// Every byte but '\n' is passed through as it is (CR, NUL, invalid UTF-8).
     void answer(std::string_view bytes, std::string& out) {

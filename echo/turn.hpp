@@ -8,6 +8,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <new>
 #include <string>
 #include <string_view>
@@ -27,12 +28,13 @@ inline void keep_unsent(Client& client, std::string_view rest) {
     client.unsent.swap(kept);  // what `unsent` was is freed with `kept`
 }
 
-/// A ready client's turn: at most one recv and one send, so that nobody waits long for anybody.
-/// `answer` is scratch that all clients share. False when the conversation is over.
+/// A ready client's turn: at most one recv and one send, and no more than most_a_turn bytes of it,
+/// so that nobody waits long for anybody. `answer` is scratch that all clients share. False when
+/// the conversation is over.
 inline bool take_turn(Client& client, std::string& answer) try {
     std::string_view owed = client.unsent;
     if (owed.empty()) {
-        char bytes[most_a_turn / Reply::growth];
+        char bytes[16 * 1024];  // of empty lines, the answer is 22 times as long
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == 0) return false;  // the peer has half-closed, and nothing is owed to it
         if (received == -1) return later(errno);
@@ -41,7 +43,8 @@ inline bool take_turn(Client& client, std::string& answer) try {
         owed = answer;
     }
     // At once: it nearly always fits, and saves a look by poll.
-    const ssize_t sent = send(client.fd.get(), owed.data(), owed.size(), 0);
+    const std::size_t size = std::min(owed.size(), most_a_turn);
+    const ssize_t sent = send(client.fd.get(), owed.data(), size, 0);
     if (sent == -1 && !later(errno)) return false;
     if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));
     keep_unsent(client, owed);

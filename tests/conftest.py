@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,18 @@ for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
 def place():
     with short_directory() as directory:
         yield directory
+
+
+def pytest_collection_modifyitems(items):
+    """Those that wait are shuffled, always in the same way: xdist gives neighbours to one worker, and
+    the long ones are neighbours."""
+    waiting = iter(
+        sorted(
+            (item for item in items if item.get_closest_marker("waits")),
+            key=lambda item: zlib.crc32(item.nodeid.encode()),
+        )
+    )
+    items[:] = [next(waiting) if item.get_closest_marker("waits") else item for item in items]
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -89,11 +89,11 @@ def is_built(name):
         if not (ROOT / f"{program}.cpp").exists():
             missing = say("does not exist yet:", "n'existe pas encore :")
             print(f"{program}.cpp {missing} {wanted}.")
-            print(say("A start:", "Un début :"), f" cp {start}.cpp {program}.cpp")
+            print(say("A start:", "Pour commencer :"), f" cp {start}.cpp {program}.cpp")
             return False
     words = ["make", "-s", *(f"build/{program}" for program in programs(name))]
     if programs(name) and subprocess.run(words, cwd=ROOT).returncode != 0:
-        print(f"\n{name}", say("does not build yet", "ne se construit pas encore"))
+        print(f"\n{name}", say("does not build yet", "ne se compile pas encore"))
         return False
     return True
 
@@ -111,7 +111,7 @@ def main(words):
         list_all()
         one = "make exercise NAME=..."
         print(say(f"\n{one} tests your solution of one; its note says what is wanted.",
-                  f"\n{one} teste votre solution de l'un d'eux ; sa note dit ce qu'il faut."))
+                  f"\n{one} teste votre solution d'un exercice ; sa note dit ce qu'il faut."))
         return 1 if name else 0
     if not is_built(name):
         return 1

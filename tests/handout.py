@@ -15,15 +15,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LEFT_OUT = re.compile(
-    r"\.ci/|\.git|CHANGELOG|CONTRIBUTING|tests/handout|tests/blackbox/test_(answers|handout)\.py"
+    r"\.ci/|\.git|CHANGELOG|CONTRIBUTING|tests/handout|notes/(fr/)?teacher\.md|tests/blackbox/test_(answers|handout)\.py"
     r"|tests/(answers|portable|soak)/"
 )
 # A paragraph goes that has one of these: a target of the Makefile, or a word about it.
 GONE = "answers|portable|soak|handout"
+TEACHER = r"[(/]teacher\.md"
 PARAGRAPHS = {
     "Makefile": rf"(?m)^({GONE}):",
-    "README.md": rf"`make ({GONE})`|tests/answers",
-    "README.fr.md": rf"`make ({GONE})`|tests/answers",
+    "README.md": rf"`make ({GONE})`|tests/answers|{TEACHER}",
+    "README.fr.md": rf"`make ({GONE})`|tests/answers|{TEACHER}",
+    "notes/README.md": TEACHER,
+    "notes/fr/README.md": TEACHER,
 }
 
 

@@ -18,6 +18,7 @@ import statistics
 import sys
 
 import charts
+from in_french import in_french
 from rows import BENCH, ROOT, ROWS
 
 ROUNDS = 5
@@ -69,7 +70,7 @@ def into_the_notes(lines):
     """Puts the rows of the table under the one headed so, in each language."""
     for file in ROOT.glob("notes/**/speed.md"):
         text = file.read_text()
-        rows = "".join(row + "\n" for row in lines)
+        rows = "".join((in_french(row) if "fr" in file.parts else row) + "\n" for row in lines)
         file.write_text(
             re.sub(r"(<!-- make bench -->\n\|.*\n\|.*\n)(?:\|.*\n)*", lambda m: m[1] + rows, text)
         )

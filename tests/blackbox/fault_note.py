@@ -5,6 +5,7 @@ run.
 """
 
 import os
+import re
 from pathlib import Path
 
 from fault_rows import GROUPS, PARKED, ROWS, SETUP, SHORTS, but
@@ -21,6 +22,11 @@ FEWER = (
     "**moins d'octets** que demandé : pas une erreur (recv(2), send(2)).",
 )
 EXCEPT = ("but", "sauf")
+
+
+def said(words, language):
+    """Of words in both languages, those of one; in French, with the spaces that French has."""
+    return re.sub(" (?=[;:!?])", "\u202f", words[FRENCH]) if language == FRENCH else words[ENGLISH]
 
 
 def line_link(row, language):
@@ -54,14 +60,16 @@ def table(language):
             if error in row.errors.split() or row.errors == error
         ]
         assert rows, f"{error} is nobody's"
-        head = f"**{error}** {MEANING[error][language]}" if error in MEANING else FEWER[language]
+        head = said(FEWER, language)
+        if error in MEANING:
+            head = f"**{error}** {said(MEANING[error], language)}"
         for row in rows:
             call = f"`{row.call}`" if "," not in row.call else "`poll`, `select`"
             cells = [
                 head,
                 call,
                 names(row.programs, language),
-                row.outcome[language],
+                said(row.outcome, language),
                 line_link(row, language),
             ]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

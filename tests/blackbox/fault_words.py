@@ -12,7 +12,7 @@ MEANING = {
     ),
     "EADDRINUSE": (
         "Somebody else has this address (bind(2), listen(2)).",
-        "Quelqu'un d'autre a déjà cette adresse (bind(2), listen(2)).",
+        "Cette adresse est déjà prise (bind(2), listen(2)).",
     ),
     "EADDRNOTAVAIL": (
         "No interface of this machine has this address; or no port is left to connect from "
@@ -27,8 +27,8 @@ MEANING = {
     "EAGAIN": (
         "There is nothing to be had without waiting; of `fork`: there are as many processes as "
         "there may be (recv(2), fork(2)).",
-        "Il n'y a rien à obtenir sans attendre ; pour `fork` : il y a déjà autant de processus "
-        "que permis (recv(2), fork(2)).",
+        "Il faudrait attendre ; pour `fork` : il y a déjà autant de processus que permis "
+        "(recv(2), fork(2)).",
     ),
     "ECONNABORTED": (
         "The client went away before it was accepted (accept(2)).",
@@ -40,11 +40,11 @@ MEANING = {
     ),
     "ECONNRESET": (
         "The peer has thrown the connection away: a RST came (send(2)).",
-        "L'autre bout a abandonné la connexion : un RST est arrivé (send(2)).",
+        "L'autre extrémité a rompu la connexion : un RST est arrivé (send(2)).",
     ),
     "EHOSTUNREACH": (
         "A router says that it knows no way to the peer (ip(7), icmp(7)).",
-        "Un routeur dit qu'il ne connaît pas de chemin vers l'autre bout (ip(7), icmp(7)).",
+        "Un routeur signale qu'il n'a pas de route vers l'autre extrémité (ip(7), icmp(7)).",
     ),
     "EINTR": (
         "A signal came before the call had done anything (signal(7)).",
@@ -66,7 +66,7 @@ MEANING = {
     ),
     "EMFILE": (
         "This process has as many descriptors as it may have (accept(2)).",
-        "Ce processus a autant de descripteurs qu'il peut en avoir (accept(2)).",
+        "Ce processus a déjà tous les descripteurs auxquels il a droit (accept(2)).",
     ),
     "EMSGSIZE": (
         "The answer is longer than a datagram may be (udp(7)).",
@@ -78,7 +78,7 @@ MEANING = {
     ),
     "ENFILE": (
         "The whole system has as many open files as it may have (accept(2)).",
-        "Le système entier a autant de fichiers ouverts qu'il peut en avoir (accept(2)).",
+        "Le système entier a atteint son nombre maximal de fichiers ouverts (accept(2)).",
     ),
     "ENOBUFS": (
         "The kernel has no room to queue the bytes, or the connection (send(2), accept(2)).",
@@ -99,11 +99,11 @@ MEANING = {
     ),
     "ENOTCONN": (
         "The connection is gone already (shutdown(2)).",
-        "La connexion n'existe déjà plus (shutdown(2)).",
+        "La connexion n'existe plus (shutdown(2)).",
     ),
     "EPERM": (
         "A firewall rule forbids it (accept(2)).",
-        "Une règle du firewall l'interdit (accept(2)).",
+        "Une règle du firewall (pare-feu) l'interdit (accept(2)).",
     ),
     "EPIPE": (
         "Nobody can read this any more: the connection, or the pipe, is closed at the other end "
@@ -117,11 +117,11 @@ MEANING = {
     ),
     "ETIMEDOUT": (
         "The peer has not acknowledged anything for minutes (tcp(7)).",
-        "L'autre bout n'a rien acquitté depuis plusieurs minutes (tcp(7)).",
+        "L'autre extrémité n'a rien acquitté depuis plusieurs minutes (tcp(7)).",
     ),
     "ETOOMANYREFS": (
         "Too many descriptors are on their way that nobody has received (unix(7)).",
-        "Trop de descripteurs sont en route, et personne ne les a encore reçus (unix(7)).",
+        "Trop de descripteurs ont été envoyés, et n'ont pas encore été reçus (unix(7)).",
     ),
 }
 
@@ -143,8 +143,9 @@ NOBODY = (
 RESTS = (
     "Said once. The listener rests for a tenth of a second, or until a client goes: meanwhile the "
     "newcomer waits in the backlog.",
-    "Le serveur le dit une fois. La socket d'écoute se repose un dixième de seconde, ou jusqu'au "
-    "départ d'un client : d'ici là, le nouveau venu attend dans la file d'attente (backlog).",
+    "Le serveur le signale une fois. La socket d'écoute se repose un dixième de seconde, ou "
+    "jusqu'au départ d'un client ; d'ici là, les nouveaux venus restent dans la file d'attente "
+    "(*backlog*).",
 )
 SECOND = (
     "The server sleeps for a second. Who waits in the backlog is then accepted.",
@@ -163,11 +164,11 @@ NO_ROOM = (
 )
 NO_FILE = (
     "The answer is that there is no such file: `introuvable`, 404.",
-    "La réponse est que ce fichier n'existe pas : `introuvable`, 404.",
+    "La réponse est celle d'un fichier absent : `introuvable`, 404.",
 )
 NO_FILE_NOW = (
     "The answer is that it cannot be had now: `serveur complet`, 503.",
-    "La réponse est que ce fichier ne peut pas être donné maintenant : `serveur complet`, 503.",
+    "Le fichier est déclaré indisponible pour l'instant : `serveur complet`, 503.",
 )
 NO_FILE_500 = ("The answer is 500.", "La réponse est 500.")
 NOT_LOGGED = (
@@ -176,7 +177,8 @@ NOT_LOGGED = (
 )
 QUIET = (
     "Nobody reads our standard output: the program ends, quietly, with status 0.",
-    "Plus personne ne lit stdout : le programme se termine en silence, avec le code de retour 0.",
+    "Plus personne ne lit la sortie standard : le programme se termine en silence, avec le code "
+    "de retour 0.",
 )
 EXIT = (
     "One line on stderr, `PROGRAM: CALL: REASON`; exit 1.",
@@ -184,11 +186,11 @@ EXIT = (
 )
 NOT_PARKED = (
     "The client is not parked yet, and served all the same.",
-    "Le client n'est pas encore garé, et il est servi quand même.",
+    "Le client n'est pas encore garé, mais il est servi quand même.",
 )
 SHORT_READ = (
     "What has come is dealt with; the rest of the line, or of the request, is waited for.",
-    "Ce qui est arrivé est traité ; le reste de la ligne, ou de la requête, est attendu.",
+    "Ce qui est arrivé est traité ; on attend le reste de la ligne, ou de la requête.",
 )
 SHORT_WRITE = (
     "The rest is kept, and sent when there is room.",

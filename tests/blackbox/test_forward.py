@@ -468,6 +468,7 @@ def get_stuck(server, client):
 @pytest.mark.parametrize("ended", ["client", "target", "both, one of them unread"])
 def test_it_does_not_spin_whatever_has_ended(start, target, ended):
     needs_plain_build(FORWARD)
+    target.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # it is full the sooner
     server = start(FORWARD, to(target))
     client, far = through(server, target)
     sent = get_stuck(server, client) if "unread" in ended else 0

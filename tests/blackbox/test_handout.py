@@ -27,6 +27,7 @@ def test_it_has_the_exercises_and_no_answer(handed_out):
     assert (handed_out / "tests/exercises/programs/gaps.cpp").exists()
     assert not (handed_out / "tests/answers").exists()
     assert not list(handed_out.rglob("*.patch"))
+    assert not list(handed_out.rglob("teacher.md"))
     for readme in handed_out.glob("README*.md"):
         assert "tests/answers" not in readme.read_text(), readme
 

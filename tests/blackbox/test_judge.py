@@ -19,6 +19,8 @@ from judging import CONTRACTS, JUDGE, PLAIN, judge, lost, verdict
 from links import anchors
 from wants import namespace, needs_namespace, proc
 
+pytestmark = pytest.mark.waits
+
 ZOO = ROOT / "tests/judge/zoo"
 RIGHT = [binary("echo/poll")]
 FAULTY = [sys.executable, ZOO / "echo_bytes_strip.py"]  # it lacks two points
@@ -401,6 +403,7 @@ def running(mark):
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("isolated", [True, False], ids=["namespace", "no namespace"])
 def test_a_class_of_hostile_servers_costs_each_its_own_points(classroom, isolated, tmp_path):
     proc()

@@ -7,6 +7,8 @@ from harness import ROOT, binary, eventually
 from judging import judge
 from test_web_browser import browser  # noqa: F401 (a fixture)
 
+pytestmark = pytest.mark.thorough
+
 ZOO = ROOT / "tests/judge/zoo"
 
 

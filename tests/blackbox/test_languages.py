@@ -1,15 +1,19 @@
-"""The notes and the README are the same in English and in French: what is typed, run, linked and
-asked for stands in both. (That a link leads somewhere is held by test_links.py, that a block does
+"""The notes and the README have the same facts, sessions and exercises in English and in French,
+each in its own words: what is typed, run, drawn, asked for, and the lines of code that are shown
+stand in both. A paragraph, an example, a link to another page may be in one language only. And the
+French is set as French is. (That a link leads somewhere is held by test_links.py, that a block does
 what it shows by test_notes.py.)"""
 
 import os
 import re
+import runpy
 import sys
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from console import blocks
+from french import misprints
 from harness import ROOT
 from links import links, prose
 
@@ -89,14 +93,14 @@ def test_it_is_the_translation_of_something(french):
 
 
 @of_each_pair
-def test_the_headings_are_the_same(english, french):
-    same(
-        "the levels of the headings",
-        english,
-        french,
-        lambda page: [level for level, _ in headings(page)],
-    )
-    for (_, title), (_, translation) in zip(headings(english), headings(french)):
+def test_the_sections_are_the_same(english, french):
+    """What a section is divided into may be another matter in the other language."""
+
+    def sections(page):
+        return [heading for heading in headings(page) if heading[0] <= 2]
+
+    same("sections", english, french, lambda page: [level for level, _ in sections(page)])
+    for (_, title), (_, translation) in zip(sections(english), sections(french)):
         wanted = HEADINGS.get(title, translation)
         assert (
             translation == wanted
@@ -133,12 +137,9 @@ def test_what_varies_in_the_console_blocks_is_the_same(english, french):
 
 
 @of_each_pair
-def test_the_other_blocks_are_of_the_same_kinds(english, french):
-    """They are diagrams: the words in them may be translated."""
-    fence = re.compile(r"(?m)^ *```(.*)$")
-    same(
-        "the languages of the blocks", english, french, lambda page: fence.findall(page.read_text())
-    )
+def test_the_pieces_of_files_that_are_shown_are_the_same(english, french):
+    piece = re.compile(r"(?m)^ *```(\w+ \S+)$")
+    same("pieces of files", english, french, lambda page: piece.findall(page.read_text()))
 
 
 @of_each_pair
@@ -166,22 +167,42 @@ def test_the_tables_have_as_many_lines(english, french):
     assert theirs == ours, f"{name(french)} has {theirs} lines of tables, {name(english)} {ours}"
 
 
+WRONG = "What can go wrong, and the line for it"
+
+
+def lines_for_what_can_go_wrong(page):
+    """The lines of code that this section of a note leads to."""
+    text = page.read_text().splitlines()
+    starts = [n for n, line in enumerate(text, 1) if line.startswith("## ")] + [len(text) + 1]
+    for start, end in zip(starts, starts[1:]):
+        if text[start - 1][3:] in (WRONG, HEADINGS[WRONG]):
+            return sorted(
+                {
+                    f"[{label}]({name(to)}#{anchor})"
+                    for number, label, to, anchor, _ in inside(page)
+                    if start <= number < end and re.fullmatch(r"L\d+", anchor)
+                }
+            )
+    return []
+
+
 @of_each_pair
-def test_the_lines_that_are_linked_to_are_the_same(english, french):
-    def lines(page):
-        found = [link for link in inside(page) if re.fullmatch(r"L\d+", link[3])]
-        return [f"[{text}]({name(to)}#{anchor})" for _, text, to, anchor, _ in found]
-
-    same("links to lines", english, french, lines, order=False)
+def test_what_can_go_wrong_leads_to_the_same_lines(english, french):
+    same("links to lines", english, french, lines_for_what_can_go_wrong)
 
 
 @of_each_pair
-def test_the_pages_and_files_that_are_linked_to_are_the_same(english, french):
+def test_the_programs_and_the_tables_lead_to_the_same(english, french):
+    """Those of the lines below the title, and those of the tables."""
     in_english = {in_french(page): page for page in ENGLISH}
 
     def files(page):
+        text = page.read_text().splitlines()
+        head = next((n for n, line in enumerate(text, 1) if n > 2 and not line), len(text))
         return [
-            name(in_english.get(to, to)) for _, _, to, _, picture in inside(page) if not picture
+            name(in_english.get(to, to))
+            for number, _, to, _, picture in inside(page)
+            if not picture and (number < head or text[number - 1].startswith("|"))
         ]
 
     same("links", english, french, files, order=False)
@@ -212,18 +233,65 @@ def test_the_pictures_are_the_same_and_told_in_other_words(english, french):
         assert translation != text, f"{name(french)}: what is told of {picture} is still in English"
 
 
+@pytest.mark.parametrize("page", FRENCH, ids=name)
+def test_french_is_set_as_french_is(page):
+    wrong = [f"{name(page)}:{n}: {what}: {near!r}" for n, what, near in misprints(page.read_text())]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    "right, wrong",
+    [
+        ("un\u202f; deux", "un ; deux"),
+        ("un\u202f; deux", "un\u00a0; deux"),
+        ("`un`\u202f! Deux", "`un`\n! Deux"),
+        ("**un\u202f?** deux", "**un?** deux"),
+        ("*un\u202f:* deux", "*un :* deux"),
+        ("[un](a)\u202f:\n", "[un](a):\n"),
+        ("«\u202fun\u202f» deux", "« un\u202f» deux"),
+        ("«\u202fun\u202f» deux", "«\u202fun» deux"),
+        ("en 12\u202f000 lignes", "en 12,000 lignes"),
+        ("en 12\u00a0000\u202f000 lignes", "en 12\u202f000 000 lignes"),
+        ("| 1,7 |", "| 1.7 |"),
+        ("1,7\u00a0fois, 20\u00a0%", "1.7\u00a0fois, 20\u00a0%"),
+        ("en 10\u00a0s", "en 10 s"),
+        ("en 16\u202fKio", "en 16\nKio"),
+        ("``a ` ;``, `b : c`, <a b=\"c ;\">, <!-- d ; -->", "``a ` ;`` ; e"),
+        ("```\n« a » ; 1,000\n```\nIPv4, 127.0.0.1:9090, à 8:30, \"::1\"", "```\na\n```\nb ;"),
+        ("| a | b |\n| --- | ---: |\n| [c](d;e) | RFC 9112, 9.5 |", "| a ; | b |"),
+    ],
+)
+def test_a_misprint_is_told_from_what_is_right(right, wrong):
+    assert misprints(right) == []
+    assert misprints(wrong)
+
+
+def test_the_table_of_make_bench_is_the_same_in_french():
+    in_french_row = runpy.run_path(str(ROOT / "tests/bench/in_french.py"))["in_french"]
+    tables = [(ROOT / page).read_text() for page in ("notes/speed.md", "notes/fr/speed.md")]
+    english, french = (re.findall(r"(?m)^\| \w+/\w+\b.*", table) for table in tables)
+    assert french == [in_french_row(row) for row in english] != []
+
+
 NOTE = """# A word
 
-*Course page: "a". Program: `a`.*
+*Course page: "a". Program: [`a`](../a.cpp).*
 
-![A picture](pictures/p.svg) of [the loop](../a.cpp), [another note](b.md), [`x`](../a.cpp#L1) and
-[`y`](../a.cpp#L2).
+![A picture](pictures/p.svg)
 
 ## The calls
 
 ```
 a diagram
 ```
+
+```cpp a.cpp
+a
+```
+
+## What can go wrong, and the line for it
+
+[`x`](../a.cpp#L1) and [`y`](../a.cpp#L2)
 
 <!-- varies: 50001 -->
 ```console
@@ -233,7 +301,7 @@ $ a
 
 | a | b |
 | --- | --- |
-| c | d |
+| c | [d](b.md) |
 
 ## Exercises
 
@@ -242,16 +310,25 @@ $ a
 """
 NOTE_IN_FRENCH = """# Un mot
 
-*Page du cours : « a ». Programme : `a`.*
+*Page du cours : « a ». Programme : [`a`](../../a.cpp).*
 
-![Une image](../pictures/p.svg) avec [`y`](../../a.cpp#L2), [`x`](../../a.cpp#L1),
-[une autre note](b.md) et [la boucle](../../a.cpp).
+![Une image](../pictures/p.svg)
 
 ## Les appels
 
 ```
 un dessin
 ```
+
+Un paragraphe de plus, avec [`main`](../../a.cpp#L9).
+
+```cpp a.cpp
+a
+```
+
+## Ce qui peut mal tourner, et la ligne qui y répond
+
+[`y`](../../a.cpp#L2), [`x`](../../a.cpp#L1) et encore [`y`](../../a.cpp#L2)
 
 <!-- varies: 50001 -->
 ```console
@@ -261,7 +338,7 @@ $ a
 
 | a | b |
 | --- | --- |
-| e | f |
+| e | [f](b.md) |
 
 ## Exercices
 
@@ -273,28 +350,24 @@ $ a
 @pytest.mark.parametrize(
     "test, right, wrong",
     [
-        (test_the_headings_are_the_same, "## Les appels", "### Les appels"),
-        (test_the_headings_are_the_same, "## Les appels", "## L'appel"),
-        (test_the_headings_are_the_same, "# Un mot", ""),
+        (test_the_sections_are_the_same, "## Les appels", "### Les appels"),
+        (test_the_sections_are_the_same, "## Les appels", "## L'appel"),
+        (test_the_sections_are_the_same, "# Un mot", ""),
         (test_it_begins_with_the_same_lines, "Programme :", "Program:"),
         (test_the_console_blocks_are_the_same_to_the_byte, "$ a", "$ a "),
         (test_the_console_blocks_are_the_same_to_the_byte, "```console", "```"),
         (test_what_varies_in_the_console_blocks_is_the_same, "varies: 50001", "varies: 5001"),
         (test_what_varies_in_the_console_blocks_is_the_same, "<!-- varies: 50001 -->", ""),
-        (test_the_other_blocks_are_of_the_same_kinds, "```\nun dessin\n```\n", ""),
-        (test_the_other_blocks_are_of_the_same_kinds, "```\nun", "```mermaid\nun"),
+        (test_the_pieces_of_files_that_are_shown_are_the_same, "```cpp a.cpp\na\n```\n", ""),
+        (test_the_pieces_of_files_that_are_shown_are_the_same, "```cpp a", "```cpp b"),
         (test_the_tests_of_the_exercises_are_the_same, "NAME=one", "NAME=un"),
         (test_the_tests_of_the_exercises_are_the_same, "`make exercise NAME=two`", ""),
         (test_the_exercises_are_as_many, "2. ", "3. "),
-        (test_the_tables_have_as_many_lines, "| e | f |\n", ""),
-        (test_the_lines_that_are_linked_to_are_the_same, "#L2", "#L3"),
-        (test_the_lines_that_are_linked_to_are_the_same, "[`x`]", "[`z`]"),
-        (
-            test_the_pages_and_files_that_are_linked_to_are_the_same,
-            "[la boucle](../../a.cpp)",
-            "la boucle",
-        ),
-        (test_the_pages_and_files_that_are_linked_to_are_the_same, "(b.md)", "(c.md)"),
+        (test_the_tables_have_as_many_lines, "| e | [f](b.md) |\n", ""),
+        (test_what_can_go_wrong_leads_to_the_same_lines, "#L1", "#L3"),
+        (test_what_can_go_wrong_leads_to_the_same_lines, "[`x`]", "[`z`]"),
+        (test_the_programs_and_the_tables_lead_to_the_same, "[`a`](../../a.cpp)", "`a`"),
+        (test_the_programs_and_the_tables_lead_to_the_same, "(b.md)", "(c.md)"),
         (test_a_link_to_another_page_stays_in_the_language, "(b.md)", "(../b.md)"),
         (test_the_pictures_are_the_same_and_told_in_other_words, "p.svg", "q.svg"),
         (test_the_pictures_are_the_same_and_told_in_other_words, "Une image", "A picture"),

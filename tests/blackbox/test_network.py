@@ -17,8 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness import PATIENCE, connect, converse, receive, receive_until
+import pytest
 from lab import in_the_lab
 from wants import ROOT, lacking
+
+pytestmark = pytest.mark.waits
 
 LONG = os.environ.get("NETWORK") == "long"
 BAD = "--loss 10 --delay 3 --jitter 5 --double 3 --reorder 5 --flip 2".split()

@@ -5,8 +5,8 @@ import re
 
 import peer_servers
 import pytest
-from harness import Program, eventually, peer
-from wants import needs_python_module, proc
+from browser import by, chromium, traffic
+from harness import Program, eventually
 
 
 @pytest.fixture(scope="module")
@@ -19,23 +19,8 @@ def site():
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    needs_python_module("selenium")
-    proc()  # Chromium does not start without one
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = peer("chromium")
-    for word in ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
-                 "disable-sync", "disable-background-networking", "disable-component-update",
-                 "disable-dev-shm-usage",
-                 "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-                 f"user-data-dir={tmp_path_factory.mktemp('chromium')}"):  # fmt: skip
-        options.add_argument("--" + word)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(service=Service(peer("chromedriver")), options=options)
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
 
 
 class Page:
@@ -121,13 +106,7 @@ def test_a_server_that_has_gone_is_an_error_on_the_page(browser):
 def test_the_page_asks_nobody_else_and_finds_all_it_asks_for(page):
     page.ask("1", "1")
     eventually(lambda: page.text("#somme") == "2")
-    asked, statuses = set(), set()
-    for entry in page.browser.get_log("performance"):
-        message = json.loads(entry["message"])["message"]
-        if message["method"] == "Network.requestWillBeSent":
-            asked.add(message["params"]["request"]["url"])
-        if message["method"] == "Network.responseReceived":
-            statuses.add(message["params"]["response"]["status"])
+    asked, statuses = traffic(page.browser)
     assert page.site + "/static/calcul.js" in asked
     assert all(url.startswith(page.site + "/") for url in asked), asked
     assert statuses <= {200, 304}
@@ -161,10 +140,7 @@ def test_each_server_has_the_whole_site_and_its_sum(browser, name):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_fits_a_phone_and_can_be_read_by_day_and_by_night(page, dark):
-    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-    phone = dict(width=320, height=640, deviceScaleFactor=2, mobile=True)
-    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    by(page.browser, night=dark, width=320, deviceScaleFactor=2, mobile=True)
     try:
         page.ask("1e308", "-1.2345678901234567e-300")
         eventually(lambda: page.text("#somme") == "1e+308")

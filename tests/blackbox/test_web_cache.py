@@ -248,6 +248,8 @@ def test_no_answer_is_a_mix_or_older_than_the_last_rewrite(
             asked.append(body)
             if body != body[:8] * (width // 8) or not least <= int(body[:8]) <= most:
                 wrong.append((least, body[:80], most))
+            if asked[-8:].count(body) == 8:  # the writer rests
+                time.sleep(0.01)
 
     threads = [threading.Thread(target=fetch) for _ in range(8)]
     writer.start()

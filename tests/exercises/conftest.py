@@ -42,7 +42,7 @@ class Client:
                 got += byte
         except TimeoutError:
             why = say(f"nothing more came for {harness.PATIENCE:g} seconds",
-                      f"rien de plus n'est venu en {harness.PATIENCE:g} secondes")
+                      f"rien de plus n'est arrivé en {harness.PATIENCE:g} secondes")
         except ConnectionError as error:
             why = self.broken(error)
         else:
@@ -69,7 +69,7 @@ class Client:
         if got != wanted:
             self.talk.pop()
             self.received(got + self._rest())
-            self.fails(say("this is not what was to come", "ce n'est pas ce qui devait venir"),
+            self.fails(say("this is not what was to come", "ce n'est pas la réponse attendue"),
                        repr(text))
 
     def _rest(self):
@@ -102,7 +102,7 @@ class Client:
             self.fails(self.broken(error), end)
         if got:
             self.received(got)
-            self.fails(say("this was not to come", "ceci ne devait pas venir"), end)
+            self.fails(say("this was not to come", "cette réponse est de trop"), end)
 
     def half_close(self):
         half_close = say("the end (half-close)", "la fin (demi-fermeture)")
@@ -126,7 +126,7 @@ class Student(harness.Program):
         try:
             self.clients.append(Client(self.address))
         except ConnectionError as error:
-            why = say("it takes no connection:", "il ne prend pas de connexion :")
+            why = say("it takes no connection:", "il n'accepte pas de connexion :")
             log = "".join(f"\n    {line}" for line in self.log)
             pytest.fail(f"{why} {error.strerror}{log}")
         return self.clients[-1]
@@ -174,6 +174,6 @@ def fault():
         try:
             yield
         except (AssertionError, OSError, pytest.fail.Exception):
-            pytest.fail(say("the fault is still there", "la faute est toujours là"))
+            pytest.fail(say("the fault is still there", "l'erreur est toujours là"))
 
     return fault

@@ -14,6 +14,6 @@ def test_it_is_what_strace_shows():
         pytest.fail(say("give the number as ANSWER=...", "donnez le nombre par ANSWER=..."))
     if answer != "3":
         why = {"1": say("é is not one byte in UTF-8", "é n'est pas un seul octet en UTF-8"),
-               "2": say("Enter is a byte too", "Entrée est un octet, elle aussi")}  # fmt: skip
+               "2": say("Enter is a byte too", "Entrée compte aussi pour un octet")}  # fmt: skip
         pytest.fail(why.get(answer, say("look at what recvfrom returns",
                                         "regardez ce que rend recvfrom")))

@@ -158,9 +158,9 @@ class Trial(Conversation):
             raise Fault(
                 Say(
                     (
-                        "Le programme lancé s'est arrêté, mais quelqu'un d'autre tient encore"
-                        " le port : un enfant doit fermer la socket d'écoute, et un script"
-                        " lance le serveur par `exec`."
+                        "Le programme lancé s'est arrêté, mais un autre processus occupe "
+                        "encore le port : un processus fils doit fermer la socket d'écoute, "
+                        "et un script doit lancer le serveur par `exec`."
                     ),
                     (
                         "The program that was started has ended, but somebody else still holds"
@@ -332,8 +332,8 @@ class Judge:
         elif ended and result.check.needs != "start":
             likely = Say(
                 (
-                    "Votre serveur s'est arrêté : une erreur d'un seul client ne doit finir que"
-                    " sa connexion."
+                    "Votre serveur s'est arrêté : l'erreur d'un seul client ne doit mettre "
+                    "fin qu'à sa connexion."
                 ),
                 (
                     "Your server ended: an error of one client should end that client's"

@@ -164,8 +164,8 @@ class Client:
                 raise Fault(
                     Say(
                         (
-                            "Le serveur a coupé une connexion sur laquelle il n'avait rien à"
-                            " reprocher."
+                            "Le serveur a coupé une connexion à laquelle il n'y avait rien à "
+                            "reprocher."
                         ),
                         "The server cut a connection on which nothing was wrong.",
                     ),

@@ -57,7 +57,7 @@ EVENTS = {
     ),
     "different": Say("Comparez à l'endroit du ^.", "Compare at the ^."),
     "more": Say(
-        "Votre serveur envoie plus que ce qui est promis.",
+        "Votre serveur envoie plus que promis.",
         "Your server sends more than was promised.",
     ),
 }
@@ -67,8 +67,8 @@ def replaced(expected, received, how):
     if b"\xef\xbf\xbd" in received and b"\xef\xbf\xbd" not in expected:
         return Say(
             (
-                "Votre serveur décode les octets en texte, et ce qui n'est pas de l'UTF-8"
-                " devient `�` : passez des octets."
+                "Votre serveur décode les octets en texte, et ce qui n'est pas de l'UTF-8 "
+                "devient `�` : traitez des octets."
             ),
             (
                 "Your server decodes the bytes into text, and what is no UTF-8 becomes `�`:"
@@ -102,7 +102,7 @@ def latin(expected, received, how):
             expected.decode().encode("latin-1")[:20]
         ):
             return Say(
-                "Votre serveur écrit en Latin-1 : le fil parle UTF-8.",
+                "Votre serveur écrit en Latin-1 : sur la connexion, le texte est en UTF-8.",
                 "Your server writes Latin-1: the wire speaks UTF-8.",
             )
     except UnicodeError:
@@ -129,8 +129,8 @@ def carriage(expected, received, how):
         if b"\r\n" in received:
             return Say(
                 (
-                    "Votre serveur finit ses lignes par `\\r\\n` : ici une ligne finit par"
-                    " `\\n`, seul."
+                    "Votre serveur termine ses lignes par `\\r\\n` : ici, une ligne se termine "
+                    "par `\\n` seul."
                 ),
                 "Your server ends its lines with `\\r\\n`: here a line ends with `\\n` alone.",
             )
@@ -185,8 +185,8 @@ def cut(expected, received, how):
             return Say(
                 (
                     f"Cela change au bout de {at} octets : la taille d'un tampon. TCP"
-                    " transporte des octets, et recv en rend ce qui est là : une ligne peut"
-                    " venir en plusieurs recv."
+                    " transporte des octets, et recv rend ceux qui sont là : une ligne peut"
+                    " demander plusieurs recv."
                 ),
                 (
                     f"It changes after {at} bytes: the size of a buffer. TCP carries bytes, and"
@@ -200,8 +200,8 @@ def prefix_in_the_middle(expected, received, how):
     if how == "different" and received.count(prefix) > expected[: len(received)].count(prefix):
         return Say(
             (
-                "Votre serveur prend chaque recv pour une ligne : une ligne peut venir en"
-                " morceaux, et seul `\\n` la finit."
+                "Votre serveur prend chaque recv pour une ligne : une ligne peut arriver en "
+                "morceaux, et seul `\\n` la termine."
             ),
             (
                 "Your server takes each recv for a line: a line may come in pieces, and only"

@@ -15,7 +15,7 @@ WRONG = Say(
 CHOSEN = Say("Ce qui a été choisi", "What was chosen")
 
 PLACES = {
-    "accept": ("echo", CALLS, Say("`accept` donne un", "`accept` gives a")),
+    "accept": ("echo", CALLS, Say("`accept` rend un", "`accept` gives a")),
     "session": ("echo", SESSION, Say("Deux terminaux", "Two terminals")),
     "bytes": (
         "judge",
@@ -28,7 +28,7 @@ PLACES = {
         Say("Une réponse en deux", "An answer in two"),
     ),
     "lines": ("echo", SESSION, Say("TCP transporte des octets", "TCP carries bytes")),
-    "half-close": ("echo", CALLS, Say("`accept` donne un", "`accept` gives a")),
+    "half-close": ("echo", CALLS, Say("`accept` rend un", "`accept` gives a")),
     "second": ("echo", CALLS, Say("Voilà pour un client.", "That is one client.")),
     "part": (
         "echo",
@@ -47,8 +47,8 @@ PLACES = {
     ),
     "datagrams": (
         "unix_domain",
-        Say("Leçon 2 : les datagrammes", "Lesson 2: datagrams"),
-        Say("Chaque ligne est un datagramme", "Each line is a datagram"),
+        Say("Leçon 2\u202f: les datagrammes", "Lesson 2: datagrams"),
+        Say("Chaque ligne devient un datagramme", "Each line is a datagram"),
     ),
     "path": (
         "unix_domain",
@@ -64,29 +64,29 @@ PLACES = {
     "slow": (
         "broadcast",
         Say(
-            "Leçon 2 : quelqu'un est lent, et un serveur de discussion a besoin d'une règle",
+            "Leçon 2\u202f: il y a toujours un client lent, et il faut une règle",
             "Lesson two: somebody is slow, and a chat server needs a policy",
         ),
         Say("Quelqu'un rabat", "Someone closes"),
     ),
-    "commands": ("commands", SESSION, Say("Les commandes peuvent", "Commands may be")),
-    "chosen-commands": ("commands", CHOSEN, Say("Une dernière commande", "A last command")),
+    "commands": ("commands", SESSION, Say("On peut envoyer", "Commands may be")),
+    "chosen-commands": ("commands", CHOSEN, Say("La dernière commande", "A last command")),
     "names": (
         "commands",
         WRONG,
         Say(
-            "**Un nom est un texte venu d'un inconnu.**", "**A name is text from a stranger.**"
+            "**Un nom est un texte envoyé par un inconnu.**", "**A name is text from a stranger.**"
         ),
     ),
     "web": (
         "web",
         SESSION,
-        Say("Ouvrir <http://127.0.0.1:8080/>", "Open <http://127.0.0.1:8080/>"),
+        Say("Ouvrez <http://127.0.0.1:8080/>", "Open <http://127.0.0.1:8080/>"),
     ),
     "web-session": (
         "web",
         SESSION,
-        Say("Ouvrir <http://127.0.0.1:8080/>", "Open <http://127.0.0.1:8080/>"),
+        Say("Ouvrez <http://127.0.0.1:8080/>", "Open <http://127.0.0.1:8080/>"),
     ),
     "web-bytes": (
         "web",

@@ -81,13 +81,13 @@ def cpp_blocks(path):
 
 
 def anchors(path):
-    """The anchors that GitHub gives to the headings of a Markdown file."""
+    """The anchors that GitHub gives to the headings of a Markdown file, in their order."""
     titles = [line.lstrip("#").strip().lower() for _, line in prose(path) if re.match("#+ ", line)]
     slugs = [re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles]
-    return {
+    return [
         slug if i == slugs.index(slug) else f"{slug}-{slugs[:i].count(slug)}"
         for i, slug in enumerate(slugs)
-    }
+    ]
 
 
 def quoted(text):

@@ -15,9 +15,9 @@ ladder = Ladder(
     "tcp",
     "./moi {port}",
     Say(
-        """Un serveur TCP sur 127.0.0.1, où tous entendent tous. Le port est le dernier mot de sa
-commande. Le texte est en UTF-8, une ligne finit par `\\n` et par rien d'autre, et tout
-autre octet est renvoyé comme il est venu.
+        """Un serveur TCP sur 127.0.0.1, où chaque ligne est envoyée à tous. Le port est le
+dernier mot de sa commande. Le texte est en UTF-8, une ligne se termine par `\\n` et par rien
+d'autre, et tout autre octet est renvoyé tel quel.
 
 Chaque client reçoit un nom de trois caractères parmi A-Z, a-z et 0-9, unique parmi les
 présents. À celui qui arrive, d'abord :
@@ -28,7 +28,7 @@ aux autres :
 
     ABC est connecté
 
-Une ligne X de ABC va à tous, lui compris :
+Une ligne X de ABC est envoyée à tous, lui compris :
 
     Message de ABC : X
 
@@ -36,19 +36,18 @@ Quand il s'en va (il ferme, ferme son sens, ou coupe), les autres reçoivent :
 
     ABC est déconnecté
 
-Une dernière ligne sans `\\n` est un message, qui finit par `\\n` comme les autres. Qui
-ferme son sens (demi-fermeture) reçoit encore ce qui lui est dû, ses messages compris, et le
-serveur ferme. Deux messages ne se mêlent jamais, tous les voient dans le même ordre, et
+Une dernière ligne sans `\\n` est un message, qui se termine par `\\n` comme les autres. Un client
+qui ferme son sens (demi-fermeture) reçoit encore tout ce qui lui est dû, ses messages compris,
+puis le serveur ferme. Deux messages ne se mêlent jamais, tous les voient dans le même ordre, et
 aucun n'est perdu.
 
-Une ligne a jusqu'à 65 536 octets, sans compter son `\\n` ; à qui en envoie une plus longue
-le serveur envoie `erreur : ligne trop longue`, et ferme ; les autres entendent qu'il est
-parti.
+Une ligne compte au plus 65 536 octets, sans son `\\n`. Au client qui en envoie une plus longue,
+le serveur envoie `erreur : ligne trop longue`, puis il ferme ; les autres apprennent son départ.
 
-Qui lit lentement ne perd rien : quand il a plus de 256 Kio de retard, le serveur cesse de
-lire ceux qui envoient. S'il prend alors moins de 64 Kio en cinq secondes, il est exclu, et
-les autres entendent qu'il est parti. Rien ne reste d'un client parti. SIGTERM arrête le
-serveur, et on peut le relancer aussitôt sur le même port.""",
+Un client lent ne perd rien : quand il a plus de 256 Kio de retard, le serveur cesse de lire ceux
+qui envoient. S'il prend alors moins de 64 Kio en cinq secondes, il est exclu, et les autres
+apprennent son départ. D'un client parti il ne reste rien. SIGTERM arrête le serveur, et on peut
+le relancer aussitôt sur le même port.""",
         """A TCP server on 127.0.0.1 where everyone hears everyone. The port is the last word of its
 command. The text is UTF-8, a line ends in `\\n` and in nothing else, and every other byte
 goes out as it came.
@@ -171,8 +170,8 @@ def names(server):
             raise Fault(
                 Say(
                     (
-                        "Votre serveur ne regarde pas si le nom est pris (ou prend les noms"
-                        " dans le port, ou dans un hasard trop court)."
+                        "Votre serveur ne vérifie pas si le nom est pris (ou tire les noms "
+                        "du port, ou de trop peu de hasard)."
                     ),
                     (
                         "Your server does not look whether the name is taken (or takes names"
@@ -204,7 +203,7 @@ def announced(server):
     "message",
     2,
     Say(
-        "Une ligne va à tous, à celui qui l'a dite aussi.",
+        "Une ligne est envoyée à tous, y compris à celui qui l'a écrite.",
         "A line goes to everyone, to the one who said it too.",
     ),
     Place("room"),
@@ -225,7 +224,7 @@ def message(server):
     "bytes",
     1,
     Say(
-        "Tout octet passe, sauf `\\n`, qui finit la ligne.",
+        "Tout octet passe, sauf `\\n`, qui termine la ligne.",
         "Every byte passes, but `\\n`, which ends the line.",
     ),
     Place("bytes"),
@@ -267,7 +266,7 @@ def two_lines(server):
     "pieces",
     1,
     Say(
-        "Une ligne en morceaux est un message, et ne se mêle à aucun autre.",
+        "Une ligne reçue en morceaux forme un seul message, qui ne se mêle à aucun autre.",
         "A line in pieces is one message, and mixes with no other.",
     ),
     Place("lines"),
@@ -324,7 +323,7 @@ def last_line(server):
     bob.hears(
         alice.said(b"sans fin"),
         Say(
-            "Ce qui reste à la fin de l'entrée est une ligne aussi.",
+            "Ce qui reste à la fin de l'entrée est aussi une ligne.",
             "What is left at the end of the input is a line too.",
         ),
     )
@@ -335,8 +334,8 @@ def last_line(server):
     1,
     Say(
         (
-            "Qui ferme son sens reçoit encore ses messages, puis une fin ; les autres entendent"
-            " `ABC est déconnecté`."
+            "Un client qui ferme son sens reçoit encore ses messages, puis la fin ; les "
+            "autres reçoivent `ABC est déconnecté`."
         ),
         (
             "Who half-closes still gets its messages, and then an end; the others hear `ABC est"
@@ -349,8 +348,8 @@ def leaves(server):
     alice, bob = room(server, 2)
     likely = Say(
         (
-            "Votre serveur prend la demi-fermeture pour une fermeture : envoyez d'abord ce que"
-            " vous dois."
+            "Votre serveur prend la demi-fermeture pour une fermeture : envoyez d'abord ce "
+            "que vous devez."
         ),
         "Your server takes the half-close for a close: first send what you owe.",
     )
@@ -362,7 +361,7 @@ def leaves(server):
     )
     bob.hears(alice.said(*lines) + alice.left)
     bob.client.expects_silence(
-        0.1, Say("Le départ est dit une fois.", "The leaving is said once.")
+        0.1, Say("Un départ n'est annoncé qu'une fois.", "The leaving is said once.")
     )
 
 
@@ -370,7 +369,7 @@ def leaves(server):
     "reset",
     1,
     Say(
-        "D'un client qui coupe net (RST), les autres entendent qu'il est parti.",
+        "Quand un client coupe net (RST), les autres apprennent son départ.",
         "Of a client that resets (RST) the others hear that it has left.",
     ),
     Place("gone"),
@@ -378,7 +377,7 @@ def leaves(server):
 def reset(server):
     alice, bob = room(server, 2)
     likely = Say(
-        "recv dit ECONNRESET, ou send EPIPE : c'est un départ comme un autre.",
+        "recv échoue avec ECONNRESET, ou send avec EPIPE : c'est un départ comme un autre.",
         "recv says ECONNRESET, or send EPIPE: that is a leaving like any other.",
     )
     bob.client.resets()
@@ -393,8 +392,8 @@ def reset(server):
     2,
     Say(
         (
-            "Vingt clients parlent à la fois : tous entendent tout, dans le même ordre, et rien"
-            " n'est coupé."
+            "Vingt clients parlent à la fois : tous reçoivent tout, dans le même ordre, et "
+            "rien n'est coupé."
         ),
         (
             "Twenty clients speak at once: all hear everything, in the same order, and nothing"
@@ -417,7 +416,7 @@ def one_order(server):
             guest.says(*[b"%02d %03d" % (i, k) for k in range(start, start + 10)])
     server.note(
         Say("vingt clients", "twenty clients"),
-        Say(f"disent {count} lignes chacun", f"say {count} lines each"),
+        Say(f"envoient {count} lignes chacun", f"say {count} lines each"),
     )
     heard = hear_all(server, guests, size)
     for guest in guests:
@@ -425,8 +424,8 @@ def one_order(server):
             raise Fault(
                 Say(
                     (
-                        "Tous n'entendent pas la même chose dans le même ordre : un message"
-                        " doit être ajouté une fois, à un seul endroit, pour tous."
+                        "Tous ne reçoivent pas la même chose dans le même ordre : un message "
+                        "doit être ajouté une seule fois, à un seul endroit, pour tous."
                     ),
                     (
                         "Not all hear the same in the same order: a message is to be added"
@@ -484,8 +483,8 @@ def hear_all(server, guests, size, asleep=(None, 0)):
             raise Fault(
                 Say(
                     (
-                        "Des messages se perdent : send ne prend parfois qu'une partie, ou rien"
-                        " (EAGAIN) ; le reste est à garder."
+                        "Des messages se perdent : send ne prend parfois qu'une partie des "
+                        "octets, ou rien (EAGAIN) ; gardez le reste."
                     ),
                     (
                         "Messages are lost: send sometimes takes a part only, or nothing"
@@ -532,7 +531,7 @@ def long_line(server):
     "too-long",
     1,
     Say(
-        "À qui envoie une ligne plus longue : `erreur : ligne trop longue`, et une fin.",
+        "À une ligne plus longue, il répond `erreur : ligne trop longue`, et ferme.",
         "To who sends a longer line: `erreur : ligne trop longue`, and an end.",
     ),
     Place("long"),
@@ -541,9 +540,9 @@ def long_line(server):
 def too_long(server):
     likely = Say(
         (
-            "Une ligne sans fin remplit la mémoire : au-delà de 65 536 octets, dites-le et"
-            " fermez. Lisez ce qui vient encore avant de fermer : sinon la fermeture est un"
-            " RST, et l'adieu se perd."
+            "Une ligne sans fin remplit la mémoire : au-delà de 65 536 octets, envoyez "
+            "l'erreur et fermez. Mais lisez d'abord ce qui arrive encore : sinon la "
+            "fermeture devient un RST, et l'erreur se perd."
         ),
         (
             "A line without end fills the memory: past 65,536 bytes, say so and close. Read"
@@ -571,7 +570,7 @@ SPEECH = [b"%0999d" % i for i in range(80)]
     "slow-reader",
     1,
     Say(
-        "Qui lit lentement ne perd rien : ceux qui envoient attendent.",
+        "Un client lent ne perd rien : ceux qui envoient l'attendent.",
         "Who reads slowly loses nothing: those who send wait.",
     ),
     Place("slow"),
@@ -585,7 +584,7 @@ def slow_reader(server):
     for _ in range(count):
         alice.says(*SPEECH, quietly=True)
     server.note(
-        "client", Say(f"dit {count * len(SPEECH)} lignes", f"says {count * len(SPEECH)} lines")
+        "client", Say(f"envoie {count * len(SPEECH)} lignes", f"says {count * len(SPEECH)} lines")
     )
     server.note("client 2", Say("ne lit pas, pendant 1,5 s", "does not read, for 1.5 s"))
     heard = hear_all(
@@ -596,8 +595,8 @@ def slow_reader(server):
             raise Fault(
                 Say(
                     (
-                        "Des messages se perdent pour qui lit lentement : send ne prend parfois"
-                        " qu'une partie, ou rien (EAGAIN)."
+                        "Un client lent perd des messages : send ne prend parfois qu'une "
+                        "partie des octets, ou rien (EAGAIN)."
                     ),
                     (
                         "Messages are lost to who reads slowly: send sometimes takes only a"
@@ -613,7 +612,8 @@ def slow_reader(server):
     "never-reads",
     1,
     Say(
-        "Qui ne lit jamais est exclu au bout de quelques secondes, et les autres l'apprennent.",
+        "Un client qui ne lit jamais est exclu au bout de quelques secondes, et les autres "
+        "l'apprennent.",
         "Who never reads is dropped after some seconds, and the others are told.",
     ),
     Place("slow"),
@@ -628,7 +628,7 @@ def never_reads(server):
     for _ in range(count):
         alice.says(*SPEECH, quietly=True)
     server.note(
-        "client", Say(f"dit {count * len(SPEECH)} lignes", f"says {count * len(SPEECH)} lines")
+        "client", Say(f"envoie {count * len(SPEECH)} lignes", f"says {count * len(SPEECH)} lines")
     )
     likely = Say(
         (
@@ -661,7 +661,7 @@ def never_reads(server):
     "come-and-go",
     1,
     Say(
-        "Deux mille clients viennent et s'en vont : rien ne reste d'eux.",
+        "De deux mille clients venus et repartis, il ne reste rien.",
         "Two thousand clients come and go: nothing is left of them.",
     ),
     Place("zombies"),

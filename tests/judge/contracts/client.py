@@ -20,16 +20,16 @@ ladder = Ladder(
     Say(
         """Un client TCP, en IPv4. Les deux derniers mots de sa commande sont l'adresse et le port.
 
-Ce qui vient sur l'entrée standard part vers le serveur, aussitôt, ligne après ligne ; ce
-qui vient du serveur est écrit sur la sortie standard, aussitôt, même sans fin de ligne. Les
-deux sens sont indépendants : le serveur peut parler quand personne ne tape, et l'on peut
-taper quand il se tait. Tout octet est possible ; aucun n'est perdu, ajouté ou changé, si
-lent que soit l'autre.
+Ce qui arrive sur l'entrée standard part aussitôt vers le serveur, ligne après ligne ; ce qui
+arrive du serveur est écrit aussitôt sur la sortie standard, même sans fin de ligne. Les deux
+sens sont indépendants : le serveur peut parler quand personne ne tape, et l'on peut taper
+quand il se tait. Tout octet est possible ; aucun n'est perdu, ajouté ou changé, si lente que
+soit l'autre extrémité.
 
-À la fin de l'entrée, le client ferme son sens (demi-fermeture, shutdown SHUT_WR), et montre
-encore tout ce qui vient. Quand le serveur ferme, le client finit, avec le code 0, même si
-l'entrée est ouverte. Quand un appel échoue (personne n'écoute, la connexion est coupée), il
-finit avec le code 1, et une ligne sur la sortie d'erreur. SIGTERM l'arrête.""",
+À la fin de l'entrée, le client ferme son sens (demi-fermeture, shutdown SHUT_WR), et affiche
+encore tout ce qui arrive. Quand le serveur ferme, le client se termine, avec le code 0, même
+si l'entrée est ouverte. Quand un appel échoue (personne n'écoute, la connexion est coupée), il
+se termine avec le code 1, et une ligne sur la sortie d'erreur. SIGTERM l'arrête.""",
         """A TCP client, IPv4. The last two words of its command are the address and the port.
 
 What comes on standard input goes to the server, at once, line by line; what comes from the
@@ -167,7 +167,7 @@ class Run:
             raise Fault(
                 likely,
                 Say(
-                    f"le client finit, avec le code {status}",
+                    f"le client se termine, avec le code {status}",
                     f"the client ends, with status {status}",
                 ),
                 Say("il tourne toujours", "it still runs"),
@@ -249,7 +249,7 @@ def sends(trial):
 @ladder.check(
     "shows",
     2,
-    Say("Ce que dit le serveur est montré aussitôt.", "What the server says is shown at once."),
+    Say("Ce qu'envoie le serveur s'affiche aussitôt.", "What the server says is shown at once."),
     Place("session"),
 )
 def shows(trial):
@@ -287,7 +287,7 @@ def no_newline(trial):
             piece,
             {
                 "silence": Say(
-                    "Votre client attend la fin de la ligne pour la montrer.",
+                    "Votre client attend la fin de la ligne pour l'afficher.",
                     "Your client waits for the end of the line before it shows it.",
                 )
             },
@@ -298,7 +298,7 @@ def no_newline(trial):
     "pieces",
     1,
     Say(
-        "Une réponse en morceaux, ou plusieurs d'un coup, sont montrées entières.",
+        "Une réponse en morceaux, ou plusieurs d'un coup, s'affichent en entier.",
         "An answer in pieces, or several at once, are shown whole.",
     ),
     Place("lines"),
@@ -374,7 +374,8 @@ BIG = b"".join(b"ligne %d\n" % i for i in range(300_000))
 )
 def big(trial):
     likely = Say(
-        "send et write ne prennent parfois qu'une partie : le reste est à envoyer encore.",
+        "send et write ne prennent parfois qu'une partie des octets : il faut envoyer le "
+        "reste ensuite.",
         "send and write sometimes take only a part: the rest is to be sent again.",
     )
     run = Run(trial)
@@ -388,7 +389,7 @@ def big(trial):
     "slow-server",
     1,
     Say(
-        "Un serveur qui ne lit pas n'empêche pas de montrer ce qu'il dit, et rien n'est perdu.",
+        "Même si le serveur ne lit pas, ce qu'il envoie s'affiche, et rien n'est perdu.",
         (
             "A server that does not read does not keep from showing what it says, and nothing"
             " is lost."
@@ -399,7 +400,7 @@ def big(trial):
 )
 def slow_server(trial):
     likely = Say(
-        "Votre client attend dans send, et ne montre plus rien : les deux sens sont liés.",
+        "Votre client attend dans send, et n'affiche plus rien : les deux sens sont liés.",
         (
             "Your client waits in send, and shows nothing more: the two directions are tied"
             " together."
@@ -417,7 +418,7 @@ def slow_server(trial):
     "half-close",
     3,
     Say(
-        "La fin de l'entrée devient une demi-fermeture, et ce qui vient encore est montré.",
+        "La fin de l'entrée devient une demi-fermeture, et ce qui arrive encore s'affiche.",
         "The end of the input becomes a half-close, and what still comes is shown.",
     ),
     Place("half-close"),
@@ -432,8 +433,8 @@ def half_close(trial):
         {
             "silence": Say(
                 (
-                    "À la fin de l'entrée, dites-le au serveur : shutdown(SHUT_WR). Sinon il"
-                    " attend pour toujours."
+                    "À la fin de l'entrée, prévenez le serveur par shutdown(SHUT_WR). Sinon, "
+                    "il attend indéfiniment."
                 ),
                 (
                     "At the end of the input, tell the server: shutdown(SHUT_WR). Or it waits"
@@ -441,13 +442,15 @@ def half_close(trial):
                 ),
             ),
             "reset": Say(
-                "À la fin de l'entrée, votre client s'en va, au lieu de fermer un seul sens.",
+                "À la fin de l'entrée, votre client ferme tout, au lieu de fermer un seul "
+                "sens.",
                 "At the end of the input your client leaves, instead of closing one direction.",
             ),
         }
     )
     likely = Say(
-        "Votre client a fini à la fin de l'entrée : le serveur a encore des choses à dire.",
+        "Votre client s'est terminé à la fin de l'entrée, alors que le serveur a encore "
+        "quelque chose à envoyer.",
         "Your client ended at the end of the input: the server has more to say.",
     )
     for line in (b"le serveur r\xc3\xa9pond : bonjour\n", b"et encore\n"):
@@ -461,7 +464,7 @@ def half_close(trial):
     run.ends(
         0,
         Say(
-            "Le serveur a fermé : votre client finit, avec le code 0.",
+            "Le serveur a fermé : votre client doit se terminer, avec le code 0.",
             "The server has closed: your client ends, with status 0.",
         ),
     )
@@ -471,7 +474,7 @@ def half_close(trial):
     "end",
     1,
     Say(
-        "Quand le serveur ferme, le client finit, même si l'entrée est ouverte.",
+        "Quand le serveur ferme, le client se termine, même si l'entrée est ouverte.",
         "When the server closes, the client ends, even if its input is open.",
     ),
     Place("half-close"),
@@ -485,8 +488,8 @@ def end(trial):
         0,
         Say(
             (
-                "recv rend 0 : le serveur a fini, et votre client aussi, sans attendre une"
-                " ligne de plus."
+                "recv rend 0 : le serveur a fini, et votre client doit se terminer sans "
+                "attendre une ligne de plus."
             ),
             (
                 "recv returns 0: the server has finished, and so has your client, without"
@@ -498,8 +501,8 @@ def end(trial):
 
 ONE_LINE = Say(
     (
-        "Une erreur est une ligne sur la sortie d'erreur, et le code 1 : pas un silence, et pas"
-        " une pile d'appels."
+        "Une erreur se signale par une ligne sur la sortie d'erreur, et le code 1 : ni "
+        "silence, ni pile d'appels."
     ),
     "An error is one line on standard error, and status 1: no silence, and no traceback.",
 )
@@ -509,7 +512,7 @@ ONE_LINE = Say(
     "reset",
     1,
     Say(
-        "Une connexion coupée (RST) est une erreur, dite en une ligne.",
+        "Une connexion coupée (RST) est une erreur, signalée en une ligne.",
         "A connection that is reset (RST) is an error, said in one line.",
     ),
     Place("gone"),
@@ -526,7 +529,7 @@ def reset(trial):
     "refused",
     1,
     Say(
-        "Personne n'écoute : c'est une erreur, dite en une ligne.",
+        "Si personne n'écoute, c'est une erreur, signalée en une ligne.",
         "Nobody listens: that is an error, said in one line.",
     ),
     Place("gone"),

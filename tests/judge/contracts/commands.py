@@ -51,27 +51,27 @@ ladder = Ladder(
     "./moi -d {dir} {port}",
     Say(
         """Un serveur TCP sur 127.0.0.1, qui obéit à des commandes. Le port est le dernier mot de sa
-commande ; {dir} y devient un dossier que le juge a rempli. Une commande par ligne ; une
-ligne finit par `\\n` et par rien d'autre, tout autre octet en fait partie. La dernière
-commande est exécutée même sans son `\\n`. Personne n'est salué. Les réponses viennent dans
-l'ordre des commandes.
+commande ; {dir} y est remplacé par un dossier que le juge a rempli. Une commande par ligne ; une
+ligne se termine par `\\n` et par rien d'autre, tout autre octet en fait partie. La dernière
+commande est exécutée même sans son `\\n`. Il n'y a pas de message d'accueil. Les réponses sont
+envoyées dans l'ordre des commandes.
 
     hello         hello
-    heure         l'heure locale, comme l'écrit la RFC 3339, avec son décalage :
+    heure         l'heure locale, au format de la RFC 3339, avec son décalage :
                   2026-11-22T11:37:12+01:00
     fichier NOM   la ligne `NOM TAILLE`, puis TAILLE octets, ceux du fichier, et rien d'autre
                   ou la ligne : erreur : NOM : fichier introuvable
     quitter       le serveur envoie ce qu'il doit, et ferme
     autre chose   erreur : commande inconnue : X        où X est toute la ligne
 
-Un fichier est un fichier ordinaire du dossier ou d'un de ses sous-dossiers. Rien d'autre ne
-peut être nommé : ni `..`, ni un chemin absolu, ni un lien symbolique (nulle part dans le
-nom), ni un dossier, ni un tube, ni un nom dont une partie commence par un point.
+NOM désigne un fichier ordinaire du dossier ou d'un de ses sous-dossiers. Tout le reste est
+introuvable : `..`, un chemin absolu, un lien symbolique (où que ce soit dans le nom), un
+dossier, un tube, un nom dont une partie commence par un point.
 
 Après la demi-fermeture du client, le serveur envoie tout ce qu'il doit encore, puis ferme.
-Il sert plusieurs clients à la fois ; qui se tait ou ne lit jamais ne fait attendre
-personne, ni ne remplit sa mémoire. Rien ne reste d'un client parti. SIGTERM arrête le
-serveur, et on peut le relancer aussitôt sur le même port.""",
+Il sert plusieurs clients à la fois ; un client qui se tait ou ne lit jamais ne fait attendre
+personne, et ne remplit pas la mémoire du serveur. D'un client parti il ne reste rien. SIGTERM
+arrête le serveur, et on peut le relancer aussitôt sur le même port.""",
         """A TCP server on 127.0.0.1 that obeys commands. The port is the last word of its command;
 {dir} becomes a folder that the judge has filled. One command a line; a line ends in `\\n`
 and in nothing else, every other byte is a part of it. The last command is obeyed without
@@ -123,7 +123,7 @@ def serves_another(server, likely):
     "hello",
     1,
     Say(
-        "À `hello` il répond `hello`, et ne dit rien avant.",
+        "À `hello` il répond `hello`, et n'envoie rien avant.",
         "To `hello` it answers `hello`, and says nothing before.",
     ),
     Place("commands"),
@@ -131,7 +131,7 @@ def serves_another(server, likely):
 def hello(server):
     client = server.connect()
     client.expects_silence(
-        0.2, {"more": Say("Ici personne n'est salué.", "Here nobody is greeted.")}
+        0.2, {"more": Say("Ici, pas de message d'accueil.", "Here nobody is greeted.")}
     )
     client.sends(HELLO).expects(HELLO)
     client.sends(HELLO).expects(HELLO).expects_silence(0.1)
@@ -141,7 +141,7 @@ def hello(server):
     "heure",
     1,
     Say(
-        "À `heure` il répond l'heure locale, avec son décalage.",
+        "À `heure` il répond par l'heure locale, avec son décalage.",
         "To `heure` it answers the local time, with its offset.",
     ),
     Place("commands"),
@@ -158,8 +158,8 @@ def heure(server):
         raise Fault(
             Say(
                 (
-                    "La RFC 3339 veut AAAA-MM-JJThh:mm:ss, et le décalage : +01:00, avec son"
-                    " deux-points."
+                    "La RFC 3339 demande AAAA-MM-JJThh:mm:ss, puis le décalage : +01:00, "
+                    "avec son deux-points."
                 ),
                 "RFC 3339 wants YYYY-MM-DDThh:mm:ss, and the offset: +01:00, with its colon.",
             ),
@@ -264,7 +264,7 @@ def quitter(server):
     serves_another(
         server,
         Say(
-            "`quitter` ne ferme que la connexion qui l'a dit.",
+            "`quitter` ne ferme que la connexion sur laquelle il est arrivé.",
             "`quitter` closes the connection that said it, and no other.",
         ),
     )
@@ -290,7 +290,10 @@ def two_commands(server):
 @ladder.check(
     "pieces",
     1,
-    Say("Une commande en morceaux est une commande.", "A command in pieces is one command."),
+    Say(
+        "Une commande qui arrive en morceaux est une commande.",
+        "A command in pieces is one command.",
+    ),
     Place("lines"),
 )
 def pieces(server):
@@ -312,7 +315,7 @@ def pieces(server):
 )
 def last_line(server):
     likely = Say(
-        "À la fin de l'entrée, ce qui reste est une commande aussi.",
+        "À la fin de l'entrée, ce qui reste est aussi une commande.",
         "At the end of the input, what is left is a command too.",
     )
     for sent, expected in ((b"hello", HELLO), (b"bonjour", unknown(b"bonjour"))):
@@ -327,8 +330,8 @@ def wants_folder(server):
         raise Fault(
             Say(
                 (
-                    "Écrivez `{dir}` dans la commande, là où votre serveur prend son dossier :"
-                    " le juge y met des fichiers."
+                    "Écrivez `{dir}` dans la commande, à la place du dossier de votre "
+                    "serveur : le juge y met des fichiers."
                 ),
                 (
                     "Write `{dir}` in the command, where your server takes its folder: the"
@@ -362,8 +365,8 @@ def a_file(server):
             file(name),
             Say(
                 (
-                    "La taille est en octets, celle du fichier ; les octets passent comme ils"
-                    " sont (mode binaire)."
+                    "La taille est celle du fichier, en octets ; les octets sont envoyés "
+                    "tels quels (mode binaire)."
                 ),
                 (
                     "The size is in bytes, that of the file; the bytes pass as they are (binary"
@@ -378,7 +381,7 @@ def a_file(server):
     "missing",
     1,
     Say(
-        "D'un fichier qui n'y est pas : `erreur : NOM : fichier introuvable`.",
+        "Pour un fichier absent : `erreur : NOM : fichier introuvable`.",
         "Of a file that is not there: `erreur : NOM : fichier introuvable`.",
     ),
     Place("names"),
@@ -444,8 +447,8 @@ def outside(server):
             missing(name),
             Say(
                 (
-                    "Un nom est un texte venu d'un inconnu : refusez `..`, le `/` au début, et"
-                    " les liens, avant d'ouvrir quoi que ce soit."
+                    "Un nom est un texte envoyé par un inconnu : refusez `..`, le `/` au "
+                    "début, et les liens, avant d'ouvrir quoi que ce soit."
                 ),
                 (
                     "A name is text from a stranger: refusez `..`, the `/` at its start, and"
@@ -459,7 +462,7 @@ def outside(server):
     "hidden",
     1,
     Say(
-        "Un nom dont une partie commence par un point n'est pas trouvé.",
+        "Un nom dont une partie commence par un point est introuvable.",
         "A name of which a part starts with a dot is not found.",
     ),
     Place("names"),
@@ -517,7 +520,7 @@ def half_close(server):
 @ladder.check(
     "second-client",
     1,
-    Say("Qui se tait ne fait attendre personne.", "Who says nothing makes nobody wait."),
+    Say("Un client qui se tait ne fait attendre personne.", "Who says nothing makes nobody wait."),
     Place("second"),
 )
 def second_client(server):
@@ -556,7 +559,7 @@ def reset(server):
     serves_another(
         server,
         Say(
-            "Après un client qui a coupé, votre serveur ne sert plus.",
+            "Après un client qui a coupé, votre serveur ne répond plus.",
             "After a client that reset, your server serves no more.",
         ),
     )
@@ -591,7 +594,7 @@ def never_reads(server):
     "come-and-go",
     1,
     Say(
-        "Deux mille clients viennent et s'en vont : rien ne reste d'eux.",
+        "De deux mille clients venus et repartis, il ne reste rien.",
         "Two thousand clients come and go: nothing is left of them.",
     ),
     Place("zombies"),

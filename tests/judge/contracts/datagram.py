@@ -21,12 +21,12 @@ ladder = Ladder(
 
     le serveur répond : X
 
-Le texte est en UTF-8. Rien n'est ajouté, ni fin de ligne, ni autre chose ; X est renvoyé
-comme il est venu, quels que soient ses octets. Un datagramme vide a sa réponse aussi.
-Personne n'est salué : personne ne se connecte. Un datagramme a jusqu'à 65 507 octets ; une
-réponse qui serait plus longue (EMSGSIZE) n'est pas envoyée, et le serveur continue.
+Le texte est en UTF-8. Rien n'est ajouté, ni fin de ligne, ni autre chose ; X est renvoyé tel
+quel, quels que soient ses octets. Un datagramme vide reçoit aussi une réponse. Il n'y a pas de
+message d'accueil, puisque personne ne se connecte. Un datagramme compte au plus 65 507 octets ;
+une réponse qui serait plus longue (EMSGSIZE) n'est pas envoyée, et le serveur continue.
 
-Rien de ce qui vient n'arrête le serveur, pas même l'erreur ICMP qui revient quand un client
+Rien de ce qui arrive n'arrête le serveur, pas même l'erreur ICMP qui revient quand un client
 est parti (ECONNREFUSED). SIGTERM l'arrête, et on peut le relancer aussitôt sur le même
 port.""",
         """A UDP server on 127.0.0.1. The port is the last word of its command.
@@ -125,7 +125,7 @@ def answers(server):
     Sender(server).asks(
         b"bonjour",
         Say(
-            "sendto à l'adresse que recvfrom a donnée.",
+            "Appelez sendto avec l'adresse que recvfrom a donnée.",
             "sendto, to the address that recvfrom gave.",
         ),
     )
@@ -136,8 +136,8 @@ def answers(server):
     2,
     Say(
         (
-            "La réponse n'a rien de plus, et rien de moins : une fin de ligne est là si elle"
-            " est venue."
+            "La réponse n'a rien de plus, et rien de moins : elle a une fin de ligne si la "
+            "question en avait une."
         ),
         "The answer has nothing more and nothing less: an end of line is there if it came.",
     ),
@@ -186,7 +186,7 @@ def every_byte(server):
 def empty(server):
     likely = {
         "silence": Say(
-            "recvfrom rend 0 octet : en UDP c'est un datagramme vide, et non une fin.",
+            "recvfrom rend 0 octet : en UDP, c'est un datagramme vide, et non une fin.",
             "recvfrom returns 0 bytes: with UDP that is an empty datagram, and no end.",
         )
     }
@@ -198,7 +198,7 @@ def empty(server):
     "two-clients",
     2,
     Say(
-        "Chacun reçoit ses réponses, et celles de personne d'autre.",
+        "Chacun reçoit ses propres réponses, et jamais celles d'un autre.",
         "Each gets its own answers, and nobody else's.",
     ),
     Place("datagrams"),
@@ -274,7 +274,8 @@ def large(server):
 )
 def too_long(server):
     likely = Say(
-        "sendto dit EMSGSIZE : ce datagramme n'a pas de réponse, les autres si.",
+        "sendto échoue avec EMSGSIZE : ce datagramme n'a pas de réponse, mais les autres en "
+        "ont une.",
         "sendto says EMSGSIZE: this datagram has no answer, the others do.",
     )
     sender = Sender(server)
@@ -322,7 +323,7 @@ def sends_and_is_gone(server, data):
     "gone",
     2,
     Say(
-        "L'erreur ICMP qui vient d'un client parti n'arrête rien.",
+        "L'erreur ICMP provoquée par un client parti n'arrête rien.",
         "The ICMP error that comes from a client that has gone ends nothing.",
     ),
     Place("gone"),
@@ -330,8 +331,8 @@ def sends_and_is_gone(server, data):
 def gone(server):
     likely = Say(
         (
-            "ECONNREFUSED vient d'une réponse d'avant, à un client parti : ce n'est pas une"
-            " raison de finir."
+            "ECONNREFUSED vient d'une réponse précédente, à un client parti : ce n'est pas "
+            "une raison de s'arrêter."
         ),
         (
             "ECONNREFUSED comes from an answer sent before, to a client that has gone: no"
@@ -395,8 +396,8 @@ def flood(server):
             raise Fault(
                 Say(
                     (
-                        "Quelque chose reste de chaque datagramme : descripteurs, processus ou"
-                        " threads."
+                        "Chaque datagramme laisse quelque chose derrière lui : descripteurs, "
+                        "processus ou threads."
                     ),
                     "Something is left of each datagram: descriptors, processes or threads.",
                 ),

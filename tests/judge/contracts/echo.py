@@ -26,21 +26,21 @@ ladder = Ladder(
 
     le serveur répond : X
 
-Le texte est en UTF-8. Une ligne finit par `\\n` (un octet, 10) et par rien d'autre. Tout
-autre octet est renvoyé comme il est venu, dans le même ordre : les accents, les blancs au
-début, au milieu et à la fin, `\\r`, l'octet 0, `\\`, `*`, et ce qui n'est pas de l'UTF-8.
-Une ligne vide a sa réponse : `le serveur répond : ` et `\\n`. Une ligne peut avoir des
-millions d'octets ; la réponse peut commencer avant qu'elle soit finie.
+Le texte est en UTF-8. Une ligne se termine par `\\n` (un octet, 10) et par rien d'autre. Tout
+autre octet est renvoyé tel quel, dans le même ordre : les accents, les espaces au début, au
+milieu et à la fin, `\\r`, l'octet 0, `\\`, `*`, et ce qui n'est pas de l'UTF-8. Une ligne vide
+a sa réponse : `le serveur répond : ` et `\\n`. Une ligne peut compter des millions d'octets ;
+la réponse peut commencer avant la fin de la ligne.
 
 Quand le client ferme son sens (demi-fermeture : recv rend 0), le serveur envoie tout ce
 qu'il doit encore, puis ferme. Si la dernière ligne n'a pas de `\\n`, il y répond aussi, et
 sa réponse n'en a pas non plus.
 
-Il sert plusieurs clients à la fois : celui qui se tait, ou qui ne lit jamais ses réponses,
-ne fait attendre personne, et ne lui fait pas garder sans limite ce qu'il ne lit pas. Un
-client qui coupe (RST) ou part au milieu d'une ligne ne met fin qu'à sa connexion. Rien ne
-reste d'un client parti : ni descripteur, ni processus, ni thread. SIGTERM arrête le
-serveur, et on peut le relancer aussitôt sur le même port.""",
+Il sert plusieurs clients à la fois : un client qui se tait, ou qui ne lit jamais ses
+réponses, ne fait attendre personne, et n'oblige pas le serveur à garder sans limite ce
+qu'il ne lit pas. Un client qui coupe (RST) ou part au milieu d'une ligne ne met fin qu'à sa
+connexion. D'un client parti il ne reste rien : ni descripteur, ni processus, ni thread. SIGTERM
+arrête le serveur, et on peut le relancer aussitôt sur le même port.""",
         """A TCP server on 127.0.0.1. The port is the last word of its command.
 
 To each client that connects it first sends a line, and waits for nothing:
@@ -139,8 +139,8 @@ def accept(server):
 def greeting(server):
     likely = Say(
         (
-            "Votre serveur attend sans doute un mot du client : c'est à lui de parler d'abord."
-            " Ou la ligne reste dans un tampon : videz-le (flush)."
+            "Votre serveur attend sans doute un mot du client, alors que c'est au serveur de "
+            "parler le premier. Ou bien la ligne reste dans un tampon : videz-le (flush)."
         ),
         (
             "Your server probably waits for a word of the client: it is to speak first. Or the"
@@ -211,8 +211,8 @@ STRANGE = [
     1,
     Say(
         (
-            "La réponse a tous les octets de la ligne : accents, blancs, `*`, `\\`, `\\r`,"
-            " l'octet 0, ce qui n'est pas de l'UTF-8."
+            "La réponse contient tous les octets de la ligne : accents, espaces, `*`, `\\`, "
+            "`\\r`, l'octet 0, ce qui n'est pas de l'UTF-8."
         ),
         (
             "The answer has every byte of the line: accents, blanks, `*`, `\\`, `\\r`, the byte"
@@ -229,8 +229,8 @@ def every_byte(server):
             {
                 "closed": Say(
                     (
-                        "Cette ligne finit la connexion : votre serveur la décode sans doute en"
-                        " texte, et n'y arrive pas. Passez des octets."
+                        "Cette ligne met fin à la connexion : votre serveur essaie sans "
+                        "doute de la décoder en texte, et échoue. Traitez des octets."
                     ),
                     (
                         "This line ends the connection: your server probably decodes it into"
@@ -251,7 +251,7 @@ def every_byte(server):
     "no-delay",
     1,
     Say(
-        "Aucune réponse n'attend un accusé de réception (40 ms à chaque ligne).",
+        "Aucune réponse n'attend un acquittement (40 ms à chaque ligne).",
         "No answer waits for an acknowledgement (40 ms a line).",
     ),
     Place("delay"),
@@ -271,9 +271,9 @@ def no_delay(server):
         raise Fault(
             Say(
                 (
-                    "Votre serveur envoie sa réponse en plusieurs morceaux, et le noyau garde"
-                    " le deuxième jusqu'à l'accusé de réception du premier (Nagle) : un seul"
-                    " send pour une réponse, ou TCP_NODELAY."
+                    "Votre serveur envoie sa réponse en plusieurs morceaux, et le noyau "
+                    "retient le deuxième jusqu'à l'acquittement du premier (Nagle) : un seul "
+                    "send par réponse, ou TCP_NODELAY."
                 ),
                 (
                     "Your server sends its answer in several pieces, and the kernel keeps the"
@@ -336,7 +336,7 @@ def pieces(server):
 )
 def empty_line(server):
     likely = Say(
-        "Une ligne vide n'est pas la fin : seul recv qui rend 0 octet l'est.",
+        "Une ligne vide n'est pas la fin : la fin, c'est recv qui rend 0 octet.",
         "An empty line is not the end: only recv returning 0 is.",
     )
     client = greeted(server)
@@ -356,8 +356,8 @@ def empty_line(server):
 def last_line(server):
     likely = Say(
         (
-            "Votre serveur ne répond qu'aux lignes finies : à la fin de l'entrée, ce qui reste"
-            " est une ligne aussi."
+            "Votre serveur ne répond qu'aux lignes terminées : à la fin de l'entrée, ce qui "
+            "reste est aussi une ligne."
         ),
         (
             "Your server answers ended lines only: at the end of the input, what is left is a"
@@ -413,8 +413,8 @@ def half_close(server):
     stays = {
         "silence": Say(
             (
-                "Après avoir tout envoyé, votre serveur doit fermer : sinon le client attend"
-                " pour toujours."
+                "Après avoir tout envoyé, votre serveur doit fermer : sinon, le client "
+                "attend indéfiniment."
             ),
             "After it has sent all, your server is to close: or the client waits for ever.",
         )
@@ -471,7 +471,7 @@ def second_client(server):
     "hundred",
     1,
     Say(
-        "Cent clients à la fois ont chacun leurs réponses, et personne celles d'un autre.",
+        "Cent clients à la fois reçoivent chacun leurs réponses, et jamais celles d'un autre.",
         "A hundred clients at once have their own answers, and nobody those of another.",
     ),
     Place("second"),
@@ -507,7 +507,7 @@ def long_line(server):
     ] + b"\n"
     client = greeted(server)
     likely = Say(
-        "Votre serveur a une limite pour une ligne : la promesse n'en a pas.",
+        "Votre serveur limite la longueur d'une ligne : le contrat ne fixe pas de limite.",
         "Your server has a limit for a line: the promise has none.",
     )
     client.sends(line).expects(
@@ -542,9 +542,9 @@ def long_line(server):
 def reset(server):
     likely = Say(
         (
-            "Après un client qui a coupé, votre serveur ne sert plus : recv dit alors"
-            " ECONNRESET, et send EPIPE (ou SIGPIPE). Ces erreurs finissent cette connexion, et"
-            " rien d'autre."
+            "Après un client qui a coupé, votre serveur ne répond plus : recv échoue alors "
+            "avec ECONNRESET, et send avec EPIPE (ou SIGPIPE). Ces erreurs mettent fin à "
+            "cette connexion, et à rien d'autre."
         ),
         (
             "After a client that reset, your server serves no more: recv then says ECONNRESET,"
@@ -576,8 +576,8 @@ def reset(server):
 def mid_line(server):
     likely = Say(
         (
-            "Après un client parti au milieu d'une ligne, votre serveur ne sert plus : il"
-            " attend sans doute la fin de cette ligne, ou une erreur l'a arrêté."
+            "Après un client parti au milieu d'une ligne, votre serveur ne répond plus : il "
+            "attend sans doute la fin de cette ligne, ou une erreur l'a arrêté."
         ),
         (
             "After a client that left in mid-line, your server serves no more: it probably"
@@ -650,8 +650,8 @@ def stops_reading(server, client, piece):
     1,
     Say(
         (
-            "Deux mille clients viennent et s'en vont : rien ne reste d'eux, ni descripteur, ni"
-            " processus, ni thread."
+            "De deux mille clients venus et repartis, il ne reste rien : ni descripteur, ni "
+            "processus, ni thread."
         ),
         (
             "Two thousand clients come and go: nothing is left of them, no descriptor, process"
@@ -715,7 +715,8 @@ def leaves_nothing(server, visit, count):
         (
             Say("processus", "processes"),
             Say(
-                "personne n'attend les enfants finis (zombies : waitpid, ou SIGCHLD ignoré)",
+                "les processus fils terminés ne sont pas attendus (zombies : waitpid, ou "
+                "SIGCHLD ignoré)",
                 (
                     "nobody waits for children that have ended (zombies: waitpid, or SIGCHLD"
                     " ignored)"
@@ -725,7 +726,7 @@ def leaves_nothing(server, visit, count):
         (
             Say("threads", "threads"),
             Say(
-                "un thread ne finit pas avec son client",
+                "un thread ne se termine pas avec son client",
                 "a thread does not end with its client",
             ),
         ),
@@ -734,7 +735,7 @@ def leaves_nothing(server, visit, count):
     name, why = what[worst]
     raise Fault(
         Say(
-            f"Quelque chose reste de chaque client : {why.fr}.",
+            f"Il reste quelque chose de chaque client : {why.fr}.",
             f"Something is left of each client: {why.en}.",
         ),
         Say(

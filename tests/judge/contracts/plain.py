@@ -15,14 +15,14 @@ ladder = Ladder(
         """Un serveur TCP sur 127.0.0.1, en IPv4 (RFC 862). Le port est le dernier mot de sa
 commande.
 
-Chaque octet qu'un client envoie lui revient comme il est venu, dans le même ordre, aussitôt
-; le serveur n'attend pas de fin de ligne, n'ajoute rien, et ne salue personne. Tout octet
-est possible, l'octet 0 et ce qui n'est pas de l'UTF-8 compris.
+Chaque octet envoyé par un client lui est renvoyé tel quel, dans le même ordre, aussitôt ; le
+serveur n'attend pas de fin de ligne, n'ajoute rien, et n'envoie pas de message d'accueil. Tout
+octet est possible, y compris l'octet 0 et ce qui n'est pas de l'UTF-8.
 
 Quand le client ferme son sens (demi-fermeture : recv rend 0), le serveur envoie tout ce
 qu'il doit encore, puis ferme, et prend le client suivant. Un client après l'autre suffit :
 les autres attendent leur tour. Un client qui coupe (RST), ou qui part sans lire, ne met fin
-qu'à sa connexion. Rien ne reste d'un client parti. SIGTERM arrête le serveur, et on peut le
+qu'à sa connexion. D'un client parti il ne reste rien. SIGTERM arrête le serveur, et on peut le
 relancer aussitôt sur le même port.""",
         """A TCP server on 127.0.0.1, IPv4 (RFC 862). The port is the last word of its command.
 
@@ -62,7 +62,8 @@ def accept(server):
         0.3,
         {
             "more": Say(
-                "Ici personne n'est salué : seul ce que le client envoie revient.",
+                "Ici, pas de message d'accueil : le serveur ne fait que renvoyer ce qu'il "
+                "reçoit.",
                 "Here nobody is greeted: only what the client sends comes back.",
             )
         },
@@ -72,7 +73,7 @@ def accept(server):
 @ladder.check(
     "one-line",
     2,
-    Say("`bonjour` revient comme il est venu.", "`bonjour` comes back as it went."),
+    Say("`bonjour` est renvoyé tel quel.", "`bonjour` comes back as it went."),
     Place("session"),
 )
 def one_line(server):
@@ -95,8 +96,8 @@ def no_newline(server):
     likely = {
         "silence": Say(
             (
-                "Votre serveur attend la fin de la ligne (readline, ou un tampon à vider) : ici"
-                " il n'y a pas de lignes, seulement des octets."
+                "Votre serveur attend la fin de la ligne (readline, ou un tampon à vider) : "
+                "ici, il n'y a pas de lignes, seulement des octets."
             ),
             (
                 "Your server waits for the end of the line (readline, or a buffer to flush):"
@@ -136,8 +137,8 @@ def every_byte(server):
 def big(server):
     likely = Say(
         (
-            "send ne prend parfois qu'une partie de ce qu'on lui donne : il rend combien, et le"
-            " reste est à envoyer encore (en Python, sendall)."
+            "send ne prend parfois qu'une partie de ce qu'on lui donne : il rend le nombre "
+            "d'octets pris, et il faut envoyer le reste (en Python, sendall)."
         ),
         (
             "send sometimes takes only a part of what it is given: it returns how much, and the"
@@ -215,7 +216,7 @@ def end(server):
 )
 def following(server):
     likely = Say(
-        "Votre serveur ne sert que le premier client : accept est dans une boucle.",
+        "Votre serveur ne sert que le premier client : mettez accept dans une boucle.",
         "Your server serves the first client only: accept stands in a loop.",
     )
     for i in range(5):
@@ -230,7 +231,8 @@ def following(server):
     "waiting",
     1,
     Say(
-        "Qui se connecte pendant ce temps est servi, au plus tard quand le premier s'en va.",
+        "Un client qui se connecte entre-temps est servi, au plus tard quand le premier s'en "
+        "va.",
         "Who connects meanwhile is served, at the latest when the first leaves.",
     ),
     Place("second"),
@@ -260,8 +262,8 @@ def waiting(server):
 def reset(server):
     likely = Say(
         (
-            "recv dit alors ECONNRESET, et send EPIPE (ou SIGPIPE) : cela finit cette"
-            " connexion, et rien d'autre."
+            "recv échoue alors avec ECONNRESET, et send avec EPIPE (ou SIGPIPE) : cela met "
+            "fin à cette connexion, et à rien d'autre."
         ),
         (
             "recv then says ECONNRESET, and send EPIPE (or SIGPIPE): that ends this connection,"
@@ -289,8 +291,8 @@ def reset(server):
 def leaves(server):
     likely = Say(
         (
-            "Écrire à un client parti est une erreur (EPIPE, SIGPIPE) qui ne finit que cette"
-            " connexion."
+            "Écrire à un client parti est une erreur (EPIPE, SIGPIPE) qui ne met fin qu'à "
+            "cette connexion."
         ),
         (
             "To write to a client that has gone is an error (EPIPE, SIGPIPE) that ends this"
@@ -325,7 +327,7 @@ def never_reads(server):
     "come-and-go",
     1,
     Say(
-        "Mille clients viennent et s'en vont : rien ne reste d'eux.",
+        "De mille clients venus et repartis, il ne reste rien.",
         "A thousand clients come and go: nothing is left of them.",
     ),
     Place("zombies"),

@@ -86,8 +86,8 @@ def dead_socket(server):
         raise Fault(
             Say(
                 (
-                    "bind dit EADDRINUSE : si connect à ce chemin dit ECONNREFUSED, personne"
-                    " n'écoute, et le chemin peut être effacé (unlink)."
+                    "bind échoue avec EADDRINUSE : si connect à ce chemin échoue avec "
+                    "ECONNREFUSED, personne n'écoute, et le chemin peut être effacé (unlink)."
                 ),
                 (
                     "bind says EADDRINUSE: if connect to that path says ECONNREFUSED, nobody"
@@ -103,7 +103,8 @@ def dead_socket(server):
     "live-socket",
     1,
     Say(
-        "Là où un autre écoute, il s'arrête avec une erreur, et l'autre continue.",
+        "Si un autre serveur écoute déjà à ce chemin, il s'arrête avec une erreur, et "
+        "l'autre continue.",
         "Where another listens, it ends with an error, and the other goes on.",
     ),
     Place("path"),
@@ -132,8 +133,8 @@ def live_socket(server):
         raise Fault(
             Say(
                 (
-                    "Votre serveur efface le chemin sans regarder qui y écoute : un connect le"
-                    " dit."
+                    "Votre serveur efface le chemin sans vérifier si quelqu'un y écoute : un "
+                    "connect le montre."
                 ),
                 (
                     "Your server removes the path without looking who listens there: a connect"
@@ -146,7 +147,8 @@ def live_socket(server):
     if not ended or process.status == 0:
         raise Fault(
             Say(
-                "Votre serveur doit dire que l'adresse est prise, et finir avec une erreur.",
+                "Votre serveur doit signaler que l'adresse est prise, et se terminer avec "
+                "une erreur.",
                 "Your server is to say that the address is taken, and end with an error.",
             ),
             Say(
@@ -188,8 +190,8 @@ def not_a_socket(server):
         raise Fault(
             Say(
                 (
-                    "unlink efface aussi un fichier de quelqu'un : regardez d'abord que c'est"
-                    " une socket (lstat, S_ISSOCK)."
+                    "unlink efface aussi bien un fichier : vérifiez d'abord qu'il s'agit "
+                    "d'une socket (lstat, S_ISSOCK)."
                 ),
                 (
                     "unlink removes somebody's file too: look first whether it is a socket"

@@ -61,8 +61,8 @@ ladder = Ladder(
     "./moi -d {dir} {port}",
     Say(
         """Un serveur HTTP/1.1 sur 127.0.0.1 (RFC 9110, RFC 9112). Le port est le dernier mot de sa
-commande ; {dir} y devient un dossier que le juge a rempli. GET et HEAD (les mêmes champs,
-sans le corps) ; connexions gardées, requêtes à la suite (pipelining), HTTP/1.0.
+commande ; {dir} y est remplacé par un dossier que le juge a rempli. GET et HEAD (les mêmes
+champs, sans le corps) ; connexions gardées ouvertes, requêtes à la suite (pipelining), HTTP/1.0.
 
     /  et  /index.html         302, Location: /static/index.html
     /static/NOM                le fichier NOM du dossier : 200, Content-Type, Content-Length,
@@ -72,15 +72,15 @@ sans le corps) ; connexions gardées, requêtes à la suite (pipelining), HTTP/1
                                un, s'il est mal écrit, ou si la somme n'est pas finie
     autre chose                404
 
-Un nombre est décimal, comme Number() le lit : ni hexadécimal, ni blancs, ni vide. Rien
-n'est servi hors du dossier, ni par `..`, ni par `%2e%2e`, ni par un lien ; ni rien dont le
-nom a une partie qui commence par un point. D'autres méthodes : 405 avec Allow, et 501 pour
-une méthode qui n'existe pas. Une requête mal faite : 400. Une version 2.0 : 505. Un en-tête
-a jusqu'à 8 192 octets ; au-delà, 431 ; s'il met plus de dix secondes à venir, 408.
+Un nombre est décimal, comme le lit Number() : ni hexadécimal, ni espaces, ni vide. Rien n'est
+servi hors du dossier, ni par `..`, ni par `%2e%2e`, ni par un lien, ni rien dont une partie du
+nom commence par un point. Pour les autres méthodes : 405 avec Allow, et 501 si la méthode
+n'existe pas. Pour une requête mal formée : 400. Pour une version 2.0 : 505. Un en-tête compte au
+plus 8 192 octets ; au-delà, 431 ; s'il met plus de dix secondes à arriver, 408.
 
-Après la demi-fermeture du client, la réponse arrive encore. Qui se tait ou ne lit jamais ne
-fait attendre personne, ni ne remplit sa mémoire. Rien ne reste d'un client parti. SIGTERM
-arrête le serveur, et on peut le relancer aussitôt sur le même port.""",
+Après la demi-fermeture du client, la réponse arrive encore. Un client qui se tait ou ne lit
+jamais ne fait attendre personne, et ne remplit pas la mémoire du serveur. D'un client parti il ne
+reste rien. SIGTERM arrête le serveur, et on peut le relancer aussitôt sur le même port.""",
         """An HTTP/1.1 server on 127.0.0.1 (RFC 9110, RFC 9112). The port is the last word of its
 command; {dir} becomes a folder that the judge has filled. GET and HEAD (the same fields
 without the body); connections are kept, requests may be pipelined, HTTP/1.0.
@@ -150,8 +150,8 @@ class Browser:
             raise Fault(
                 Say(
                     (
-                        "Une réponse commence par `HTTP/1.1 200 OK` et CR LF, et une ligne vide"
-                        " finit son en-tête."
+                        "Une réponse commence par `HTTP/1.1 200 OK` et CR LF, et une ligne "
+                        "vide termine son en-tête."
                     ),
                     (
                         "An answer starts with `HTTP/1.1 200 OK` and CR LF, and an empty line"
@@ -191,8 +191,8 @@ class Browser:
                     {
                         "silence": Say(
                             (
-                                "Sans Content-Length, le client ne sait pas où finit le corps :"
-                                " dites la longueur, ou fermez."
+                                "Sans Content-Length, le client ne peut pas savoir où finit "
+                                "le corps : annoncez la longueur, ou fermez."
                             ),
                             (
                                 "Without Content-Length the client does not know where the body"
@@ -234,7 +234,7 @@ def wants(what, expected, received, likely):
 def status(answer, expected, target, likely=None):
     if answer.status != expected:
         raise Fault(
-            likely or Say(f"`{target}` veut {expected}.", f"`{target}` wants {expected}."),
+            likely or Say(f"`{target}` doit donner {expected}.", f"`{target}` wants {expected}."),
             Say(f"le code {expected}", f"status {expected}"),
             answer.line,
         )
@@ -245,8 +245,8 @@ def wants_folder(server):
         raise Fault(
             Say(
                 (
-                    "Écrivez `{dir}` dans la commande, là où votre serveur prend son dossier :"
-                    " le juge y met un site."
+                    "Écrivez `{dir}` dans la commande, à la place du dossier de votre "
+                    "serveur : le juge y met un site."
                 ),
                 (
                     "Write `{dir}` in the command, where your server takes its folder: the"
@@ -282,7 +282,7 @@ def redirection(server):
             "/static/index.html",
             re.sub(r"^http://[^/]*", "", answer["Location"] or ""),
             Say(
-                "302 dit où aller dans le champ Location.",
+                "302 indique où aller dans le champ Location.",
                 "302 tells where to go in the field Location.",
             ),
         )
@@ -292,7 +292,7 @@ def redirection(server):
     "file",
     1,
     Say(
-        "Un fichier vient comme il est, avec son type, sa longueur et sa date.",
+        "Un fichier est envoyé tel quel, avec son type, sa longueur et sa date.",
         "A file comes as it is, with its type, length and date.",
     ),
     Place("web-bytes"),
@@ -318,7 +318,7 @@ def a_file(server):
             str(len(FILES[name])),
             answer["Content-Length"],
             Say(
-                "La longueur d'un fichier est connue : dites-la.",
+                "La longueur d'un fichier est connue : annoncez-la.",
                 "The length of a file is known: tell it.",
             ),
         )
@@ -363,7 +363,7 @@ def a_file(server):
 def not_modified(server):
     wants_folder(server)
     browser, likely = Browser(server), Say(
-        "304 n'a pas de corps, et la connexion sert encore.",
+        "304 n'a pas de corps, et la connexion reste utilisable.",
         "304 has no body, and the connection serves on.",
     )
     status(
@@ -386,7 +386,7 @@ def not_modified(server):
 @ladder.check(
     "not-found",
     1,
-    Say("Le reste n'est pas trouvé (404).", "The rest is not found (404)."),
+    Say("Tout le reste est introuvable (404).", "The rest is not found (404)."),
     Place("web-chosen"),
 )
 def not_found(server):
@@ -445,7 +445,7 @@ def outside(server):
     "hidden",
     1,
     Say(
-        "Un nom dont une partie commence par un point n'est pas trouvé.",
+        "Un nom dont une partie commence par un point est introuvable.",
         "A name of which a part starts with a dot is not found.",
     ),
     Place("web-names"),
@@ -527,7 +527,7 @@ def the_sum(server):
             "Content-Type",
             "application/json",
             (answer["Content-Type"] or "").split(";")[0],
-            Say("C'est du JSON : dites-le.", "It is JSON: say so."),
+            Say("C'est du JSON : indiquez-le dans Content-Type.", "It is JSON: say so."),
         )
 
 
@@ -561,7 +561,7 @@ def no_sum(server):
         except (ValueError, KeyError, TypeError, AssertionError):
             raise Fault(
                 Say(
-                    "L'erreur est dite en JSON, sous la clé `erreur`.",
+                    "L'erreur est donnée en JSON, sous la clé `erreur`.",
                     "The error is told as JSON, under the key `erreur`.",
                 ),
                 b'{"erreur":"..."}',
@@ -573,7 +573,7 @@ def no_sum(server):
     "head",
     1,
     Say(
-        "HEAD a la réponse de GET, sans le corps.",
+        "HEAD reçoit la même réponse que GET, sans le corps.",
         "HEAD has the answer of GET, without the body.",
     ),
     Place("web-bytes"),
@@ -596,8 +596,8 @@ def head(server):
             raise Fault(
                 Say(
                     (
-                        "La réponse à HEAD n'a pas de corps : sinon il est pris pour la réponse"
-                        " d'après."
+                        "La réponse à HEAD n'a pas de corps : sinon, le client le prendrait "
+                        "pour la réponse suivante."
                     ),
                     "The answer to HEAD has no body: or it is taken for the next answer.",
                 ),
@@ -610,7 +610,7 @@ def head(server):
     "methods",
     1,
     Say(
-        "D'autres méthodes : 405, avec Allow ; une qui n'existe pas : 501.",
+        "Aux autres méthodes, 405, avec Allow ; à une méthode qui n'existe pas, 501.",
         "Other methods: 405, with Allow; one that does not exist: 501.",
     ),
     Place("web-session"),
@@ -624,7 +624,7 @@ def methods(server):
             if not {"GET", "HEAD"} <= allowed:
                 raise Fault(
                     Say(
-                        "405 dit dans Allow ce qui est permis.",
+                        "405 indique dans Allow ce qui est permis.",
                         "405 tells in Allow what may be done.",
                     ),
                     "Allow: GET, HEAD",
@@ -637,7 +637,7 @@ def methods(server):
     "keep-alive",
     1,
     Say(
-        "La connexion sert à la requête suivante, et finit quand le client le demande.",
+        "La connexion sert à la requête suivante, et se ferme quand le client le demande.",
         "The connection serves the next request, and ends when the client asks for it.",
     ),
     Place("web-bytes"),
@@ -656,8 +656,8 @@ def keep_alive(server):
                 target,
                 likely=Say(
                     (
-                        "En HTTP/1.1 la connexion reste ouverte, et Content-Length dit où finit"
-                        " le corps."
+                        "En HTTP/1.1, la connexion reste ouverte, et Content-Length indique "
+                        "où finit le corps."
                     ),
                     (
                         "With HTTP/1.1 the connection stays open, and Content-Length tells"
@@ -672,7 +672,7 @@ def keep_alive(server):
     browser.client.expects_end(
         {
             "silence": Say(
-                "Le client a dit `Connection: close` : fermez après la réponse.",
+                "Le client a demandé `Connection: close` : fermez après la réponse.",
                 "The client said `Connection: close`: close after the answer.",
             )
         }
@@ -687,7 +687,7 @@ def keep_alive(server):
     browser.client.expects_end(
         {
             "silence": Say(
-                "En HTTP/1.0 la connexion finit après la réponse.",
+                "En HTTP/1.0, la connexion se ferme après la réponse.",
                 "With HTTP/1.0 the connection ends after the answer.",
             )
         }
@@ -699,8 +699,8 @@ def keep_alive(server):
     1,
     Say(
         (
-            "Des requêtes à la suite ont leurs réponses, dans l'ordre ; une en morceaux est une"
-            " requête."
+            "Des requêtes à la suite ont leurs réponses, dans l'ordre ; une requête en "
+            "morceaux est une requête."
         ),
         "Pipelined requests have their answers, in order; one in pieces is one request.",
     ),
@@ -765,19 +765,19 @@ MALFORMED = [
     (
         b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
         400,
-        Say("un blanc dans la cible", "a blank in the target"),
+        Say("une espace dans la cible", "a blank in the target"),
     ),
-    (b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400, Say("deux blancs", "two blanks")),
+    (b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400, Say("deux espaces", "two blanks")),
     (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\rc\r\n\r\n", 400, Say("un CR seul", "a bare CR")),
     (
         b"GET / HTTP/1.1\r\nHost: a\r\nA : b\r\n\r\n",
         400,
-        Say("un blanc avant les deux-points", "a blank before the colon"),
+        Say("une espace avant les deux-points", "a blank before the colon"),
     ),
     (
         b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n",
         400,
-        Say("un champ plié (obs-fold)", "a folded field (obs-fold)"),
+        Say("un champ replié (obs-fold)", "a folded field (obs-fold)"),
     ),
     (
         b"GET / HTTP/1.1\r\nHost: a\r\nA\r\n\r\n",
@@ -806,7 +806,7 @@ MALFORMED = [
     "malformed",
     1,
     Say(
-        "Une requête mal faite est refusée : 400, ou 505 pour une version 2.0.",
+        "Une requête mal formée est refusée : 400, ou 505 pour une version 2.0.",
         "A malformed request is refused: 400, or 505 for version 2.0.",
     ),
     Place("web-two"),
@@ -836,7 +836,7 @@ def malformed(server):
     "long-head",
     1,
     Say(
-        "Un en-tête a jusqu'à 8 192 octets ; au-delà, 431.",
+        "Un en-tête compte au plus 8 192 octets ; au-delà, 431.",
         "A head has up to 8,192 bytes; past that, 431.",
     ),
     Place("web-head"),
@@ -849,8 +849,8 @@ def long_head(server):
             browser.answer(
                 likely=Say(
                     (
-                        "Un en-tête sans fin remplit la mémoire : 431, puis fermez, en lisant"
-                        " ce qui vient encore."
+                        "Un en-tête sans fin remplit la mémoire : répondez 431, puis fermez, "
+                        "en lisant ce qui arrive encore."
                     ),
                     (
                         "A head without end fills the memory: 431, then close, reading what"
@@ -868,7 +868,7 @@ def long_head(server):
     "slow-head",
     1,
     Say(
-        "Un en-tête qui met plus de dix secondes à venir : 408.",
+        "Un en-tête qui met plus de dix secondes à arriver reçoit 408.",
         "A head that takes over ten seconds to come: 408.",
     ),
     Place("web-slow"),
@@ -883,8 +883,8 @@ def slow_head(server):
     )
     likely = Say(
         (
-            "Un client qui envoie son en-tête à raison d'un octet par minute tiendrait un"
-            " descripteur pour toujours."
+            "Un client qui envoie son en-tête à raison d'un octet par minute occuperait un "
+            "descripteur indéfiniment."
         ),
         "A client that sends its head a byte a minute would hold a descriptor for ever.",
     )
@@ -905,7 +905,7 @@ def slow_head(server):
 @ladder.check(
     "second-client",
     1,
-    Say("Qui se tait ne fait attendre personne.", "Who says nothing makes nobody wait."),
+    Say("Un client qui se tait ne fait attendre personne.", "Who says nothing makes nobody wait."),
     Place("second"),
 )
 def second_client(server):
@@ -976,7 +976,7 @@ def never_reads(server):
     "come-and-go",
     1,
     Say(
-        "Mille clients viennent et s'en vont : rien ne reste d'eux.",
+        "De mille clients venus et repartis, il ne reste rien.",
         "A thousand clients come and go: nothing is left of them.",
     ),
     Place("zombies"),

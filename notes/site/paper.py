@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""make print: the notes as a book to print, one for each language, with a table of contents:
+build/print/socklab.fr.pdf and socklab.en.pdf.
+
+    python3 notes/site/paper.py              both
+    python3 notes/site/paper.py fr start tcp one, of two notes: socklab.fr.start.tcp.pdf
+
+Made by WeasyPrint from the pages of the site, with paper.css: it numbers pages, and puts the page
+beside a link to another note, and the address of a link to elsewhere at the foot.
+"""
+
+import html
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from build import HERE, ROOT, WORDS, Site, drawn, plain
+
+TITLES = {
+    "fr": ("socklab", "De petits programmes réseau en C++, et leurs notes", "Table des matières"),
+    "en": ("socklab", "Small network programs in C++, and their notes", "Contents"),
+}
+
+
+TOOLS = {"pandoc": "pandoc", "weasyprint": "weasyprint", "rsvg-convert": "librsvg2-bin"}
+
+
+def contents(pages):
+    """The table of contents: notes and their sections. The page numbers are paper.css's work."""
+    lines = []
+    for page in pages:
+        lines.append(f'<li><a href="#{page.name}">{plain(page.title)}</a><ol>')
+        for level, title, anchor in page.headings:
+            if level == 2:
+                lines.append(f'<li><a href="#{page.name}.{anchor}">{plain(title)}</a></li>')
+        lines.append("</ol></li>")
+    return f'<ol>{"".join(lines)}</ol>'
+
+
+def footnotes(text):
+    """The address of a link to elsewhere, once, unless the text of the link says it already."""
+
+    def noted(match):
+        address = html.unescape(match[1])
+        if address in html.unescape(match[2]):
+            return match[0]
+        shown = html.escape(re.sub("^https?://", "", address).rstrip("/"))
+        return f'{match[0]}<span class="foot">{shown}</span>'
+
+    return re.sub(r'<a href="(https?://[^"]*)"[^>]*>(.*?)</a>', noted, text, flags=re.DOTALL)
+
+
+def columns(table):
+    """A table with widths for its columns, by what is in them: a word is not cut where that can be
+    helped, and of the rest each column gets by the root of its length."""
+    rows = [
+        [html.unescape(plain(cell)) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)]
+        for row in re.findall(r"<tr>(.*?)</tr>", table[0], re.DOTALL)
+    ]
+    wants = []
+    for column in zip(*(row for row in rows if len(row) == len(rows[0]))):
+        longest = max(len(word) for cell in column for word in cell.split() or [""])
+        wants.append(max(min(longest, 22), sum(map(len, column)) ** 0.5, 6))
+    cols = "".join(f'<col style="width: {100 * want / sum(wants):.1f}%">' for want in wants)
+    return f"<table><colgroup>{cols}</colgroup>{table[1]}</table>"
+
+
+def book(site, language, names):
+    """The HTML that is printed."""
+    pages = [page for page in site.order[language] if not names or page.name in names]
+    site.read(pages)
+    for page in pages:
+        site.bodies[page] = site.body(page)
+    body = site.book(language, pages)
+    body = re.sub(r'<a href="(?!#|https?:)[^"]*"[^>]*>(.*?)</a>', r"\1", body, flags=re.DOTALL)
+    body = re.sub(r'<a href="(#[^"]*)"', r'<a class="inside" href="\1"', body)
+    body = re.sub(r'src="(pictures/[\w-]+)\.svg"', r'src="\1.png"', body)
+    # WeasyPrint counts from 1, whatever a list starts with.
+    body = re.sub(
+        r'<ol start="(\d+)"', lambda m: f'<ol style="counter-reset: list-item {int(m[1]) - 1}"', body
+    )
+    title, subtitle, table = TITLES[language]
+    return (
+        f'<!DOCTYPE html><html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<link rel="stylesheet" href="{(HERE / "paper.css").as_uri()}"></head><body>'
+        f'<div class="cover"><h1>{title}</h1><p>{subtitle}</p></div>'
+        f'<div class="contents"><h2>{table}</h2>{contents(pages)}</div>'
+        f"{re.sub(r'<table>(.*?)</table>', columns, footnotes(body), flags=re.DOTALL)}</body></html>"
+    )
+
+
+def main(words):
+    language, *names = words or [""]
+    if missing := [package for tool, package in TOOLS.items() if not shutil.which(tool)]:
+        raise SystemExit(f"not all of the tools are here: apt install {' '.join(missing)}")
+    out = ROOT / "build/print"
+    out.mkdir(parents=True, exist_ok=True)
+    for language in [language] if language else WORDS:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            (place / "pictures").mkdir()
+            for picture in (ROOT / "notes/pictures").glob("*.svg"):
+                # WeasyPrint knows no arrow heads.
+                subprocess.run(
+                    ["rsvg-convert", "--zoom=3", "-o", place / "pictures" / f"{picture.stem}.png"],
+                    input=drawn(picture.read_text(), language, "#444").encode(),
+                    check=True,
+                )
+            (place / "book.html").write_text(book(Site(place), language, names))
+            pdf = out / ".".join(["socklab", language, *names, "pdf"])
+            subprocess.run(["weasyprint", "-q", place / "book.html", pdf], check=True)
+            print(pdf.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

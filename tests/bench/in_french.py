@@ -1,0 +1,35 @@
+"""What the table of make bench says on the French page."""
+
+import re
+
+# What the rows say in French, by patterns, tried in this order.
+FRENCH = (
+    (r"\b1 in flight", "1 ligne à la fois"),
+    (r"in flight", "lignes à la fois"),
+    (r"busy beside (\d+) idle", r"clients actifs à côté de \1 silencieux"),
+    (r"one sender", "un seul émet"),
+    (r"all send", "tous émettent"),
+    (r"one stream", "un seul flux"),
+    (r"(\S+) idle relays, MiB resident", r"\1 relais au repos, Mio en mémoire"),
+    (r"2 KB file, (\d+) connections", "fichier de 2\N{NBSP}Ko, \\1 connexions"),
+    (r"ping,", "une ligne à la fois,"),
+    (r"bulk,", "en masse,"),
+    (r"over TCP", "en TCP"),
+    (r"error of the offset in us, chronyd at", "erreur du décalage en µs, chronyd sur"),
+    (r"against no relay", "face à une connexion sans relais"),
+    (r"against the course page's socat", "face au socat de la page du cours"),
+    (r"against", "face à"),
+    (r"\*\*missed\*\*", "**manqué**"),
+    (r"under", "moins de"),
+    (r": ", "\u202f: "),
+    (r"(?<=\d),(?=\d{3})|(?<= \d)(?=000\b)", "\u202f"),
+    (r"(?<![\d.])(\d+)\.(\d+)(?![\d.])", r"\1,\2"),
+    (r"(?<=\d)-(?=\d)", " à "),
+)
+
+
+def in_french(row):
+    """A row of the table, as the French page has it."""
+    for english, french in FRENCH:
+        row = re.sub(english, french, row)
+    return row

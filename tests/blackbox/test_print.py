@@ -1,0 +1,80 @@
+"""make print: the notes as a PDF. Two of them are printed here: a whole book takes longer."""
+
+import re
+import subprocess
+import sys
+
+import console
+import pytest
+from harness import ROOT, peer
+from links import links
+
+pytestmark = pytest.mark.thorough
+
+NAMES = {"notes": "README", "tcp": "tcp"}  # pages of the site, and their files
+
+
+@pytest.fixture(scope="module")
+def printed():
+    """The pages, as text laid out as they are."""
+    for tool in ("pandoc", "weasyprint", "rsvg-convert"):
+        peer(tool)
+    subprocess.run(
+        [sys.executable, "notes/site/paper.py", "fr", *NAMES], cwd=ROOT, check=True, timeout=120
+    )
+    text = subprocess.run(
+        [peer("pdftotext"), "-layout", ROOT / "build/print/socklab.fr.notes.tcp.pdf", "-"],
+        capture_output=True, check=True, text=True,
+    ).stdout  # fmt: skip
+    return text.split("\f")[:-1]
+
+
+def words(text):
+    return re.sub(r"\s+", " ", text)
+
+
+def page_of(printed, text, since=3):
+    """The number of the page, the first one is 1, that has a text; after the contents."""
+    found = [n for n, page in enumerate(printed, 1) if n >= since and words(text) in words(page)]
+    assert found, f"{text!r} is on no page"
+    return found[0]
+
+
+def test_it_is_on_a4(printed):
+    told = subprocess.run(
+        ["pdfinfo", ROOT / "build/print/socklab.fr.notes.tcp.pdf"],
+        capture_output=True, check=True, text=True,
+    ).stdout  # fmt: skip
+    assert "(A4)" in told
+    assert f"Pages: {len(printed)}" in words(told)
+
+
+def test_the_contents_give_the_pages_that_the_sections_are_on(printed):
+    lines = re.findall(r"(?m)^ *(\S.*?) ?(?:\. ?){3,} *(\d+)$", printed[1])
+    assert len(lines) > 15
+    since = 3
+    for title, number in lines:
+        since = page_of(printed, title, since)
+        assert since == int(number), title
+
+
+def test_a_link_to_another_note_has_its_page_and_one_to_elsewhere_its_address(printed):
+    beside = [int(number) for page in printed for number in re.findall(r"\(p\. (\d+)\)", page)]
+    assert beside and max(beside) <= len(printed)
+    addresses = [(text, target) for _, text, target, _ in links(ROOT / "notes/fr/README.md") if "://" in target]
+    assert addresses
+    for _, address in addresses:
+        assert any(address.split("://")[1].rstrip("/") in re.sub(r"\s", "", page) for page in printed)
+
+
+def test_a_session_is_whole_and_there_is_nothing_to_click_on(printed):
+    for name in NAMES.values():
+        for _, lines, _ in console.blocks(ROOT / f"notes/fr/{name}.md"):
+            if len(lines) > 40:
+                continue
+            shown = [words(line) for line in lines if line.strip(". ")]
+            assert any(
+                all(line[:60] in words(page) for line in shown) for page in printed
+            ), f"{name}: on two pages: {shown[0]}"
+    for word in ("Menu", "English", "Suivant", "Tout sur une page"):
+        assert not any(re.search(rf"(?m)^ *{word} *$", page) for page in printed)

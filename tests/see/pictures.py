@@ -1,0 +1,159 @@
+"""The ladders of the notes, drawn anew by `make see NOTES=1`: each from one run, in both languages,
+into notes/pictures/see/NAME.svg and NAME.fr.svg.
+
+In each picture stands what must not vary from one run to the next (its `essence`);
+tests/blackbox/test_see_pictures.py plays them again and compares.
+"""
+
+import json
+import re
+from collections import namedtuple
+from html import escape
+from pathlib import Path
+
+from words import Say
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "notes/pictures/see"
+
+# varies: its bytes are others each time (a name by chance, the time)
+Picture = namedtuple("Picture", "title words script varies", defaults=("", False))
+
+TWO = """
+A: line
+B: connect
+B: send salut\\n
+B: line 2 &
+A: send bonjour\\n
+A: line
+A: half-close
+A: end
+A: close
+B: half-close
+B: end
+B: close
+"""
+ONE = "line\nsend bonjour\\n\nline\nhalf-close\nend\nclose"
+
+ALL = {
+    "one-line": Picture(
+        Say("Une ligne et sa réponse", "One line and its answer"), ["echo/iterative"], ONE
+    ),
+    "pieces": Picture(
+        Say("Une ligne en morceaux", "A line in pieces"),
+        ["echo/poll"],
+        "line\nsend bon\nrecv\nsend jour\\nsal\nrecv\nsend ut\\n\nrecv\nhalf-close\nend\nclose",
+    ),
+    "two-iterative": Picture(
+        Say("Deux clients, l'un après l'autre", "Two clients, one after the other"),
+        ["echo/iterative"],
+        TWO,
+    ),
+    "two-poll": Picture(
+        Say("Deux clients dans une boucle poll", "Two clients in one poll loop"),
+        ["echo/poll"],
+        TWO,
+    ),
+    "fork": Picture(
+        Say("Un processus par client", "A process for each client"), ["echo/fork"], ONE
+    ),
+    "half-close": Picture(
+        Say("Le client a fini de parler", "The client has finished speaking"),
+        ["echo/poll"],
+        "line\nsend un\\ndeux\nhalf-close\nend\nclose",
+    ),
+    "server-ends": Picture(
+        Say("Le serveur finit le premier", "The server ends first"),
+        ["tcp/commands"],
+        "send hello\\n\nline\nsend quitter\\n\nend\nclose",
+    ),
+    "does-not-read": Picture(
+        Say("Un client qui ne lit pas", "A client that does not read"),
+        ["echo/poll", "--patience", "1", "--rows", "60"],
+        "small 65536\ntimes 300000 vingt-et-un octets..\\n\nend\nclose",
+    ),
+    "room": Picture(
+        Say("Un salon, et quelqu'un de lent", "A room, and somebody slow"),
+        ["broadcast/server", "--patience", "7", "--rows", "70"],
+        "Lent: small 4096\nVif: line\nVif: times 12000 "
+        + "une ligne de quarante-huit octets, sans accent " * 2
+        + "\\n &\nVif: quiet 6\nVif: close",
+        varies=True,
+    ),
+    "descriptor": Picture(
+        Say("Un descripteur qui passe", "A descriptor that crosses"),
+        [
+            *("--client", "build/unix_domain/fd_client {path} LICENSE"),
+            *("--", "build/unix_domain/fd_server", "{path}", "."),
+        ],
+    ),
+    "forward": Picture(
+        Say("Un relais entre deux", "A relay between two"),
+        [
+            *("--with", "build/echo/iterative {port2}"),
+            *("--", "build/tcp/forward", "{port}:127.0.0.1:{port2}"),
+        ],
+        ONE,
+    ),
+    "four-times": Picture(
+        Say("Les quatre temps de NTP", "The four times of NTP"),
+        [
+            *("--client", "build/ntp/client -n 1 -p {port} 127.0.0.1"),
+            *("--", "python3", "tests/see/clock.py", "{port}"),
+        ],
+        varies=True,
+    ),
+    "fault-line": Picture(
+        Say("Une faute : un recv n'est pas une ligne", "A fault: a recv is no line"),
+        ["--", "build/faults/bug_line", "{port}"],
+        "send bon\nquiet\nsend jour\\n\nquiet\nhalf-close\nend\nclose",
+    ),
+    "fault-order": Picture(
+        Say("Une faute : l'ordre des octets", "A fault: the order of bytes"),
+        ["--", "build/faults/bug_order", "{port}"],
+        "send bonjour\\n\nline\nhalf-close\nend\nclose",
+    ),
+    "fault-send": Picture(
+        Say("Une faute : send n'a pris qu'une partie", "A fault: send took a part"),
+        ["--rows", "70", "--", "build/faults/bug_send", "{port}"],
+        "small 65536\ntimes 250000 vingt-et-un octets..\\n\nquiet\nhalf-close\nend\nclose",
+    ),
+    "fault-set": Picture(
+        Say("Une faute : un client oublié", "A fault: a client that is forgotten"),
+        ["--patience", "1", "--", "build/faults/bug_set", "{port}"],
+        "A: send un\nA: line\nB: send deux\nB: line\nA: send trois\nA: line\n"
+        "B: close\nA: close",
+    ),
+    "fault-end": Picture(
+        Say("Une faute : la fin n'est pas vue", "A fault: the end is not seen"),
+        ["--rows", "60", "--patience", "1", "--", "build/faults/bug_end", "{port}"],
+        "send bonjour\\n\nline\nhalf-close\nend\nclose",
+    ),
+}
+
+
+def file(name, language, directory=PICTURES):
+    return directory / f"{name}{'' if language == 'en' else '.' + language}.svg"
+
+
+def essence(exchange, ladder, varies):
+    """What must not vary: who takes part, what each says to whom, and how each way ends; of a
+    ladder that is summed up, who talks to whom."""
+    place = {column: i for i, column in enumerate(exchange.columns)}
+    summed = any(row.kind == "sum" for row in ladder.rows)
+    ways = {}
+    for arrow in sorted(exchange.arrows, key=lambda arrow: arrow.when):
+        way = ways.setdefault(f"{place[arrow.origin]} → {place[arrow.goal]}", ["", ""])
+        if not summed and arrow.kind != "bytes":
+            way[1] += arrow.kind + " "
+        elif not summed:
+            said = arrow.data.decode("latin-1")
+            way[0] += re.sub(r"(?s).", "?", said) if varies else said
+    return {"columns": len(exchange.columns), "ways": dict(sorted(ways.items()))}
+
+
+def metadata(exchange, ladder, varies):
+    """It, as it stands in the picture."""
+    return (
+        f"<metadata>{escape(json.dumps(essence(exchange, ladder, varies)), False)}</metadata>"
+    )
