@@ -140,6 +140,30 @@ def console(text):
     return '<pre class="console" tabindex="0">' + "\n".join(lines) + "</pre>"
 
 
+def laid_out(table):
+    """A table with widths for its columns, by what is in them: a word is not cut where that can be
+    helped, and of the rest each column gets by the root of its length. Its cells have the name of
+    their column: on a phone they are below each other."""
+    rows = re.findall(r"<tr>(.*?)</tr>", table[0], re.DOTALL)
+    cells = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL) for row in rows]
+    cells = [[html.unescape(plain(cell)) for cell in row] for row in cells]
+    columns = list(zip(*(row for row in cells if len(row) == len(cells[0]))))
+    longest = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    least = [1.15 * min(length, 14) + 1 for length in longest]  # a letter takes a hundredth and some
+    wish = [sum(map(len, column)) ** 0.5 for column in columns]
+    left = max(0, 100 - sum(least)) / sum(wish)
+    widths = [lot + left * more for lot, more in zip(least, wish)]
+    cols = "".join(f'<col style="width: {100 * width / sum(widths):.1f}%">' for width in widths)
+
+    def row(match):
+        column = iter(cells[0] if len(cells[0]) > 2 else ())
+        return re.sub("<td", lambda _: f'<td data-column="{html.escape(next(column, ""))}"', match[0])
+
+    head, body = table[0].split("<tbody>")
+    body = re.sub(r"<tr>.*?</tr>", row, body, flags=re.DOTALL)
+    return head.replace("<table>", f"<table><colgroup>{cols}</colgroup>") + "<tbody>" + body
+
+
 def shown_line(file, code):
     """The line of a file with which a block of it begins."""
     block = [html.unescape(re.sub("<[^>]*>", "", line)).strip() for line in code.split("\n")]
@@ -260,7 +284,8 @@ class Site:
         text = text.replace("<table>", '<div class="scroll" tabindex="0"><table>')
         text = text.replace("</table>", "</table></div>")
         text = re.sub(r"<th[^>]*></th>", "<td></td>", text)
-        return re.sub(r'<tr class="\w+">', "<tr>", text)
+        text = re.sub(r'<tr class="\w+">', "<tr>", text)
+        return re.sub(r"<table>.*?</table>", laid_out, text, flags=re.DOTALL)
 
     def switch(self, page, other, anchor=""):
         words = WORDS[other.language]

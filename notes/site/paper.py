@@ -53,21 +53,6 @@ def footnotes(text):
     return re.sub(r'<a href="(https?://[^"]*)"[^>]*>(.*?)</a>', noted, text, flags=re.DOTALL)
 
 
-def columns(table):
-    """A table with widths for its columns, by what is in them: a word is not cut where that can be
-    helped, and of the rest each column gets by the root of its length."""
-    rows = [
-        [html.unescape(plain(cell)) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)]
-        for row in re.findall(r"<tr>(.*?)</tr>", table[0], re.DOTALL)
-    ]
-    wants = []
-    for column in zip(*(row for row in rows if len(row) == len(rows[0]))):
-        longest = max(len(word) for cell in column for word in cell.split() or [""])
-        wants.append(max(min(longest, 22), sum(map(len, column)) ** 0.5, 6))
-    cols = "".join(f'<col style="width: {100 * want / sum(wants):.1f}%">' for want in wants)
-    return f"<table><colgroup>{cols}</colgroup>{table[1]}</table>"
-
-
 def book(site, language, names):
     """The HTML that is printed."""
     pages = [page for page in site.order[language] if not names or page.name in names]
@@ -88,7 +73,7 @@ def book(site, language, names):
         f'<link rel="stylesheet" href="{(HERE / "paper.css").as_uri()}"></head><body>'
         f'<div class="cover"><h1>{title}</h1><p>{subtitle}</p></div>'
         f'<div class="contents"><h2>{table}</h2>{contents(pages)}</div>'
-        f"{re.sub(r'<table>(.*?)</table>', columns, footnotes(body), flags=re.DOTALL)}</body></html>"
+        f"{footnotes(body)}</body></html>"
     )
 
 
