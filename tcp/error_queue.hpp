@@ -37,16 +37,17 @@ inline std::string kept_icmp(const Fd& fd) {
     message.msg_control = control;
     message.msg_controllen = sizeof control;
     if (recvmsg(fd.get(), &message, MSG_ERRQUEUE) == -1) return {};
-    for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-        const bool v4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
-        const bool v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
-        if (!v4 && !v6) continue;
-        const auto* const error = reinterpret_cast<const sock_extended_err*>(CMSG_DATA(c));
-        if (error->ee_origin == SO_EE_ORIGIN_ICMP)
-            return icmp_reason(Icmp::v4, error->ee_type, error->ee_code);
-        if (error->ee_origin == SO_EE_ORIGIN_ICMP6)
-            return icmp_reason(Icmp::v6, error->ee_type, error->ee_code);
-    }
+    // The one control message that was asked for.
+    const cmsghdr* const c = CMSG_FIRSTHDR(&message);
+    if (c == nullptr) return {};
+    const bool v4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
+    const bool v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
+    if (!v4 && !v6) return {};
+    const auto* const error = reinterpret_cast<const sock_extended_err*>(CMSG_DATA(c));
+    if (error->ee_origin == SO_EE_ORIGIN_ICMP)
+        return icmp_reason(Icmp::v4, error->ee_type, error->ee_code);
+    if (error->ee_origin == SO_EE_ORIGIN_ICMP6)
+        return icmp_reason(Icmp::v6, error->ee_type, error->ee_code);
     return {};
 }
 
