@@ -43,7 +43,7 @@ endif
 PORTABLE  = $(filter-out %.sh %/zig,$(wildcard tests/portable/*))
 
 .DEFAULT_GOAL := all
-.PHONY: all run read print judge lab test tested thorough peers portable unit blackbox exercise answers handout hand-in room bench soak fuzz links lint format clean help
+.PHONY: all run read print see judge lab test tested thorough peers portable unit blackbox exercise answers handout hand-in room bench soak fuzz links lint format clean help
 
 all: $(PROGRAMS)  ## build every program
 
@@ -107,7 +107,7 @@ SEE       = tests/see/see $(if $(SCRIPT),--script $(SCRIPT)) $(if $(SVG),--svg $
 see: $(if $(NOTES),all $(FAULTS),$(filter build/$(PROGRAM),$(PROGRAMS)))  ## a real conversation, drawn: make see PROGRAM=echo/poll, or CMD='python3 moi.py {port}'
 	@$(ANY_PYTHON) $(if $(NOTES),tests/see/see --notes $(filter-out 1,$(NOTES)),$(if $(CMD),$(SEE) -- $(CMD),$(if $(PROGRAM),$(SEE) $(PROGRAM),$(SEE) --help)))
 
-# The faulty programs of the exercises, without a place among the others: for their ladders in notes/see.md.
+# The faulty programs of the exercises, without a place among the others: for their ladders.
 $(FAULTS): build/faults/%: tests/exercises/programs/%.cpp build/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -Iecho -MMD -MP -o $@ $<

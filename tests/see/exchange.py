@@ -553,24 +553,18 @@ class Exchange:
 
     def pair_datagrams(self):
         """A datagram is the same bytes, a little later, at the address it was sent to."""
-        gave = [
-            event
-            for event in self.events
-            if event.kind == "send"
-            and event.socket
-            and not event.socket.stream
-            and event.call.result is not None
-            and event.call.result >= 0
-        ]
-        took = [
-            event
-            for event in self.events
-            if event.kind == "take"
-            and event.socket
-            and not event.socket.stream
-            and event.call.result is not None
-            and event.call.result >= 0
-        ]
+        gave, took = (
+            [
+                event
+                for event in self.events
+                if event.kind == kind
+                and event.socket
+                and not event.socket.stream
+                and event.call.result is not None
+                and event.call.result >= 0
+            ]
+            for kind in ("send", "take")
+        )
         took.sort(key=lambda event: event.end)
         for event in sorted(gave, key=lambda event: event.start):
             goal = sent_to(event)

@@ -55,6 +55,16 @@ def cuts(segments):
     return {way: sorted(places) for way, places in ends.items()}
 
 
+# RFC 9293, figure 5: the next state of an end, by what happens to it.
+FIN_SENT = {"ESTABLISHED": "FIN-WAIT-1", "CLOSE-WAIT": "LAST-ACK"}
+FIN_RECEIVED = {
+    "ESTABLISHED": "CLOSE-WAIT",
+    "FIN-WAIT-1": "CLOSING",
+    "FIN-WAIT-2": "TIME-WAIT",
+}
+FIN_ACKNOWLEDGED = {"FIN-WAIT-1": "FIN-WAIT-2", "LAST-ACK": "CLOSED", "CLOSING": "TIME-WAIT"}
+
+
 def states(segments):
     """[(when, end, other end, state)]: what each segment makes of the two ends (RFC 9293, figure 5),
     in order. The side that only waits for its `accept` is ESTABLISHED all the same: the kernel has
@@ -65,6 +75,10 @@ def states(segments):
         if now.get((end, other)) != state:
             now[end, other] = state
             changes.append((one.when, end, other, state))
+
+    def moves(one, ends, after):
+        if state := after.get(now.get(ends)):
+            becomes(one, *ends, state)
 
     for one in segments:
         here, there = (one.source, one.target), (one.target, one.source)
@@ -82,23 +96,9 @@ def states(segments):
             becomes(one, *there, "ESTABLISHED")
         # The FIN of the other end, acknowledged?
         if there in fins and (one.ack - fins[there]) % 2**32 < 2**31:
-            after = {
-                "FIN-WAIT-1": "FIN-WAIT-2",
-                "LAST-ACK": "CLOSED",
-                "CLOSING": "TIME-WAIT",
-            }.get(now.get(there))
-            if after:
-                becomes(one, *there, after)
+            moves(one, there, FIN_ACKNOWLEDGED)
         if "F" in one.flags and here not in fins:
             fins[here] = one.seq + one.size + 1
-            after = {"ESTABLISHED": "FIN-WAIT-1", "CLOSE-WAIT": "LAST-ACK"}.get(now.get(here))
-            if after:
-                becomes(one, *here, after)
-            after = {
-                "ESTABLISHED": "CLOSE-WAIT",
-                "FIN-WAIT-1": "CLOSING",
-                "FIN-WAIT-2": "TIME-WAIT",
-            }.get(now.get(there))
-            if after:
-                becomes(one, *there, after)
+            moves(one, here, FIN_SENT)
+            moves(one, there, FIN_RECEIVED)
     return changes
