@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/support"))
 import spoken  # noqa: E402
+from packages import PACKAGES  # noqa: E402
 from spoken import say  # noqa: E402
 
 LIMIT = 5  # seconds for a command
@@ -94,9 +95,9 @@ def compiler():
     )  # fmt: skip
 
 
-def tool(name, package, needed, lost):
+def tool(name, needed, lost):
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    return Found(name, bool(path), path or "", needed, lost, install(package))
+    return Found(name, bool(path), path or "", needed, lost, install(PACKAGES.get(name, name)))
 
 
 def pytest():
@@ -148,7 +149,7 @@ def ports():
     whose = "; ".join(f"{port} ({owner(port)})" if owner(port) else str(port) for port in taken)
     notes = ", ".join(dict.fromkeys(note for port in taken for note in PORTS[port].split(", ")))
     return Found(
-        say("ports", "ports"), not taken,
+        "ports", not taken,
         " ".join(map(str, PORTS)) if not taken else say(f"taken: {whose}", f"pris : {whose}"),
         lost=say(f"the sessions of {notes} say: Address already in use",
                  f"les sessions de {notes} échouent : Address already in use"),
@@ -205,27 +206,27 @@ def disk():
 def look():
     """What there is, what every session needs first."""
     yield compiler()
-    yield tool("make", "make", True, say("nothing is built", "rien ne se compile"))
+    yield tool("make", True, say("nothing is built", "rien ne se compile"))
     yield pytest()
     yield disk()
     yield from loopback()
     yield ports()
-    yield tool("nc", "netcat-openbsd", False,
+    yield tool("nc", False,
                say("type build/tcp/netcat where a note has nc", "taper build/tcp/netcat au lieu de nc"))  # fmt: skip
     yield namespaces()
     yield descriptors()
-    for name, package, english, french in (
-        ("strace", "strace", "the sections Seen from the kernel", "les sections Vu du noyau"),
-        ("tcpdump", "tcpdump", "the sections Seen on the wire (they want root, too)",
+    for name, english, french in (
+        ("strace", "the sections Seen from the kernel", "les sections Vu du noyau"),
+        ("tcpdump", "the sections Seen on the wire (they want root, too)",
          "les sections Vu sur le réseau (il y faut aussi être root)"),
-        ("ss", "iproute2", "three exercises of start.md; make lab", "trois exercices de start.md ; make lab"),
-        ("socat", "socat", "the course page's own servers", "les serveurs de la page du cours"),
-        ("curl", "curl", "the sessions of web.md", "les sessions de web.md"),
-        ("nft", "nftables", "the firewall of make lab", "le firewall de make lab"),
-        ("tmux", "tmux", "one terminal for several", "plusieurs terminaux dans un seul"),
-        ("pandoc", "pandoc", "make read: read the notes as files", "make read : lire les notes en fichiers"),
+        ("ss", "three exercises of start.md; make lab", "trois exercices de start.md ; make lab"),
+        ("socat", "the course page's own servers", "les serveurs de la page du cours"),
+        ("curl", "the sessions of web.md", "les sessions de web.md"),
+        ("nft", "the firewall of make lab", "le firewall de make lab"),
+        ("tmux", "one terminal for several", "plusieurs terminaux dans un seul"),
+        ("pandoc", "make read: read the notes as files", "make read : lire les notes en fichiers"),
     ):  # fmt: skip
-        yield tool(name, package, False, say(english, french))
+        yield tool(name, False, say(english, french))
 
 
 def main(words):

@@ -18,14 +18,13 @@ import tempfile
 from pathlib import Path
 
 from build import HERE, ROOT, WORDS, Site, drawn, plain
+from packages import PACKAGES  # build has put its place on the path
 
 TITLES = {
     "fr": ("socklab", "De petits programmes réseau en C++, et leurs notes", "Table des matières"),
     "en": ("socklab", "Small network programs in C++, and their notes", "Contents"),
 }
-
-
-TOOLS = {"pandoc": "pandoc", "weasyprint": "weasyprint", "rsvg-convert": "librsvg2-bin"}
+TOOLS = ["pandoc", "weasyprint", "rsvg-convert"]
 
 
 def contents(pages):
@@ -79,7 +78,7 @@ def book(site, language, names):
 
 def main(words):
     language, *names = words or [""]
-    if missing := [package for tool, package in TOOLS.items() if not shutil.which(tool)]:
+    if missing := [PACKAGES[tool] for tool in TOOLS if not shutil.which(tool)]:
         raise SystemExit(f"not all of the tools are here: apt install {' '.join(missing)}")
     out = ROOT / "build/print"
     out.mkdir(parents=True, exist_ok=True)

@@ -11,15 +11,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from packages import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = Path("/etc/hosts")
-# {what is asked for: the Debian package that has it}
-PACKAGES = dict(
-    line.split()[:2]
-    for line in (ROOT / "tests/support/packages").read_text().splitlines()
-    if line and not line.startswith("#")
-)
 
 
 def lacking(reason):
