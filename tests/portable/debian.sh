@@ -7,7 +7,7 @@ first_evening() {
     inside "$(readme_commands 'Debian and Ubuntu' | sed 's/^sudo //')"
     copy_project "$root/root/socklab"
     copy_project "$root/home/student/mes programmes/socklab"
-    inside "chown -R student: /home/student"
+    inside "chown -R student: ~student"
     step "make run, and a conversation"
     attempt offline_student 'cd "mes programmes/socklab" && time tests/portable/talk make run'
 }
@@ -15,5 +15,5 @@ first_evening() {
 # As root it installs what it needs.
 test_as_root() {
     step "make test, as root"
-    attempt inside 'cd /root/socklab && time make test'
+    attempt inside 'cd ~/socklab && time make test'
 }
