@@ -40,8 +40,8 @@ def place():
 
 
 def pytest_collection_modifyitems(items):
-    """Those that wait are shuffled, always in the same way: xdist gives neighbours to one worker, and
-    the long ones are neighbours."""
+    """Those that wait are shuffled, always in the same way: xdist gives neighbours to one worker,
+    and the long ones are neighbours."""
     waiting = iter(
         sorted(
             (item for item in items if item.get_closest_marker("waits")),

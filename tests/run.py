@@ -1,6 +1,6 @@
-"""make blackbox: runs the tests side by side where pytest-xdist is installed, at the same time those
-that mostly wait (@pytest.mark.waits), and by themselves afterwards those that measure time, memory or
-processor (@pytest.mark.alone). What was not run is summed up at the end.
+"""make blackbox: runs the tests side by side where pytest-xdist is installed, at the same time
+those that mostly wait (@pytest.mark.waits), and by themselves afterwards those that measure time,
+memory or processor (@pytest.mark.alone). What was not run is summed up at the end.
 
     python3 tests/run.py [pytest's own words]       without a word: tests
     THOROUGH=1 python3 tests/run.py                 those marked thorough, and no others
@@ -47,7 +47,8 @@ def side_by_side(words):
     with concurrent.futures.ThreadPoolExecutor() as pool, tempfile.TemporaryFile() as printed:
         waits = ["-n", str(4 * CORES), "-m", f"{THOROUGH} and waits and not alone", *words]
         waiting = pool.submit(pytest, waits, printed)
-        yield pytest(["-n", str(2 * CORES), "-m", f"{THOROUGH} and not waits and not alone", *words])
+        works = ["-n", str(2 * CORES), "-m", f"{THOROUGH} and not waits and not alone", *words]
+        yield pytest(works)
         yield waiting.result()
         printed.seek(0)
         sys.stdout.write(printed.read().decode(errors="replace"))
