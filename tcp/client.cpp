@@ -6,8 +6,7 @@
 //     read -> write, shutdown          in a thread: what is typed; its end is a half-close
 //     read -> write                    here: what the server says, until it closes: read returns 0
 //
-// A call that waits holds up its thread, so each direction has one. A socket is a descriptor like
-// any other: read and write do what recv and send do. Beside this: tcp/server.
+// A call that waits holds up its thread, so each direction has one. Beside this: tcp/server.
 #include "../fd.hpp"
 
 #include <arpa/inet.h>
@@ -19,7 +18,7 @@
 #include <iostream>
 #include <thread>
 
-/// Passes on what comes from `from` until there is no more. Throws std::system_error.
+/// Passes on what comes from `from`, a socket or not, until no more does. Throws std::system_error.
 void pass_on(int from, int to) {
     char bytes[16 * 1024];
     while (const ssize_t came = read(from, bytes, sizeof bytes)) {
@@ -50,18 +49,21 @@ int main(int argc, char* argv[]) try {
     const Fd server{check("socket", socket(AF_INET, SOCK_STREAM, 0))};
     const auto* const generic = reinterpret_cast<sockaddr*>(&address);  // what the call wants
     check("connect " + first + ':' + second, connect(server.get(), generic, sizeof address));
-    static std::atomic<int> failure{0};  // of the other thread: an errno
+    static std::atomic<int> typing{-1};  // how it ended in the other thread: 0 or an errno
     std::thread{[to = server.get()] {
         try {
             pass_on(STDIN_FILENO, to);
+            typing = 0;
         } catch (const std::system_error& why) {  // what the server still says is to be shown
-            if (why.code() != std::errc::broken_pipe) failure = why.code().value();
+            typing = why.code().value();
         }
+        typing.notify_one();
         shutdown(to, SHUT_WR);
     }}.detach();  // nobody waits for this thread: it may be waiting for a key
     pass_on(server.get(), STDOUT_FILENO);
-    errno = failure;
-    check("standard input", errno == 0 ? 0 : -1);
+    // One call alone is told of a reset, maybe that thread's; then nothing is left to shut down.
+    if (shutdown(server.get(), SHUT_RD) == -1) typing.wait(-1);
+    if ((errno = typing) > 0 && errno != EPIPE) check("standard input", -1);
 } catch (const std::exception& error) {
     std::cerr << std::string{"tcp/client: "} + error.what() + '\n';
     return 1;

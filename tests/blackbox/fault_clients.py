@@ -1,6 +1,7 @@
 """What the clients of test_errors.py say to each server, what they are to hear, and a server that
 strace can join."""
 
+import contextlib
 import itertools
 import re
 import socket
@@ -24,7 +25,7 @@ from fault_rows import (
 )
 from harness import Program, eventually, peer, readable, receive_all
 from unix_sockets import bound, dial
-from wants import proc
+from wants import children, proc
 
 NO_LEAK_CHECK = {"ASAN_OPTIONS": "detect_leaks=0"}  # it does not work under ptrace
 
@@ -103,7 +104,7 @@ def broadcast(heard, _):
             heard.line()
         heard.end()
     finally:
-        heard.got = bytearray(bytes(heard.got).replace(name, b"MOI"))
+        heard.got[:] = re.sub(rb"((?:je suis :|Message de) )" + name, rb"\1MOI", heard.got)
 
 
 def commands(heard, _):
@@ -268,6 +269,15 @@ TRACED = ",".join(
 )
 
 
+def states(pid):
+    """What the threads of a process and of its children do: S for asleep, t in strace's hands."""
+    found = [state for _, state in children(pid)]
+    for stat in proc(pid, "task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found.append(stat.read_text().rpartition(")")[2].split()[0])
+    return found
+
+
 COUNTER = itertools.count()
 
 
@@ -339,7 +349,9 @@ class Server:
         return bytes(heard.got), True
 
     def is_served(self, client=None):
-        return self.talk(client) == (RIGHT[self.program], True)
+        heard = self.talk(client)
+        assert heard == (RIGHT[self.program], True), self.running.log
+        return True
 
     def join(self, *words):
         """strace joins it: from now on calls are counted, and fail."""
@@ -360,7 +372,9 @@ class Server:
         assert "attached" in said, said
 
     def leave(self):
-        """strace goes. Returns what it saw."""
+        """strace goes. Returns what it saw. It waits until the server does, too: a call that it
+        lets go of in the middle of a fault fails with ENOSYS."""
+        eventually(lambda: all(state in "SZ" for state in states(self.pid)))
         self.tracer.terminate()
         self.tracer.communicate()
         return self.trace.read_text()
