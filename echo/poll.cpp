@@ -60,7 +60,7 @@ void serve(const Fd& listener, const Fd& stop) {
         list.polled[listener_entry].fd = timeout == -1 ? listener.get() : -1;
         const int ready = poll(list.polled.data(), list.count(), timeout);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
-        if (ready <= 0) continue;  // or the rest is over
+        if (ready <= 0) continue;  // a signal (EINTR), or the rest is over
         if (list.polled[stop_entry].revents != 0) return;
         for (std::size_t i = list.clients.size(); i-- > 0;) {  // backwards: see PollList
             if (list.entry(i).revents == 0) continue;
