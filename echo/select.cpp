@@ -66,8 +66,8 @@ bool take_turn(Client& client, std::string& answer) try {
     return false;  // no memory to keep the rest in: this client goes, the others stay
 }
 
-/// Takes everybody who waits in the backlog: until EAGAIN, or as many as it can hold. In a flood of
-/// connections there is always one more, and the clients that we have wait for their turn.
+/// Takes all who wait in the backlog: until EAGAIN, but at most as many as it holds. In a flood of
+/// connections there is always one more, and the clients that we have must get their turn.
 void accept_all(const Fd& listener, std::vector<Client>& clients, Rest& rest,
                 std::string& answer) try {
     for (int i = 0; i < SOMAXCONN; ++i) {
