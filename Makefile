@@ -135,9 +135,9 @@ room:  ## is this machine ready for the course? What is missing, and who can hel
 
 # BENCH=echo: the rows that start so. BENCH=charts: the charts alone. Without BENCH: all, into notes/speed.md too.
 bench:  ## every claim of speed, against its peer in the same run
-	@tests/install libasio-dev socat nodejs iperf3 openssh-server openssh-client wrk nginx-light chrony python3-matplotlib
+	@tests/install libasio-dev socat haproxy lighttpd nodejs iperf3 openssh-server openssh-client wrk nginx-light chrony python3-matplotlib
 	@$(MAKE) all $(BENCH_TOOLS)
-	/usr/bin/python3 tests/bench/bench.py $(BENCH)
+	/usr/bin/python3 tests/bench/bench.py "$(BENCH)"
 
 # ROUNDS=2 is a short one: so many thousand connections. SERVER=echo/poll is one, SERVER='echo/thread or tcp/web' are two.
 soak: all  ## twenty thousand connections to each server, most of them hostile, and nothing left behind
