@@ -84,7 +84,7 @@ def is_built(name):
     """Builds the programs of an exercise: whether that went well. Says what is to be written."""
     note, number, _ = place(name)
     wanted = say(f"exercise {number} of {note} says what is wanted",
-                 f"l'exercice {number} de {note} dit ce qu'il faut")
+                 f"l'énoncé est l'exercice {number} de {note}")
     for program, start in programs(name).items():
         if not (ROOT / f"{program}.cpp").exists():
             missing = say("does not exist yet:", "n'existe pas encore :")
@@ -114,7 +114,7 @@ def main(words):
         list_all()
         one = "make exercise NAME=..."
         print(say(f"\n{one} tests your solution of one; its note says what is wanted.",
-                  f"\n{one} teste votre solution d'un exercice ; sa note dit ce qu'il faut."))
+                  f"\n{one} teste votre solution d'un exercice ; sa note en donne l'énoncé."))
         return 1 if name else 0
     if not is_built(name):
         return 1
@@ -133,7 +133,7 @@ def main(words):
     note, number, _ = place(name)
     done = say("done", "réussi") if status == 0 else say(
         f"not yet; exercise {number} of {note} says what is wanted",
-        f"pas encore ; l'exercice {number} de {note} dit ce qu'il faut")
+        f"pas encore ; l'énoncé est l'exercice {number} de {note}")
     print(f"\n{name}{say(':', ' :')} {report.total()}, {done}")
     return int(status)
 

@@ -71,12 +71,12 @@ def main(words):
     name = " ".join(words)
     if not slug(name):
         print(say("Whose is it?  make hand-in NAME='Alice Martin'",
-                  "De qui ?  make hand-in NAME='Alice Martin'"), file=sys.stderr)
+                  "Au nom de qui ?  make hand-in NAME='Alice Martin'"), file=sys.stderr)
         return BAD_USAGE
     archive, taken, refused = hand_in(name)
     for path in refused:
         print(say(f"not in it: {path} (a link, or over 1 MiB)",
-                  f"n'y est pas : {path} (un lien, ou plus de 1 Mio)"))
+                  f"laissé de côté : {path} (un lien, ou plus de 1 Mio)"))
     if Path("run") not in taken:
         print(say("There is no file `run`: the judge will not know how to start a server of yours.",
                   "Il n'y a pas de fichier `run` : le juge ne pourra pas lancer votre serveur."))

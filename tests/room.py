@@ -110,7 +110,7 @@ def pytest():
     return Found(
         "pytest", False, needed=True,
         lost=say("no exercise and no server can be tried: make exercise, make judge",
-                 "ni make exercise ni make judge : aucun exercice, aucun serveur n'est essayé"),
+                 "ni make exercise ni make judge : on ne peut essayer ni exercice, ni serveur"),
         helper=install("python3-pytest") + say(
             "; or each student: python3 -m venv build/venv && build/venv/bin/pip install pytest",
             " ; ou chaque élève : python3 -m venv build/venv && build/venv/bin/pip install pytest"),
@@ -123,7 +123,7 @@ def namespaces():
         say("network namespaces", "espaces de noms réseau"), there,
         "" if there else (said.splitlines() or [""])[0],
         lost=say("no make lab: the four machines of tcp.md and forward.md are shown, not typed",
-                 "pas de make lab : les quatre machines de tcp.md et forward.md se montrent, sans se taper"),
+                 "pas de make lab : les quatre machines de tcp.md et forward.md seront projetées, et non essayées"),
         helper=say("who runs the machines (root): sysctl kernel.unprivileged_userns_clone=1, and on"
                    " Ubuntu kernel.apparmor_restrict_unprivileged_userns=0",
                    "l'administrateur des machines (root) : sysctl kernel.unprivileged_userns_clone=1, et sous"
@@ -179,7 +179,7 @@ def loopback():
         named = any(place[4][0] == "127.0.0.1" for place in socket.getaddrinfo("localhost", 9090))
     except OSError:
         named = False
-    yield Found("localhost", named, "", lost=say("sessions that type the name", "les sessions qui tapent ce nom"),
+    yield Found("localhost", named, "", lost=say("sessions that type the name", "les sessions où l'on tape ce nom"),
                 helper=say("who runs the machines: 127.0.0.1 localhost in /etc/hosts",
                            "l'administrateur des machines : 127.0.0.1 localhost dans /etc/hosts"))  # fmt: skip
 
@@ -201,7 +201,7 @@ def disk():
                  else say("this folder cannot be written to", "on ne peut pas écrire dans ce dossier"),
                  needed=True, lost=say("nothing is built", "rien ne se compile"),
                  helper=say("you: make clean, or another folder; who runs the machines: a larger quota",
-                            "vous : make clean, ou un autre dossier ; l'administrateur des machines : un quota"))  # fmt: skip
+                            "vous : make clean, ou un autre dossier ; l'administrateur des machines : un quota plus grand"))  # fmt: skip
 
 
 def look():
@@ -225,7 +225,7 @@ def look():
         ("curl", "the sessions of web.md", "les sessions de web.md"),
         ("nft", "the firewall of make lab", "le firewall de make lab"),
         ("tmux", "one terminal for several", "plusieurs terminaux dans un seul"),
-        ("pandoc", "make read: read the notes as files", "make read : lire les notes en fichiers"),
+        ("pandoc", "make read: read the notes as files", "make read : les notes se lisent alors dans leurs fichiers"),
     ):  # fmt: skip
         yield tool(name, False, say(english, french))
 
@@ -245,12 +245,13 @@ def main(words):
     if packages:
         print(f"\n{say('All at once:', 'Tout ensemble :')} apt install {' '.join(dict.fromkeys(packages))}")
     if missing:
-        verdict = say("not ready: what is marked ✗ is needed by all", "pas prête : ce qui porte ✗ est nécessaire à tous")
+        verdict = say("is not ready: what is marked ✗ is needed by all",
+                      "n'est pas prête : ce qui porte ✗ est nécessaire à tous")
     elif lost:
-        verdict = say("ready, but for what is marked –", "prête, sauf pour ce qui porte –")
+        verdict = say("is ready, but for what is marked –", "est prête, sauf pour ce qui porte –")
     else:
-        verdict = say("ready", "prête")
-    print(f"\n{say('This machine is', 'Cette machine est')} {verdict}. ({seconds:.0f} s)")
+        verdict = say("is ready", "est prête")
+    print(f"\n{say('This machine', 'Cette machine')} {verdict}. ({seconds:.0f} s)")
     return 1 if missing else 0
 
 

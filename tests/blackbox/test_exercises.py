@@ -99,9 +99,9 @@ def exercise(*words, **environment):
     [
         ([], {}, "octets: 0 of 1, not yet; exercise 2 of notes/start.md says what is wanted"),
         ([], {"LANG": "fr_FR.UTF-8"},
-         "octets : 0 sur 1, pas encore ; l'exercice 2 de notes/fr/start.md dit ce qu'il faut"),
+         "octets : 0 sur 1, pas encore ; l'énoncé est l'exercice 2 de notes/fr/start.md"),
         ([], {"LANG": "en_US", "LC_ALL": "fr"},
-         "octets : 0 sur 1, pas encore ; l'exercice 2 de notes/fr/start.md dit ce qu'il faut"),
+         "octets : 0 sur 1, pas encore ; l'énoncé est l'exercice 2 de notes/fr/start.md"),
         (["--lang", "fr"], {"ANSWER": "3"}, "octets : 1 sur 1, réussi"),
         (["--lang", "en"], {"ANSWER": "3", "LANG": "fr"}, "octets: 1 of 1, done"),
     ],

@@ -67,7 +67,7 @@ def test_it_has_name_and_date_and_what_was_made_and_nothing_else(project):
 def test_without_a_name_it_asks_whose_it_is(project):
     ended = hand_in(project, environment=dict(FRENCH, NAME="portable-de-salle"))
     assert ended.returncode == 2
-    assert "De qui" in ended.stderr
+    assert "Au nom de qui" in ended.stderr
     assert not (project / "build/hand-in").exists()
 
 
@@ -126,13 +126,18 @@ def test_here_the_room_is_ready_and_that_is_said_soon():
     assert seconds < 10
 
 
-def test_what_is_missing_is_named_with_what_is_lost_and_who_can_help(tmp_path):
-    """On a machine that has a compiler that does not work, no make, and nothing else."""
+@pytest.fixture
+def bare(tmp_path):
+    """The programs of a machine that has a compiler that does not work, no make, and nothing else."""
     for name in ("sh", "env"):
         (tmp_path / name).symlink_to(shutil.which(name))
     (tmp_path / "c++").write_text("#!/bin/sh\necho 'c++: no -std=c++20 here' >&2\nexit 1\n")
     (tmp_path / "c++").chmod(0o755)
-    status, output, _ = room(path=tmp_path)
+    return tmp_path
+
+
+def test_what_is_missing_is_named_with_what_is_lost_and_who_can_help(bare):
+    status, output, _ = room(path=bare)
     assert status == 1
     for what in ("C++20 compiler", "make"):
         assert line(output, what)[0] == "✗", output
@@ -140,6 +145,12 @@ def test_what_is_missing_is_named_with_what_is_lost_and_who_can_help(tmp_path):
     assert line(output, "strace")[0] == "–"
     assert "apt install g++ make" in output and "who can help" in output
     assert "This machine is not ready" in output
+
+
+def test_what_is_missing_is_named_in_french(bare):
+    status, output, _ = room(FRENCH, path=bare)
+    assert status == 1
+    assert "Cette machine n'est pas prête\u202f: ce qui porte ✗" in output
 
 
 def test_a_port_that_is_taken_is_named_in_french():
