@@ -188,7 +188,7 @@ class Trial(Conversation):
             if any("in use" in line.lower() or "eaddrinuse" in line.lower() for line in said):
                 likely = Say(
                     (
-                        "Le port est encore pris, par des connexions en TIME_WAIT :"
+                        "Le port est encore pris, par des connexions en TIME-WAIT :"
                         " SO_REUSEADDR avant bind (en Python `allow_reuse_address = True`, ou"
                         " socket.create_server)."
                     ),

@@ -215,7 +215,7 @@ def prefix_in_the_middle(expected, received, how):
         return Say(
             (
                 "Votre serveur prend chaque recv pour une ligne : plusieurs lignes peuvent"
-                " venir en un morceau, et chacune a sa réponse."
+                " arriver en un seul morceau, et chacune a sa réponse."
             ),
             (
                 "Your server takes each recv for a line: several lines may come in one piece,"

@@ -28,7 +28,7 @@ aux autres :
 
     ABC est connecté
 
-Une ligne X de ABC est envoyée à tous, lui compris :
+Une ligne X d'ABC est envoyée à tous, lui compris :
 
     Message de ABC : X
 
@@ -46,7 +46,7 @@ le serveur envoie `erreur : ligne trop longue`, puis il ferme ; les autres appre
 
 Un client lent ne perd rien : quand il a plus de 256 Kio de retard, le serveur cesse de lire ceux
 qui envoient. S'il prend alors moins de 64 Kio en cinq secondes, il est exclu, et les autres
-apprennent son départ. D'un client parti il ne reste rien. SIGTERM arrête le serveur, et on peut
+apprennent son départ. D'un client parti, il ne reste rien. SIGTERM arrête le serveur, et on peut
 le relancer aussitôt sur le même port.""",
         """A TCP server on 127.0.0.1 where everyone hears everyone. The port is the last word of its
 command. The text is UTF-8, a line ends in `\\n` and in nothing else, and every other byte
@@ -158,7 +158,7 @@ def greeting(server):
     "names",
     1,
     Say(
-        "Deux présents n'ont jamais le même nom.", "Two who are there never have the same name."
+        "Deux clients présents n'ont jamais le même nom.", "Two who are there never have the same name."
     ),
     Place("room"),
 )
@@ -171,7 +171,7 @@ def names(server):
                 Say(
                     (
                         "Votre serveur ne vérifie pas si le nom est pris (ou tire les noms "
-                        "du port, ou de trop peu de hasard)."
+                        "du port, ou d'un hasard trop pauvre)."
                     ),
                     (
                         "Your server does not look whether the name is taken (or takes names"

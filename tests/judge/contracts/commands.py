@@ -70,7 +70,7 @@ dossier, un tube, un nom dont une partie commence par un point.
 
 Après la demi-fermeture du client, le serveur envoie tout ce qu'il doit encore, puis ferme.
 Il sert plusieurs clients à la fois ; un client qui se tait ou ne lit jamais ne fait attendre
-personne, et ne remplit pas la mémoire du serveur. D'un client parti il ne reste rien. SIGTERM
+personne, et ne remplit pas la mémoire du serveur. D'un client parti, il ne reste rien. SIGTERM
 arrête le serveur, et on peut le relancer aussitôt sur le même port.""",
         """A TCP server on 127.0.0.1 that obeys commands. The port is the last word of its command;
 {dir} becomes a folder that the judge has filled. One command a line; a line ends in `\\n`
@@ -123,7 +123,7 @@ def serves_another(server, likely):
     "hello",
     1,
     Say(
-        "À `hello` il répond `hello`, et n'envoie rien avant.",
+        "À `hello`, il répond `hello`, et n'envoie rien avant.",
         "To `hello` it answers `hello`, and says nothing before.",
     ),
     Place("commands"),
@@ -141,7 +141,7 @@ def hello(server):
     "heure",
     1,
     Say(
-        "À `heure` il répond par l'heure locale, avec son décalage.",
+        "À `heure`, il répond par l'heure locale, avec son décalage.",
         "To `heure` it answers the local time, with its offset.",
     ),
     Place("commands"),
@@ -179,7 +179,7 @@ def heure(server):
     if told.utcoffset() != now.utcoffset():
         raise Fault(
             Say(
-                f"C'est l'heure d'un autre fuseau : la locale suit la variable TZ ({ZONE}).",
+                f"C'est l'heure d'un autre fuseau : l'heure locale suit la variable TZ ({ZONE}).",
                 (
                     "That is the time of another zone: the local one follows the variable TZ"
                     f" ({ZONE})."
@@ -245,7 +245,7 @@ def every_byte(server):
     "quitter",
     1,
     Say(
-        "À `quitter` il envoie ce qu'il doit, et ferme.",
+        "À `quitter`, il envoie ce qu'il doit, et ferme.",
         "At `quitter` it sends what it owes, and closes.",
     ),
     Place("commands"),
@@ -451,7 +451,7 @@ def outside(server):
                     "début, et les liens, avant d'ouvrir quoi que ce soit."
                 ),
                 (
-                    "A name is text from a stranger: refusez `..`, the `/` at its start, and"
+                    "A name is text from a stranger: refuse `..`, the `/` at its start, and"
                     " links, before you open anything."
                 ),
             ),

@@ -17,7 +17,7 @@ ladder = Ladder(
     Say(
         """Un serveur UDP sur 127.0.0.1. Le port est le dernier mot de sa commande.
 
-À chaque datagramme X il répond par un datagramme, à l'adresse d'où X est venu :
+À chaque datagramme X, il répond par un datagramme, à l'adresse d'où X est venu :
 
     le serveur répond : X
 
@@ -116,7 +116,7 @@ def still_answers(server, likely):
     "answer",
     3,
     Say(
-        "Au datagramme `bonjour` il répond `le serveur répond : bonjour`.",
+        "Au datagramme `bonjour`, il répond `le serveur répond : bonjour`.",
         "To the datagram `bonjour` it answers `le serveur répond : bonjour`.",
     ),
     Place("datagrams"),

@@ -18,11 +18,11 @@ ladder = Ladder(
     Say(
         """Un serveur TCP sur 127.0.0.1. Le port est le dernier mot de sa commande.
 
-À chaque client qui se connecte il envoie d'abord une ligne, sans rien attendre :
+À chaque client qui se connecte, il envoie d'abord une ligne, sans rien attendre :
 
     Le serveur écoute.
 
-À chaque ligne X du client il répond par la ligne :
+À chaque ligne X du client, il répond par la ligne :
 
     le serveur répond : X
 
@@ -39,7 +39,7 @@ sa réponse n'en a pas non plus.
 Il sert plusieurs clients à la fois : un client qui se tait, ou qui ne lit jamais ses
 réponses, ne fait attendre personne, et n'oblige pas le serveur à garder sans limite ce
 qu'il ne lit pas. Un client qui coupe (RST) ou part au milieu d'une ligne ne met fin qu'à sa
-connexion. D'un client parti il ne reste rien : ni descripteur, ni processus, ni thread. SIGTERM
+connexion. D'un client parti, il ne reste rien : ni descripteur, ni processus, ni thread. SIGTERM
 arrête le serveur, et on peut le relancer aussitôt sur le même port.""",
         """A TCP server on 127.0.0.1. The port is the last word of its command.
 
@@ -131,7 +131,7 @@ def accept(server):
     "greeting",
     1,
     Say(
-        "Il dit d'abord `Le serveur écoute.`, sans rien attendre.",
+        "Il envoie d'abord `Le serveur écoute.`, sans rien attendre.",
         "It first says `Le serveur écoute.`, and waits for nothing.",
     ),
     Place("session"),
@@ -159,7 +159,7 @@ def greeting(server):
     "one-line",
     1,
     Say(
-        "À la ligne `bonjour` il répond `le serveur répond : bonjour`.",
+        "À la ligne `bonjour`, il répond `le serveur répond : bonjour`.",
         "To the line `bonjour` it answers `le serveur répond : bonjour`.",
     ),
     Place("session"),

@@ -22,7 +22,7 @@ octet est possible, y compris l'octet 0 et ce qui n'est pas de l'UTF-8.
 Quand le client ferme son sens (demi-fermeture : recv rend 0), le serveur envoie tout ce
 qu'il doit encore, puis ferme, et prend le client suivant. Un client après l'autre suffit :
 les autres attendent leur tour. Un client qui coupe (RST), ou qui part sans lire, ne met fin
-qu'à sa connexion. D'un client parti il ne reste rien. SIGTERM arrête le serveur, et on peut le
+qu'à sa connexion. D'un client parti, il ne reste rien. SIGTERM arrête le serveur, et on peut le
 relancer aussitôt sur le même port.""",
         """A TCP server on 127.0.0.1, IPv4 (RFC 862). The port is the last word of its command.
 

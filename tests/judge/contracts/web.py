@@ -512,7 +512,7 @@ def the_sum(server):
             raise Fault(
                 Say(
                     (
-                        f"Pour `{query}` : les chiffres les moins nombreux qui redonnent le"
+                        f"Pour `{query}` : le moins de chiffres possible pour redonner le"
                         " nombre, sans `.0`."
                     ),
                     (
@@ -596,7 +596,7 @@ def head(server):
             raise Fault(
                 Say(
                     (
-                        "La réponse à HEAD n'a pas de corps : sinon, le client le prendrait "
+                        "La réponse à HEAD n'a pas de corps : sinon, le client le prend "
                         "pour la réponse suivante."
                     ),
                     "The answer to HEAD has no body: or it is taken for the next answer.",
@@ -721,7 +721,7 @@ def pipelined(server):
         if answer.body.strip() != b'{"a":%d,"b":0,"somme":%d}' % (i, i):
             raise Fault(
                 Say(
-                    "Les réponses viennent dans l'ordre des requêtes.",
+                    "Les réponses arrivent dans l'ordre des requêtes.",
                     "The answers come in the order of the requests.",
                 ),
                 b'{"a":%d,"b":0,"somme":%d}' % (i, i),
