@@ -5,9 +5,9 @@ same in both."""
 FRENCH = {
     # echo-clients, echo-idle
     "lines answered a second": "réponses par seconde",
-    "99 % are answered within, µs": "99 % des réponses en moins de, µs",
+    "99 % are answered within, µs": "délai de 99 % des réponses, en µs",
     "clients, each with one line on its way": "clients, une ligne en cours chacun",
-    "idle clients beside 50 busy ones (0 is drawn at 1)": "clients silencieux à côté de 50 actifs (0 est à 1)",
+    "idle clients beside 50 busy ones (0 is drawn at 1)": "clients muets à côté de 50 actifs (0 est tracé à 1)",
     # fd-crossing
     "the kernel": "le noyau",
     "the socket: one byte and": "la socket : un octet et",
@@ -24,7 +24,7 @@ FRENCH = {
     "one log: what everyone must see, once": "un journal : ce que tous doivent voir, une fois",
     "append: recv, a whole line": "ajouter : recv, une ligne entière",
     "forgotten": "effacé",
-    "not yet said": "pas encore dit",
+    "not yet said": "pas encore écrit",
     "at the end: it is owed nothing": "à la fin : on ne lui doit rien",
     "anywhere, even in the middle of a message": "n'importe où, même au milieu d'un message",
     "the slowest: what lies before it is forgotten": "le plus lent : ce qui le précède est effacé",

@@ -6,7 +6,8 @@ import re
 FRENCH = (
     (r"\b1 in flight", "1 ligne à la fois"),
     (r"in flight", "lignes à la fois"),
-    (r"busy beside (\d+) idle", r"clients actifs à côté de \1 silencieux"),
+    (r"busy beside 0 idle", "clients actifs à côté de 0 muet"),
+    (r"busy beside (\d+) idle", r"clients actifs à côté de \1 muets"),
     (r"one sender", "un seul émet"),
     (r"all send", "tous émettent"),
     (r"one stream", "un seul flux"),
@@ -19,7 +20,7 @@ FRENCH = (
     (r"a bare recv and send", "recv et send seuls"),
     (r", each on its core", ", chacun sur son cœur"),
     (r"HAProxy with splice", "HAProxy avec splice"),
-    (r"(\d+) idle clients, bytes of its memory for each", r"\1 clients silencieux, octets pour chacun"),
+    (r"(\d+) idle clients, bytes of its memory for each", r"\1 clients muets, octets pour chacun"),
     (r"from start to end, ms", "du début à la fin, ms"),
     (r"from a clone, seconds", "depuis un clone, secondes"),
     (r"\blevel\b", "à égalité"),

@@ -22,7 +22,7 @@ MEANING = {
     ),
     "EAFNOSUPPORT": (
         "The system does not know this family of addresses: IPv6, say (socket(2)).",
-        "Le système ne connaît pas cette famille d'adresses : IPv6, par exemple (socket(2)).",
+        "Le système ne prend pas en charge cette famille d'adresses : IPv6, par exemple (socket(2)).",
     ),
     "EAGAIN": (
         "There is nothing to be had without waiting; of `fork`: there are as many processes as "
@@ -149,7 +149,7 @@ RESTS = (
 )
 SECOND = (
     "The server sleeps for a second. Who waits in the backlog is then accepted.",
-    "Le serveur dort une seconde. Qui attend dans la file d'attente (backlog) est accepté ensuite.",
+    "Le serveur dort une seconde. Les clients de la file d'attente (*backlog*) sont acceptés ensuite.",
 )
 SLEEPS = (
     "The loop sleeps for a tenth of a second, or until a signal, and asks again.",
