@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <ctime>
+#include <cstring>
 #include <initializer_list>
 #include <new>
 #include <string>
@@ -198,7 +199,7 @@ class Rest {
         if (!is_shortage(error)) return;
         until_ = clock_ms() + 100;
         if (!std::exchange(said_, true))
-            log_line("accept: ", std::generic_category().message(error), ", resting");
+            log_line("accept: ", std::strerror(error), ", resting");  // takes no memory
     }
 
     /// One of our own connections was closed: there is room again.
