@@ -243,6 +243,24 @@ def test_servers_at_once_on_a_dead_socket_are_one(place, server, count):
     assert list(place.iterdir()) == []
 
 
+def sleeps_and_catches(pid, how):
+    status = dict(line.split(":\t") for line in proc(pid, "status").read_text().splitlines())
+    return status["State"].startswith("S") and int(status["SigCgt"], 16) >> (how - 1) & 1
+
+
+@each_server
+def test_a_signal_ends_it_while_it_waits_for_the_lock(place, server):
+    dead_socket(place / "s", kind(server))
+    with open(os.open(place / "s.lock", os.O_RDWR | os.O_CREAT, 0o600), "rb+") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        program = Program(server, *arguments(server, place / "s"))
+        eventually(lambda: sleeps_and_catches(program.pid, signal.SIGTERM))
+        program.process.terminate()
+        assert program.wait(1) == 0
+    assert program.log == []
+    assert sorted(place.iterdir()) == [place / "s", place / "s.lock"]  # another's, both of them
+
+
 @each_server
 def test_a_directory_that_a_stranger_has_locked_keeps_no_server_from_starting(start, place, server):
     dead_socket(place / "s", kind(server))
