@@ -21,6 +21,7 @@
 #include <climits>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <cstring>
@@ -125,6 +126,13 @@ void log_line(const Piece&... pieces) {
 /// (TLPI 63.5.2). A flag alone is not enough: a signal between the look at it and poll leaves poll
 /// asleep. Nor does ppoll help while descriptors stay ready: it then returns without letting the
 /// blocked signal in. A signal that our parent had us ignore (nohup) stays ignored. Call it once.
+/// Says the usage on stdout, as -h asks, and ends the program with status 0. Throws
+/// std::system_error when that cannot be written.
+[[noreturn]] inline void say_usage(const std::string& usage) {
+    if (std::puts(usage.c_str()) == EOF || std::fflush(stdout) == EOF) check("write", -1);
+    std::exit(0);
+}
+
 /// Throws std::system_error.
 inline Fd stop_pipe() {
     static volatile std::sig_atomic_t write_end = -1;

@@ -19,7 +19,7 @@ from unix_sockets import (
     is_served,
     kind,
 )
-from wants import NOBODY, needs_root, open_files, proc
+from wants import NOBODY, full_disk, needs_root, open_files, proc
 
 LONGEST = 107  # what sun_path holds, with a NUL after it
 
@@ -450,6 +450,12 @@ class TestCommandLine:
         assert (ended.returncode, ended.stderr) == (0, "")
         assert ended.stdout.startswith(f"usage: {program} PATH")
         assert "  -h, --help  " in ended.stdout
+
+    def test_help_on_a_full_disk_is_one_line(self, program):
+        with full_disk() as full:
+            ended = Program(program, "-h", stdout=full)
+        assert ended.wait() == 1
+        assert ended.log == [f"{program}: write: No space left on device"]
 
     def test_bad_usage(self, program):
         operands = self.operands(program)
