@@ -23,8 +23,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <cstring>
+#include <ctime>
 #include <initializer_list>
 #include <new>
 #include <string>
@@ -57,10 +57,14 @@ class StderrLog {
         struct stat status {};
         const bool terminal = isatty(STDERR_FILENO) == 1;
         const char* name = terminal ? ttyname(STDERR_FILENO) : "/dev/fd/2";
-        if (name == nullptr || fstat(STDERR_FILENO, &status) == -1) return;
+        if (fstat(STDERR_FILENO, &status) == -1) return;
+        std::signal(SIGXFSZ, SIG_IGN);  // a file may have come to its limit (ulimit -f): EFBIG
         if (!terminal && !S_ISFIFO(status.st_mode)) return;  // a file never makes us wait
-        const Fd own{open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
-        if (own) dup2(own.get(), STDERR_FILENO);
+        const Fd own{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
+        if (own)
+            dup2(own.get(), STDERR_FILENO);
+        else if (terminal)
+            at_once_ = 1;
     }
 
     /// Keeps a line, made of pieces, for write_some(). Or loses it: a mebibyte waits already, or
@@ -79,10 +83,9 @@ class StderrLog {
     void write_some() {
         pollfd room{STDERR_FILENO, POLLOUT, 0};
         while (written_ < waiting_.size() && poll(&room, 1, 0) != 0) {
-            // poll promises room for PIPE_BUF bytes of a pipe, and for one byte of a terminal.
             const std::string_view rest = std::string_view{waiting_}.substr(written_);
-            const std::size_t whole_lines = rest.rfind('\n', PIPE_BUF - 1) + 1;  // 0: not even one
-            const std::size_t size = whole_lines > 0 ? whole_lines : std::size_t{PIPE_BUF};
+            const std::size_t whole_lines = rest.rfind('\n', at_once_ - 1) + 1;  // 0: not even one
+            const std::size_t size = whole_lines > 0 ? whole_lines : at_once_;
             const ssize_t written = write(STDERR_FILENO, rest.data(), std::min(size, rest.size()));
             if (written == -1 && later(errno)) return;
             // After any other error nobody can ever read it.
@@ -97,6 +100,9 @@ class StderrLog {
   private:
     std::string waiting_{};
     std::size_t written_ = 0;  ///< bytes of it
+    /// The most that one write is given. poll promises room for PIPE_BUF bytes of a pipe, and for
+    /// one byte of a terminal.
+    std::size_t at_once_ = PIPE_BUF;
 };
 
 /// The one log of a program.
@@ -120,12 +126,6 @@ void log_line(const Piece&... pieces) {
     std::exit(2);
 }
 
-// ---- The end -----------------------------------------------------
-
-/// A descriptor that turns readable at SIGINT, SIGTERM, SIGHUP or SIGQUIT: the self-pipe trick
-/// (TLPI 63.5.2). A flag alone is not enough: a signal between the look at it and poll leaves poll
-/// asleep. Nor does ppoll help while descriptors stay ready: it then returns without letting the
-/// blocked signal in. A signal that our parent had us ignore (nohup) stays ignored. Call it once.
 /// Says the usage on stdout, as -h asks, and ends the program with status 0. Throws
 /// std::system_error when that cannot be written.
 [[noreturn]] inline void say_usage(const std::string& usage) {
@@ -133,6 +133,12 @@ void log_line(const Piece&... pieces) {
     std::exit(0);
 }
 
+// ---- The end -----------------------------------------------------
+
+/// A descriptor that turns readable at SIGINT, SIGTERM, SIGHUP or SIGQUIT: the self-pipe trick
+/// (TLPI 63.5.2). A flag alone is not enough: a signal between the look at it and poll leaves poll
+/// asleep. Nor does ppoll help while descriptors stay ready: it then returns without letting the
+/// blocked signal in. A signal that our parent had us ignore (nohup) stays ignored. Call it once.
 /// Throws std::system_error.
 inline Fd stop_pipe() {
     static volatile std::sig_atomic_t write_end = -1;
