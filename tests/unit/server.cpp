@@ -15,6 +15,9 @@ void* operator new(std::size_t size) {
     if (found == nullptr) throw std::bad_alloc{};
     return found;
 }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return no_memory ? nullptr : std::malloc(size);
+}
 void operator delete(void* memory) noexcept {
     std::free(memory);
 }
