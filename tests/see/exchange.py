@@ -30,6 +30,9 @@ DUPS = {"dup", "dup2", "dup3"}
 STREAMS = ("TCP", "TCPv6", "UNIX-STREAM", "UNIX-SEQPACKET")
 # strace says UNIX alone of a datagram socket that has no name yet.
 KINDS = (*STREAMS, "UDP", "UDPv6", "UNIX-DGRAM", "UNIX")
+# strace counts how long a call took from when it has written its arguments, so that the end of one
+# that waited seems too early: by so many seconds, on a busy machine.
+EARLY = 0.1
 IGNORED = {"SIGCHLD", "SIGWINCH", "SIGURG", "SIGTRAP", "SIGSTOP", "SIGCONT"}
 
 
@@ -466,6 +469,7 @@ class Exchange:
             ]
             self.arrows = [arrow for arrow in self.arrows if arrow not in late]
         self.arrows.sort(key=lambda arrow: arrow.when)
+        self.events.sort(key=lambda event: event.when)
 
     def outside(self, address):
         """The column of one who is not traced."""
@@ -541,6 +545,8 @@ class Exchange:
 
     def draw(self, kind, source, target, origin, goal, data=b"", size=0):
         arrow = Arrow(kind, source, target, origin, goal, size, data)
+        if source and target and target.end is not None and target.end <= source.start:
+            target.call.end = source.start + 1e-6  # nothing is taken before it is sent
         arrow.when = source.start if source else target.end
         arrow.lost = kind == "bytes" and target is None and not goal.outside
         if source and source.passed:
@@ -572,7 +578,7 @@ class Exchange:
                 (
                     one
                     for one in took
-                    if one.end > event.start
+                    if one.end > event.start - EARLY
                     and one.socket is not event.socket
                     and one.data == event.data[: one.size]
                     and (not goal or not one.socket.here or listens_at(one.socket, goal))

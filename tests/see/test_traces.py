@@ -198,6 +198,34 @@ def test_unix_sockets_and_a_descriptor_that_crosses():
     assert passed == [[(5, 5, "/etc/hostname")]]
 
 
+def traced(lines):
+    """What two processes did: 1, the server, and 2, its client."""
+    return Exchange(strace.read(lines), {1: "server", 2: "client"})
+
+
+def test_nothing_is_taken_before_it_is_sent():
+    """strace counts how long a call took from when it has written its arguments, so an end can seem
+    to be too early."""
+    here, there = (f"{pair}>" for pair in ("<UNIX-STREAM:[1->2]", "<UNIX-STREAM:[2->1]"))
+    seen = traced(
+        [
+            f'2 10.000000 recvfrom(3{here}, "x", 9, 0, NULL, NULL) = 1 <0.500000>',
+            f'1 10.600000 sendto(4{there}, "x", 1, 0, NULL, 0) = 1 <0.000010>',
+        ]
+    )
+    assert arrows(seen) == [("sendto", 1, "recvfrom")]
+    assert [event.call.name for event in seen.events] == ["sendto", "recvfrom"]
+    here, there = "<UDP:[127.0.0.1:1]>", "<UDP:[127.0.0.1:2]>"
+    to = '{sa_family=AF_INET, sin_port=htons(1), sin_addr=inet_addr("127.0.0.1")}, 16'
+    seen = traced(
+        [
+            f'2 10.000000 recvfrom(3{here}, "x", 9, 0, NULL, NULL) = 1 <0.599900>',
+            f'1 10.600000 sendto(4{there}, "x", 1, 0, {to}) = 1 <0.000010>',
+        ]
+    )
+    assert arrows(seen) == [("sendto", 1, "recvfrom")]
+
+
 # ---- Segments
 
 
