@@ -193,7 +193,8 @@ def fold(rows, zero):
         if row.when - busy > SILENCE:
             result.append(Row(busy, "silence", lasts=row.when - busy))
         result.append(row)
-        busy = max([busy, row.when, *(event.start for event in row.events)])
+        # Whoever looks in vain, or sends what nobody takes, ends no silence.
+        busy = max([busy, row.when, *(event.start for event in row.events if event.size)])
     return result
 
 

@@ -10,8 +10,8 @@ from rows import bands, clock, is_bad, label, name, tint
 from text import sentences
 from words import Say
 
-TIME, ROW, TOP = 64, 19, 34  # pixels
-LANES = {1: 264, 2: 264, 3: 200}  # the width of a column, where there are so many; else
+TIME, ROW, TOP = 62, 19, 34  # pixels
+LANES = {1: 238, 2: 238, 3: 186}  # the width of a column, where there are so many; else
 NARROW = 176
 CHARACTER = 7.3  # of a monospaced font of 12 pixels
 COLOURS = {  # of the columns, on white and on black
@@ -102,7 +102,7 @@ class Picture:
     def rows(self, rows, y):
         time = clock(rows[0], self.ladder)
         if time and time != self.last:
-            self.write(TIME - 20, y + 14, time, "dim end")
+            self.write(TIME - 18, y + 14, time, "dim end")
         self.last = time
         room = int((self.lane_width - 16) / CHARACTER)
         for row in rows:
@@ -134,7 +134,7 @@ class Picture:
             )
             return
         way = 1 if end > start else -1
-        top, bottom = y + 6, y + 13
+        top, bottom = y + 12, y + 17
         tip = end - way * (10 if arrow.lost else 1)
         classes = ' class="fork"' if arrow.kind == "fork" else ""
         self.under.append(
@@ -146,15 +146,15 @@ class Picture:
         else:
             head = f"M{tip} {bottom}l{-8 * way} -5v8z"
             self.under.append(f'<path style="fill:var(--{ink})" d="{head}"/>')
-        room = int((abs(end - start) - 34) / CHARACTER)
+        room = int((abs(end - start) - 8) / CHARACTER)
         text = label(line, room)
         wide, lanes = len(text) * CHARACTER + 6, round(abs(end - start) / self.lane_width)
         middle = (start + end) / 2
         if lanes % 2 == 0 and wide < self.lane_width - 20:  # beside the lane that it crosses
             middle -= way * self.lane_width / 2
         self.over.append(
-            f'<rect class="page" x="{middle - wide / 2:.0f}" y="{y + 2}" width="{wide:.0f}" height="15"/>'
-            f'<text class="mid" x="{middle:.0f}" y="{y + 14}" style="fill:var(--{ink})">{escape(text, False)}</text>'
+            f'<rect class="page" x="{middle - wide / 2:.0f}" y="{y + 1}" width="{wide:.0f}" height="11"/>'
+            f'<text class="mid" x="{middle:.0f}" y="{y + 10}" style="fill:var(--{ink})">{escape(text, False)}</text>'
         )
         if line.source and line.target:
             self.arrives[line] = bottom
@@ -163,7 +163,7 @@ class Picture:
 
     def page(self, height):
         width = TIME + self.lane_width * len(self.columns)
-        self.write(TIME - 20, 20, "ms", "dim end")
+        self.write(TIME - 18, 20, "ms", "dim end")
         for column, x in self.x.items():
             self.over.append(
                 f'<text class="head" x="{x - 4}" y="20" style="fill:var(--{self.colour[column]})">'
