@@ -90,6 +90,7 @@ class Event:
     data: bytes = b""  # of those, as many as strace wrote down
     asked: str = ""  # how many it was about, as the program said it
     looks_at: list = field(default_factory=list)  # sockets
+    fds: dict = field(default_factory=dict)  # {what it calls one: [IN, OUT] as it asks}
     last: bool = False  # a close after which nobody holds the socket
     child: Column = None
     passed: list = field(default_factory=list)  # descriptors that went over, or came
@@ -184,11 +185,10 @@ class Exchange:
             return event if name not in IGNORED else None
         if name in LOOKS | EPOLLS:
             event.kind = "look"
-            event.looks_at = [
-                one
-                for fd, beside in watched(call)
-                if (one := self.find(column.group, fd, beside))
-            ]
+            for fd, beside, way in watched(call):
+                if one := self.find(column.group, fd, beside):
+                    event.looks_at.append(one)
+                    event.fds.setdefault(fd, []).append(way)
             looked = call.result == 0 and (
                 "0" in call.args[2:4]
                 or re.search(r"tv_sec=0, tv_[nu]sec=0", " ".join(call.args))
@@ -744,15 +744,18 @@ def passed(text):
 
 
 def watched(call):
-    """The descriptors that a call waits for."""
+    """The descriptors that a call waits for, and for what: IN, OUT, IN|OUT."""
     if call.name in ("poll", "ppoll") and call.args:
         for entry in strace.parts(call.args[0]) if call.args[0].startswith("[") else []:
             if entry.startswith("{"):
-                yield strace.descriptor(strace.fields(entry).get("fd", ""))
+                known = strace.fields(entry)
+                ways = re.findall(r"POLL(IN|OUT)\b", known.get("events", ""))
+                yield *strace.descriptor(known.get("fd", "")), "|".join(ways)
     elif call.name in ("select", "pselect6"):
-        for argument in call.args[1:4]:
+        for argument, way in zip(call.args[1:4], ("IN", "OUT", "EXCEPT")):
             if argument.startswith("["):
-                yield from listed(argument[1:-1])
+                for fd, beside in listed(argument[1:-1]):
+                    yield fd, beside, way
 
 
 def awoke(call):

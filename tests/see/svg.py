@@ -10,7 +10,7 @@ from rows import bands, clock, is_bad, label, name, tint
 from text import sentences
 from words import Say
 
-TIME, ROW, TOP = 62, 19, 34  # pixels
+TIME, ROW, TOP = 66, 19, 34  # pixels
 LANES = {1: 238, 2: 238, 3: 186}  # the width of a column, where there are so many; else
 NARROW = 176
 CHARACTER = 7.3  # of a monospaced font of 12 pixels
@@ -40,6 +40,7 @@ class Picture:
         self.colour = {c: list(COLOURS)[i % len(COLOURS)] for i, c in enumerate(self.columns)}
         self.under, self.over, self.tops, self.last = [], [], {}, ""
         self.arrives, self.slots = {}, {}
+        self.right = max(self.x.values()) + 20  # where the words on the right end
 
     def draw(self):
         y, lives, bars = TOP, {}, {}
@@ -89,6 +90,8 @@ class Picture:
 
     def write(self, x, y, text, classes=""):
         what = f' class="{classes}"' if classes else ""
+        if "end" not in classes:
+            self.right = max(self.right, x + len(text) * CHARACTER)
         self.over.append(f'<text x="{x:.0f}" y="{y:.0f}"{what}>{escape(text, False)}</text>')
 
     def silence(self, band, y):
@@ -102,10 +105,12 @@ class Picture:
     def rows(self, rows, y):
         time = clock(rows[0], self.ladder)
         if time and time != self.last:
-            self.write(TIME - 18, y + 14, time, "dim end")
+            self.write(TIME - 21, y + 14, time, "dim end")
         self.last = time
-        room = int((self.lane_width - 16) / CHARACTER)
         for row in rows:
+            # Beside the last column there is room.
+            last = row.column is self.columns[-1]
+            room = max(32 * last, int((self.lane_width - 16) / CHARACTER))
             text = row.text if row.kind == "state" or len(row.text) <= room else row.brief
             text = text if len(text) <= room else text[: room - 1] + "…"
             self.write(self.x[row.column] + 10, y + 14, text, tint(row))
@@ -162,13 +167,14 @@ class Picture:
             self.slots[line] = next(slot for slot in range(99) if slot not in taken)
 
     def page(self, height):
-        width = TIME + self.lane_width * len(self.columns)
-        self.write(TIME - 18, 20, "ms", "dim end")
+        self.write(TIME - 21, 20, "ms", "dim end")
         for column, x in self.x.items():
+            self.right = max(self.right, x - 4 + len(name(column)) * CHARACTER * 13 / 12)
             self.over.append(
                 f'<text class="head" x="{x - 4}" y="20" style="fill:var(--{self.colour[column]})">'
                 f"{escape(name(column), False)}</text>"
             )
+        width = round(self.right) + 8
         colours = ["".join(f"--{k}:{v[i]};" for k, v in COLOURS.items()) for i in (0, 1)]
         return "\n".join(
             [

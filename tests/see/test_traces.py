@@ -1,13 +1,14 @@
 """What `see` reads out of traces that were recorded: tests/see/traces, by strace 6.1 and tcpdump 4.99."""
 
-from pathlib import Path
-
 import pytest
 import strace
 import tcpdump
 from exchange import Exchange
+from seeing import ROOT  # which puts what rows imports on the path
 
-TRACES = Path(__file__).parent / "traces"
+import rows
+
+TRACES = ROOT / "tests/see/traces"
 
 
 def calls(name):
@@ -224,6 +225,26 @@ def test_nothing_is_taken_before_it_is_sent():
         ]
     )
     assert arrows(seen) == [("sendto", 1, "recvfrom")]
+
+
+def test_who_is_asked_for_and_for_what():
+    """A socket that is not in the set, or that is asked for room only, is what one looks for."""
+    three, four = "3<TCP:[127.0.0.1:90]>", "4<TCP:[127.0.0.1:90->127.0.0.1:50]>"
+    seen = traced(
+        [
+            f"1 10.0 poll([{{fd=1<pipe:[7]>, events=POLLIN}}, {{fd={three}, events=POLLIN}},"
+            f" {{fd={four}, events=POLLOUT}}], 3, -1) = 1 ([{{fd={four}, revents=POLLOUT}}]) <1.0>",
+            f'1 11.5 recvfrom({four}, "x", 9, 0, NULL, NULL) = 1 <0.1>',
+            f"1 12.0 select(5, [{four}], NULL, NULL, NULL) = 1 (in [{four}]) <1.0>",
+            f"1 14.0 select(5, [{three} {four}], [{four}], NULL, NULL) = 1 (in [{four}]) <1.0>",
+        ]
+    )
+    looks = [event for event in seen.events if event.kind == "look"]
+    assert [rows.asks(event, brief=False) for event in looks] == [
+        "poll({3, 4 OUT})",
+        "select({4})",
+        "select({3, 4 IN|OUT})",
+    ]
 
 
 # ---- Segments
