@@ -35,7 +35,7 @@ import links  # noqa: E402
 from labels import french  # noqa: E402
 
 # The order in which one reads; see the two ways to read in notes/README.md.
-FIRST = "start echo tcp broadcast commands web forward unix_domain ntp generations errors judge"
+FIRST = "start echo tcp broadcast commands web forward unix_domain ntp generations errors judge see"
 LAST = "speed glossary teacher"
 STAMP = ".made_from"  # a file of the site: what it was made from, and when that was changed
 PROGRAMS = ["tcp", "echo", "broadcast", "unix_domain", "ntp"]
