@@ -673,11 +673,12 @@ class Exchange:
                 for arrow in self.arrows
                 if arrow.source
             )
-            seen = any(
-                "R" in segment.flags
-                and (segment.source, segment.target) == (one.here, one.there)
+            flags = "".join(
+                segment.flags
                 for segment in self.segments
+                if (segment.source, segment.target) == (one.here, one.there)
             )
+            seen = "R" in flags and "F" not in flags
             if one.abrupt or unread or (heard_reset and not heard_end and not half and seen):
                 return [*found, self.draw("RST", final, heard_reset, final.column, goal)]
             if not half:

@@ -247,6 +247,30 @@ def test_who_is_asked_for_and_for_what():
     ]
 
 
+def test_who_has_closed_in_good_order_and_is_spoken_to_resets_after_its_end():
+    """The close is a FIN, where the capture has one, and the reset is the kernel's own answer."""
+    here, there = (f"<TCP:[127.0.0.1:{pair}]>" for pair in ("50->127.0.0.1:90", "90->127.0.0.1:50"))
+    lines = [
+        f'2 10.0 recvfrom(3{here}, "x", 9, 0, NULL, NULL) = 1 <0.1>',
+        f"2 11.0 close(3{here}) = 0 <0.1>",
+        f'1 9.9 sendto(4{there}, "x", 1, 0, NULL, 0) = 1 <0.1>',
+        f'1 12.0 sendto(4{there}, "y", 1, 0, NULL, 0) = 1 <0.1>',
+        f'1 13.0 sendto(4{there}, "z", 1, 0, NULL, 0) = -1 EPIPE (Broken pipe) <0.1>',
+    ]
+    segment = "{}.5 IP 127.0.0.1.50 > 127.0.0.1.90: Flags [{}], seq 1, ack 1, win 1, length 0"
+    for flags, ends in (
+        (["F.", "R"], [("FIN", "close"), ("RST", None)]),
+        (["R."], [("RST", "close")]),
+    ):
+        captured = tcpdump.read([segment.format(11 + i, flag) for i, flag in enumerate(flags)])
+        seen = Exchange(strace.read(lines), {1: "server", 2: "client"}, captured)
+        assert [
+            (arrow.kind, arrow.source and arrow.source.call.name)
+            for arrow in seen.arrows
+            if arrow.kind != "bytes"
+        ] == ends
+
+
 # ---- Segments
 
 
