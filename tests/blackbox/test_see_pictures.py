@@ -81,3 +81,29 @@ def test_there_is_no_other():
     assert files == {
         pictures.file(name, language).name for name in pictures.ALL for language in NOTES
     }
+
+
+# What the notes tell their reader to look at: it is to be there when they are drawn anew.
+SPOKEN_OF = {
+    "one-line": ["accept = 4", "recv = 0 end"],
+    "pieces": ['"jour\\nsal"'],
+    "two-poll": ["= 3 IN", "= 7 IN", "= 6 IN"],
+    "fork": ["fork copies 3, 4", "close(4)", "close(3)"],
+    "half-close": ["shutdown(4, WR)", "= 49"],
+    "server-ends": ["FIN-WAIT-1", "TIME-WAIT", "CLOSE-WAIT"],
+    "does-not-read": ["a part", "poll({3, 6 OUT})"],
+    "room": ["never read", "a part", "close(7)"],
+    "descriptor": ["+ fd 8 → 4"],
+    "fault-line": ["recv(4, 64) = 3"],
+    "fault-order": ['"\\x07\\0\\0\\0"'],
+    "fault-send": ["a part", "EAGAIN"],
+    "fault-set": ["never read", "select({4})"],
+    "fault-end": ["FIN-WAIT-2", "0 end"],
+}
+
+
+@pytest.mark.parametrize("name", SPOKEN_OF)
+def test_what_the_note_speaks_of_is_in_it(name):
+    told = read(pictures.file(name, "en")).find(SVG + "desc").text
+    missing = [words for words in SPOKEN_OF[name] if words not in told]
+    assert not missing, told
