@@ -50,7 +50,7 @@ inline double number(int letter, const std::string& text, const char* characters
     const double value = std::strtod(text.c_str(), &end);
     if (is_decimal && *end == '\0' && least <= value && value <= most) return value;
     bad_usage(program,
-              std::string{'-', static_cast<char>(letter)} + " wants a number from " +
+              std::string{"-"} + static_cast<char>(letter) + " wants a number from " +
                   decimal(least) + " to " + decimal(most) + ": " + text,
               usage);
 }

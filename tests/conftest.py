@@ -13,8 +13,8 @@ import pytest
 import skips
 from unix_sockets import short_directory
 
-# tests/run.py sums up what several runs have skipped. It is not for the runs that a test starts.
-SKIPPED_TO = os.environ.pop("SKIPPED_TO", None)
+# tests/run.py sums up what became of several runs. It is not for the runs that a test starts.
+RESULTS_TO = os.environ.pop("RESULTS_TO", None)
 
 # Thousands of clients are thousands of descriptors in this process too.
 _, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -52,9 +52,11 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    reasons = skips.count(terminalreporter.stats.get("skipped", []))
-    if SKIPPED_TO:
-        Path(SKIPPED_TO).write_text(json.dumps(reasons))
+    stats = terminalreporter.stats
+    reasons = skips.count(stats.get("skipped", []))
+    if RESULTS_TO:
+        failed = [report.nodeid for kind in ("failed", "error") for report in stats.get(kind, [])]
+        Path(RESULTS_TO).write_text(json.dumps({"skipped": reasons, "failed": failed}))
     elif lines := skips.summary(reasons):
         terminalreporter.section("not run", "-")
         terminalreporter.write("\n".join([*lines, ""]))

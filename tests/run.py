@@ -1,6 +1,8 @@
 """make blackbox: runs the tests side by side where pytest-xdist is installed, at the same time
 those that mostly wait (@pytest.mark.waits), and by themselves afterwards those that measure time,
-memory or processor (@pytest.mark.alone). What was not run is summed up at the end.
+memory or processor (@pytest.mark.alone). A few that fail beside others, as may be on a slow
+machine, are run again by themselves: those that pass then are named. What was not run is summed up
+at the end.
 
     python3 tests/run.py [pytest's own words]       without a word: tests
     THOROUGH=1 python3 tests/run.py                 those marked thorough, and no others
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,17 +32,28 @@ THOROUGH = "thorough" if os.environ.get("THOROUGH") else "not thorough"
 CORES = os.cpu_count() or 1
 
 
+MOST_AGAIN = 5  # more than these fail for a reason of their own
+
+
+@dataclass
+class Result:
+    status: int  # pytest's
+    skipped: Counter = field(default_factory=Counter)  # how many for each reason
+    failed: list = field(default_factory=list)  # the names of the tests
+
+
 def pytest(words, output=None):
-    """Runs pytest. Returns its exit status, and how many tests were skipped for each reason."""
+    """Runs pytest. Returns its Result."""
     with tempfile.TemporaryDirectory() as directory:
-        skipped = Path(directory) / "skipped"
+        results = Path(directory) / "results"
         status = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words],
             cwd=ROOT,
-            env=dict(os.environ, SKIPPED_TO=str(skipped)),
+            env=dict(os.environ, RESULTS_TO=str(results)),
             stdout=output,
         ).returncode
-        return status, Counter(json.loads(skipped.read_text()) if skipped.exists() else {})
+        said = json.loads(results.read_text()) if results.exists() else {}
+        return Result(status, Counter(said.get("skipped")), said.get("failed", []))
 
 
 def side_by_side(words):
@@ -55,17 +69,34 @@ def side_by_side(words):
         sys.stdout.flush()
 
 
+def again(results):
+    """The Results, with what those that failed beside others have done by themselves."""
+    failed = [name for result in results for name in result.failed]
+    if not 0 < len(failed) <= MOST_AGAIN:
+        return results
+    print("Those that failed, again and by themselves:", flush=True)
+    alone = pytest(failed)
+    for name in set(failed) - set(alone.failed):
+        print(f"Failed beside others (see above), and passed by itself: {name}")
+    only_failed = 1  # pytest's exit status
+    return [r for r in results if r.status != only_failed] + [Result(alone.status)]
+
+
 def main(words):
     if importlib.util.find_spec("xdist"):
-        results = [*side_by_side(words), pytest(["-m", f"{THOROUGH} and alone", *words])]
+        results = list(side_by_side(words))
+        results.append(pytest(["-m", f"{THOROUGH} and alone", *words]))
+        skipped = [result.skipped for result in results]
+        results = again(results[:2]) + results[2:]
     else:
         print("One test after the other: with the package python3-pytest-xdist it takes less time.")
         results = [pytest(["-m", THOROUGH, *words])]
-    for line in summary(sum((skipped for _, skipped in results), Counter())):
+        skipped = [result.skipped for result in results]
+    for line in summary(sum(skipped, Counter())):
         print(line)
     if THOROUGH.startswith("not"):
         print("The zoo before the judge and the pages in a browser: make thorough")
-    found = [status for status, _ in results if status != NOTHING_COLLECTED]
+    found = [result.status for result in results if result.status != NOTHING_COLLECTED]
     return max(found, default=NOTHING_COLLECTED)
 
 

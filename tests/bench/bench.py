@@ -1,69 +1,99 @@
 """make bench: every claim of speed, measured against its peer in the same run.
 
 Ours and the peer's are measured in turn, A B A B ..., so that a machine that drifts drifts for
-both; the ratio is that of the medians, and beside it stand the lowest and the highest ratio of a
-pair. The load generators check every byte that comes back, and stop if one is wrong.
+both; the ratio is that of the medians. The rounds go on until one can say on which side of the goal
+the median of the pairs lies, nine times in ten; after MOST of them the row says "level". The load
+generators check every byte that comes back, and stop if one is wrong.
 
     python3 tests/bench/bench.py            every row, into notes/speed.md too, and the charts
     python3 tests/bench/bench.py echo       the rows whose name starts with echo
     python3 tests/bench/bench.py charts     the charts alone, notes/pictures/echo-*.svg
 
-The table goes to the standard output; every figure of every run, latencies too, to
-build/bench/*.json.
+The table goes to the standard output; every figure of every run to build/bench/*.json.
 """
 
 import json
 import re
 import statistics
 import sys
+from math import comb, floor, log10
 
 import charts
 from in_french import in_french
 from rows import BENCH, ROOT, ROWS
 
-ROUNDS = 5
+FEWEST, MOST = 5, 11
+
+
+def interval(values):
+    """Where their median lies, nine times in ten: between two of them (the sign test)."""
+    values, k = sorted(values), 0
+    while sum(comb(len(values), i) for i in range(k + 1)) / 2 ** len(values) <= 0.05:
+        k += 1
+    return (values[k - 1], values[-k]) if k else (values[0], values[-1])
+
+
+def times_as_good(figure, mine, peer):
+    return peer / mine if figure.less_is_better else mine / peer
+
+
+def qualities(row, figure, runs):
+    """Of each pair of runs, how many times as good as the peer ours was; without a peer, what ours
+    took."""
+    if row.peer:
+        return [times_as_good(figure, a[figure.key], b[figure.key]) for a, b in runs]
+    return [a[figure.key] for a, _ in runs]
+
+
+def verdict(row, figure, runs):
+    """Whether the goal is met: True, False, or None for level."""
+    low, high = interval(qualities(row, figure, runs))
+    if not row.peer:
+        low, high = -high, -low
+    goal = figure.goal if row.peer else -figure.goal
+    return True if low >= goal else False if high < goal else None
 
 
 def measure(row):
     """The runs of a row, in turn: [(ours, peer's or None)]."""
     runs = []
-    for i in range(ROUNDS):
-        print(f"\r\33[K{row.name}: round {i + 1} of {ROUNDS}", end="", file=sys.stderr, flush=True)
+
+    def known(figure):
+        return figure.goal is None or verdict(row, figure, runs) is not None
+
+    fewest, most = (row.rounds, row.rounds) if row.rounds else (FEWEST, MOST)
+    while len(runs) < fewest or len(runs) < most and not all(map(known, row.figures)):
+        print(f"\r\33[K{row.name}: round {len(runs) + 1}", end="", file=sys.stderr, flush=True)
         runs.append((row.ours(), row.peer() if row.peer else None))
     print(file=sys.stderr)
     return runs
 
 
-def times_as_good(row, mine, peer):
-    return peer / mine if row.less_is_better else mine / peer
-
-
-def result(row, runs):
-    """A row of the table, as a dict."""
-    mine = statistics.median(run[row.key] for run, _ in runs)
-    found = {"name": row.name, "goal": row.goal, "figure": row.key, "ours": mine, "runs": runs}
+def result(row, figure, runs):
+    """A line of the table, as a dict."""
+    found = {"name": row.name + figure.says, "goal": figure.goal, "figure": figure.key}
+    found["ours"] = statistics.median(run[figure.key] for run, _ in runs)
+    found["interval"] = interval(qualities(row, figure, runs))
+    found["met"] = True if figure.goal is None else verdict(row, figure, runs)
     if row.peer:
-        found["peer"] = statistics.median(run[row.key] for _, run in runs)
-        found["ratio"] = times_as_good(row, mine, found["peer"])
-        pairs = [times_as_good(row, a[row.key], b[row.key]) for a, b in runs]
-        found["pairs"] = [min(pairs), max(pairs)]
-        found["met"] = row.goal is None or found["ratio"] >= row.goal
-    else:
-        found["met"] = mine < row.goal
+        found["peer"] = statistics.median(run[figure.key] for _, run in runs)
+        found["ratio"] = times_as_good(figure, found["ours"], found["peer"])
     return found
 
 
 def line(r):
     def number(x):
-        return f"{x:,.0f}" if x >= 1000 else f"{x:.3g}"
+        """Three digits that count."""
+        digits = 2 - floor(log10(abs(x))) if x else 0
+        return f"{round(x, digits):,.{max(digits, 0)}f}"
 
-    missed = "" if r["met"] else " **missed**"
+    word = {True: "", False: " **missed**", None: " level"}[r["met"]]
+    between = "-".join(map(number, r["interval"]))
     if "peer" not in r:
-        return f"| {r['name']} | {number(r['ours'])} | | | | under {r['goal']:g}{missed} |"
-    pairs = f"{number(r['pairs'][0])}-{number(r['pairs'][1])}"
+        return f"| {r['name']} | {number(r['ours'])} | | | {between} | under {r['goal']:g}{word} |"
     goal = "" if r["goal"] is None else f"{r['goal']:g}"
     figures = " | ".join(number(r[key]) for key in ("ours", "peer", "ratio"))
-    return f"| {r['name']} | {figures} | {pairs} | {goal}{missed} |"
+    return f"| {r['name']} | {figures} | {between} | {goal}{word} |"
 
 
 def into_the_notes(lines):
@@ -83,13 +113,17 @@ def main(wanted):
     chosen = [row for rows in ROWS for row in rows() if row.name.startswith(wanted)]
     if not chosen:
         sys.exit(f"no row starts with {wanted!r}")
-    results = [result(row, measure(row)) for row in chosen]
+    results = []
+    for row in chosen:
+        runs = measure(row)
+        results += [{**result(row, figure, runs), "runs": runs} for figure in row.figures]
+        print(*map(line, results[-len(row.figures) :]), sep="\n", flush=True)
     (BENCH / f"{re.sub('[^a-z]+', '-', wanted) or 'all'}.json").write_text(
         json.dumps(results, indent=1)
     )
-    lines = [line(r) for r in results]
+    lines = list(map(line, results))
     print(
-        "| work | ours | peer | times as good | pairs | goal |\n"
+        "| work | ours | peer | times as good | interval | goal |\n"
         "| --- | ---: | ---: | ---: | --- | --- |"
     )
     print(*lines, sep="\n")

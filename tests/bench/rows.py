@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -28,16 +29,29 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @dataclass
+class Figure:
+    """One of those that a measure gives in its dict, and what is wanted of it."""
+
+    key: str
+    # How many times as good as the peer ours is to be; without a peer, the most that ours may take.
+    goal: float | None = None
+    less_is_better: bool = False
+    says: str = ""  # behind the name of the row
+
+
+def soon(goal=1.0):
+    return Figure("p99_us", goal, less_is_better=True, says="; 99 % within, us")
+
+
+@dataclass
 class Row:
-    """Each side is measured by a call that gives a dict; `key` is the figure in it that counts."""
+    """Each side is measured by a call that gives a dict."""
 
     name: str
-    # How many times as good as the peer ours is to be; without a peer, the most that ours may take.
-    goal: float | None
-    key: str
+    figures: list[Figure]
     ours: Callable[[], dict]
     peer: Callable[[], dict] | None = None
-    less_is_better: bool = False
+    rounds: int | None = None  # None: as many as it takes to know
 
 
 @contextlib.contextmanager
@@ -73,9 +87,9 @@ def output(*command, **options):
     return result.stdout
 
 
-def tool(name, *arguments):
+def tool(name, *arguments, on=()):
     """One run of a load generator, which checks every byte: the JSON that it prints."""
-    return json.loads(output(TOOLS / name, *arguments))
+    return json.loads(output(*on, TOOLS / name, *arguments))
 
 
 def free_port():
@@ -107,30 +121,41 @@ PAGE = (
 SOCAT = ["socat", "-dd", "tcp-listen:0,bind=127.0.0.1,fork,reuseaddr,backlog=128", PAGE]
 
 
-def echo_load(command, clients, in_flight=1, seconds=1, idle=0, warm_up=0.1):
+BARE = [TOOLS / "echo_bare", "0"]
+
+
+def echo_load(command, clients, in_flight=1, seconds=1, idle=0, warm_up=0.1, cores=(None, None)):
+    """`cores`: on which the server and the load are to stay."""
+    its, ours = ([] if core is None else ["taskset", "-c", core] for core in cores)
+
     def measure():
-        with serving(*command) as port:
-            return tool("echo_load", port, clients, in_flight, seconds, idle, warm_up)
+        with serving(*its, *command) as port:
+            words = [port, clients, in_flight, seconds, idle, warm_up]
+            return tool("echo_load", *words, on=ours)
 
     return measure
 
 
 def echo_rows():
-    def row(name, goal, mine, peer, *load):
-        return Row(
-            name, goal, "lines_per_second", echo_load(ours(mine), *load), echo_load(peer, *load)
-        )
+    def row(name, goal, mine, peer, *load, late=None, **options):
+        figures = [Figure("lines_per_second", goal), soon(late)]
+        sides = [echo_load(command, *load, **options) for command in (ours(mine), peer)]
+        return Row(name, figures, *sides)
 
     for in_flight in (1, 16):
         for clients in (1, 50, 500, 5000):
             who = "1 client" if clients == 1 else f"{clients} clients"
             name = f"echo/poll: {who}, {in_flight} in flight, against Asio"
-            yield row(name, 1.0, "echo/poll", ASIO, clients, in_flight)
+            yield row(name, 1.0, "echo/poll", ASIO, clients, in_flight, late=1.0)
+        name = f"echo/poll: 1 client, {in_flight} in flight, against a bare recv and send"
+        yield row(name, None, "echo/poll", BARE, 1, in_flight)
     yield row("echo/poll: 50 clients, against Node", None, "echo/poll", NODE, 50)
     yield row("echo/poll: 50 clients, against the course page's socat", 5.0, "echo/poll", SOCAT, 50)
     for idle, goal in ((9000, 0.95), (0, 1.0)):
+        load = ("echo/generations", ASIO, 50, 1, 2, idle, 3)
         name = f"echo/generations: 50 busy beside {idle} idle, against Asio"
-        yield row(name, goal, "echo/generations", ASIO, 50, 1, 2, idle, 3)
+        yield row(name, goal, *load, late=1.0)
+        yield row(f"{name}, each on its core", None, *load, cores=(0, 1))
 
 
 # ---- broadcast
@@ -161,7 +186,8 @@ def broadcast_rows():
         who_sends = "one sender" if senders == 1 else "all send"
         name = f"broadcast/server: {clients} clients, {who_sends}, against {who}"
         mine = rate(ours("broadcast/server"), clients, senders, 30_000_000)
-        yield Row(name, 20.0, "deliveries_per_second", mine, rate(peer, clients, senders, 300_000))
+        figures = [Figure("deliveries_per_second", 20.0)]
+        yield Row(name, figures, mine, rate(peer, clients, senders, 300_000))
 
 
 # ---- tcp/forward
@@ -183,6 +209,21 @@ def socat(target):
     port = free_port()
     listen = f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr"
     with running("socat", "-b65536", listen, f"TCP:127.0.0.1:{target}") as process:
+        wait_for(port, process)
+        yield port
+
+
+@contextlib.contextmanager
+def haproxy(target):
+    port = free_port()
+    conf = BENCH / "haproxy.cfg"
+    conf.write_text(
+        "global\n  nbthread 1\n"
+        "defaults\n  mode tcp\n  option splice-auto\n"
+        "  timeout connect 10s\n  timeout client 60s\n  timeout server 60s\n"
+        f"listen relay\n  bind 127.0.0.1:{port}\n  server target 127.0.0.1:{target}\n"
+    )
+    with running("haproxy", "-db", "-f", conf) as process:
         wait_for(port, process)
         yield port
 
@@ -242,53 +283,52 @@ def idle_relays(count=1000):
                 pairs[-1][0].sendall(b"x" * 1000)
             for _, far in pairs:
                 far.recv(1000, socket.MSG_WAITALL)
-            resident = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+            taken = resident(process)
             for near, far in pairs:
                 near.close(), far.close()
-    return {"mebibytes": int(resident[1]) / 1024}
+    return {"mebibytes": taken / 2**20}
 
 
 def forward_rows():
     for name, goal, way in (
         ("socat -b65536", 1.2, socat),
         ("ssh -L", 3.0, ssh),
+        ("HAProxy with splice", 1.5, haproxy),
         ("no relay", 0.8, no_relay),
     ):
-        yield Row(
-            f"tcp/forward: one stream, against {name}",
-            goal,
-            "bits_per_second",
-            stream(forward),
-            stream(way),
-        )
-    yield Row(
-        "tcp/forward: 1,000 idle relays, MiB resident",
-        20.0,
-        "mebibytes",
-        idle_relays,
-        less_is_better=True,
-    )
+        figures = [Figure("bits_per_second", goal)]
+        name = f"tcp/forward: one stream, against {name}"
+        yield Row(name, figures, stream(forward), stream(way))
+    name = "tcp/forward: 1,000 idle relays, MiB resident"
+    yield Row(name, [Figure("mebibytes", 20.0, less_is_better=True)], idle_relays)
 
 
 # ---- tcp/web
 
 
-def wrk(port):
-    """50 connections kept alive, 2 seconds. Everything must be 200, and of the length of the file
-    and its head."""
-    text = output(
-        "wrk", "-t1", "-c50", "-d2s", "--latency", f"http://127.0.0.1:{port}/static/2k.html"
-    )
-    requests = int(re.search(r"(\d+) requests in", text)[1])
-    size, unit = re.search(r"([\d.]+)([KMG])B read", text).groups()
-    each = float(size) * 1024 ** (1 + "KMG".index(unit)) / requests
-    if "Non-2xx" in text or "Socket errors" in text or not 2048 + 100 < each < 2048 + 500:
+# For wrk: looks at every body; the first that is wrong ends the run with status 1.
+LOOK = """
+local file = io.open(os.getenv("BODY"), "rb")
+local wanted = file:read("*a")
+function response(status, headers, body)
+    if status ~= 200 or body ~= wanted then
+        io.stderr:write(status, " ", #body, " bytes\\n")
+        os.exit(1)
+    end
+end
+"""
+
+
+def wrk(port, connections, *more, **options):
+    """Connections kept alive, 2 seconds."""
+    url = f"http://127.0.0.1:{port}/static/2k.html"
+    text = output("wrk", "-t1", f"-c{connections}", "-d2s", "--latency", *more, url, **options)
+    if "Non-2xx" in text or "Socket errors" in text:
         sys.exit(text)
     number, scale = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
-    p99 = float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[scale]
     return {
         "requests_per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
-        "p99_us": p99,
+        "p99_us": float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[scale],
     }
 
 
@@ -296,29 +336,65 @@ def web_rows():
     site = BENCH / "site"
     (site / "static").mkdir(parents=True, exist_ok=True)
     (site / "static/2k.html").write_bytes(b"0123456789abcde\n" * 128)
+    (BENCH / "look.lua").write_text(LOOK)
 
+    @contextlib.contextmanager
     def mine():
         with serving(*ours("tcp/web", "-d", site / "static", "0")) as port:
-            return wrk(port)
+            yield port
 
-    def nginx():
+    @contextlib.contextmanager
+    def peer(name, text, *words):
+        """A server with a file of its own to set it up, at a free port."""
         port = free_port()
-        conf = BENCH / "nginx.conf"
-        # Without a log, which ours writes: to its advantage.
-        conf.write_text(
-            f"worker_processes 1; daemon off; pid {BENCH}/nginx.pid; error_log stderr;\n"
-            "events { worker_connections 1024; }\n"
-            "http { include /etc/nginx/mime.types; access_log off; sendfile on; tcp_nopush on;\n"
-            f"  keepalive_requests 1000000000;\n"
-            f"  server {{ listen 127.0.0.1:{port}; root {site}; }} }}\n"
-        )
-        with running("nginx", "-e", "stderr", "-c", conf) as process:
+        conf = BENCH / f"{name}.conf"
+        conf.write_text(text.replace("PORT", str(port)))
+        with running(name, *words, conf) as process:
             wait_for(port, process)
-            return wrk(port)
+            yield port
 
-    yield Row(
-        "tcp/web: 2 KB file, 50 connections, against nginx", 1.0, "requests_per_second", mine, nginx
-    )
+    # Without a log, which ours writes: to their advantage.
+    def nginx():
+        return peer(
+            "nginx",
+            f"worker_processes 1; daemon off; pid {BENCH}/nginx.pid; error_log stderr;\n"
+            "events { worker_connections 4096; }\n"
+            "http { include /etc/nginx/mime.types; access_log off; sendfile on; tcp_nopush on;\n"
+            "  keepalive_requests 1000000000;\n"
+            f"  server {{ listen 127.0.0.1:PORT; root {site}; }} }}\n",
+            *("-e", "stderr", "-c"),
+        )
+
+    def lighttpd():
+        return peer(
+            "lighttpd",
+            f'server.document-root = "{site}"\nserver.bind = "127.0.0.1"\nserver.port = PORT\n'
+            "server.max-fds = 8192\nserver.max-connections = 4096\n"
+            "server.max-keep-alive-requests = 65535\n"  # the most that it takes
+            'mimetype.assign = (".html" => "text/html")\n',
+            *("-D", "-f"),
+        )
+
+    def measured(server, connections, looked_at=[]):
+        def measure():
+            with server() as port:
+                if (server, connections) not in looked_at:
+                    looked_at.append((server, connections))
+                    script = ["-s", BENCH / "look.lua"]
+                    wrk(port, connections, *script,
+                        env=dict(os.environ, BODY=str(site / "static/2k.html")))
+                return wrk(port, connections)
+
+        return measure
+
+    for name, server in (("nginx", nginx), ("lighttpd", lighttpd)):
+        for connections in (50, 1000):
+            yield Row(
+                f"tcp/web: 2 KB file, {connections} connections, against {name}",
+                [Figure("requests_per_second", 1.0), soon()],
+                measured(mine, connections),
+                measured(server, connections),
+            )
 
 
 # ---- unix_domain
@@ -338,7 +414,8 @@ def unix_rows():
 
     for work, key in (("ping", "lines_per_second"), ("bulk", "bytes_per_second")):
         name = f"unix_domain/stream_server: {work}, against echo/poll over TCP"
-        yield Row(name, 1.0, key, lambda work=work: at_path(work), lambda work=work: over_tcp(work))
+        sides = [lambda work=work, way=way: way(work) for way in (at_path, over_tcp)]
+        yield Row(name, [Figure(key, 1.0)], *sides)
 
 
 # ---- ntp
@@ -405,9 +482,130 @@ def ntp_rows():
     HOSTS = ("127.0.0.1", "::1")
     for host in HOSTS:
         name = f"ntp/client: error of the offset in us, chronyd at {host}, against chronyd -Q"
+        figures = [Figure("error_us", 1.0, less_is_better=True)]
+        yield Row(name, figures, both(host, "ours"), both(host, "chronyd"))
+
+
+# ---- what an idle client costs, and how long things take
+
+
+def resident(process):
+    """Bytes of its memory."""
+    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1]) * 1024
+
+
+def idle_clients(program, count, line, answer, *arguments):
+    """Memory that so many clients add, each of whom has said a line and heard the answer: bytes a
+    client. The first hundred have made room for what is needed once."""
+    path = BENCH / "idle.sock"
+    is_unix = program.startswith("unix_domain")
+
+    def visitor(address):
+        client = socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET)
+        client.connect(address)
+        client.sendall(line)
+        heard = b""
+        while answer not in heard:
+            heard += client.recv(65536)
+        return client
+
+    def measure():
+        words = ours(program, *arguments, path if is_unix else "0")
+        with running(*words) as process:
+            log = BENCH / (Path(program).name + ".log")
+            while not (found := re.search(r"listening on .*?(\d*)\n", log.read_text())):
+                time.sleep(0.01)
+            address = str(path) if is_unix else ("127.0.0.1", int(found[1]))
+            clients = [visitor(address) for _ in range(100)]
+            before = resident(process)
+            clients += [visitor(address) for _ in range(count - len(clients))]
+            each = (resident(process) - before) / (count - 100)
+            for client in clients:
+                client.close()
+        return {"bytes": each}
+
+    return measure
+
+
+def seconds(*command, ready=None, cwd=ROOT):
+    """How long a command runs; with `ready`, until it says so."""
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [str(word) for word in command],
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE if ready else subprocess.DEVNULL,
+        text=True,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+        start_new_session=True,
+    )
+    if ready:
+        while ready not in (line := process.stderr.readline()):
+            if not line:
+                sys.exit(f"{command} does not say {ready!r}")
+        took = time.monotonic() - began
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        return {"seconds": took}
+    if process.wait() != 0:
+        sys.exit(f"{command}: status {process.returncode}")
+    return {"seconds": time.monotonic() - began}
+
+
+def whole_rows():
+    said = (b"hello\n", "le serveur répond : hello\n".encode())
+    get = (b"GET /static/2k.html HTTP/1.1\r\nHost: a\r\n\r\n", b"0123456789abcde\n" * 128)
+    for program, count, *talk in (
+        ("echo/poll", 9000, *said),
+        ("echo/generations", 9000, *said),
+        ("unix_domain/stream_server", 9000, *said),
+        ("tcp/commands", 9000, b"hello\n", b"hello\n"),
+        ("tcp/web", 9000, *get, "-d", BENCH / "site/static"),
+        ("broadcast/server", 900, b"hello\n", b"hello\n"),
+    ):
         yield Row(
-            name, 1.0, "error_us", both(host, "ours"), both(host, "chronyd"), less_is_better=True
+            f"{program}: {count} idle clients, bytes of its memory for each",
+            [Figure("bytes", 512, less_is_better=True)],
+            idle_clients(program, count, *talk),
+            rounds=1,  # it is the same each time
+        )
+
+    def starts(*command):
+        def measure():
+            began = time.monotonic()
+            for _ in range(100):
+                output(*command)
+            return {"milliseconds": (time.monotonic() - began) * 10}
+
+        return measure
+
+    yield Row(
+        "tcp/lookup: from start to end, ms, against getent",
+        [Figure("milliseconds", less_is_better=True)],
+        starts(*ours("tcp/lookup", "localhost")),
+        starts("getent", "ahosts", "localhost"),
+    )
+
+    def from_a_clone(*command, ready=None):
+        def measure():
+            clone = BENCH / "clone"
+            shutil.rmtree(clone, ignore_errors=True)
+            output("git", "clone", "-q", ROOT, clone)
+            return seconds(*command, ready=ready, cwd=clone)
+
+        return measure
+
+    for target, most, ready, rounds in (
+        ("run", 3, "listening on", None),
+        ("all", 15, None, None),
+        ("test", 180, None, 1),
+    ):
+        yield Row(
+            f"make/{target}: from a clone, seconds",
+            [Figure("seconds", most, less_is_better=True)],
+            from_a_clone("make", target, ready=ready),
+            rounds=rounds,
         )
 
 
-ROWS = [echo_rows, broadcast_rows, forward_rows, web_rows, unix_rows, ntp_rows]
+ROWS = [whole_rows, echo_rows, broadcast_rows, forward_rows, web_rows, unix_rows, ntp_rows]

@@ -116,6 +116,7 @@ def line(output, what):
     return found[0], found
 
 
+@pytest.mark.alone  # it gives a compiler five seconds
 def test_here_the_room_is_ready_and_that_is_said_soon():
     status, output, seconds = room()
     assert status == 0, output
