@@ -374,8 +374,10 @@ def says(row, brief=False):
     if row.kind == "sum":
         moved = sum(event.size for event in row.events)
         if brief:
-            calls = Say("… {} appels, {}", "… {} calls, {}")
-            return calls.format_plain(number(len(row.events)), octets(moved))
+            calls = Say("… {} appels", "… {} calls").format_plain(number(len(row.events)))
+            failed = Counter(event.call.error for event in row.events if event.call.error)
+            errors = [f"{number(count)} {error}" for error, count in failed.most_common(1)]
+            return ", ".join([calls, *errors, octets(moved)])
         names = Counter(kind_of(event) for event in row.events)
         counts = ", ".join(f"{number(count)} {each}" for each, count in names.most_common(4))
         return f"… {counts}" + (f": {octets(moved)}" if moved else "")

@@ -110,7 +110,7 @@ class Picture:
         for row in rows:
             # Beside the last column there is room.
             last = row.column is self.columns[-1]
-            room = max(32 * last, int((self.lane_width - 16) / CHARACTER))
+            room = max(37 * last, int((self.lane_width - 16) / CHARACTER))
             text = row.text if row.kind == "state" or len(row.text) <= room else row.brief
             text = text if len(text) <= room else text[: room - 1] + "…"
             self.write(self.x[row.column] + 10, y + 14, text, tint(row))
