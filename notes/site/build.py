@@ -30,6 +30,7 @@ from string import Template
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "notes/site"
 PICTURES = ROOT / "notes/pictures"
+NIGHT, PAPER = "--page:#0d1117", "--page:#16191d"  # a ladder's dark page, and the site's (style.css)
 sys.path.insert(0, str(ROOT / "tests/support"))
 import links  # noqa: E402
 from labels import french  # noqa: E402
@@ -606,7 +607,8 @@ def pictures(language, ink=None):
         yield picture.relative_to(PICTURES), drawn(picture.read_text(), language, ink)
     for picture in sorted(PICTURES.glob("see/*.svg")):
         if picture.name.endswith(".fr.svg") == (language == "fr"):
-            yield picture.relative_to(PICTURES), by_day(picture.read_text()) if ink else picture.read_text()
+            svg = picture.read_text()
+            yield picture.relative_to(PICTURES), by_day(svg) if ink else svg.replace(NIGHT, PAPER)
 
 
 def by_day(svg):
