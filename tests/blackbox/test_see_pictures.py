@@ -1,5 +1,5 @@
-"""The ladders of the notes are runs: each is played again, and what must not vary is as it is in the
-picture. make see NOTES=1 draws them anew."""
+"""The ladders of the notes are runs: each is played again, and what must not vary is as it is in
+the picture. make see NOTES=1 draws them anew."""
 
 import json
 import re

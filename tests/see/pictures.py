@@ -140,9 +140,9 @@ MUCH = 4000  # bytes, of which no two runs send the same
 
 
 def essence(exchange, varies):
-    """What must not vary: who takes part, and what each says to and hears from each of the others, in
-    its own order, whatever the others do meanwhile. Bytes that come in several pieces are one; where
-    there are many of them, only what happened stands here, once."""
+    """What must not vary: who takes part, and what each says to and hears from each of the others,
+    in its own order, whatever the others do meanwhile. Bytes that come in several pieces are one;
+    where there are many of them, only what happened stands here, once."""
     place, ends = {column: i for i, column in enumerate(exchange.columns)}, {}
     for arrow in exchange.arrows:
         for event, one, other, way in (
