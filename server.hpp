@@ -121,10 +121,10 @@ void log_line(const Piece&... pieces) {
 // ---- The end -----------------------------------------------------
 
 /// A descriptor that turns readable at SIGINT, SIGTERM, SIGHUP or SIGQUIT: the self-pipe trick
-/// (TLPI 63.5.2). A flag alone is not enough: a signal between the look at it and poll leaves poll
-/// asleep. Nor does ppoll help while descriptors stay ready: it then returns without letting the
-/// blocked signal in. A signal that our parent had us ignore (nohup) stays ignored. Call it once.
-/// Throws std::system_error.
+/// (TLPI 63.5.2). A flag alone is not enough: when the signal comes after the program has looked at
+/// the flag and before it calls poll, poll sleeps on. ppoll is no help while some descriptor is
+/// always ready: it then returns without letting the blocked signal in. A signal that our parent
+/// had us ignore (nohup) stays ignored. Call it once. Throws std::system_error.
 inline Fd stop_pipe() {
     static volatile std::sig_atomic_t write_end = -1;
     int ends[2];
@@ -182,7 +182,8 @@ inline bool rest_or_stop(const Fd& stop) {
 /// connection stays in the backlog, and the listener readable: to try again at once would spin.
 class Rest {
   public:
-    /// What accept(2) returned, as a socket that does not block; or nothing, and perhaps a rest.
+    /// `fd` is what accept(2) returned. Returns it as a socket that does not block; or after a
+    /// failure nothing, and a rest has begun where the system is short of something.
     /// On the BSDs an accepted socket inherits O_NONBLOCK from its listener, on Linux it does not.
     Fd accepted(int fd) {
         Fd client{fd};
@@ -241,8 +242,8 @@ inline bool send_all(const Fd& fd, std::string_view bytes) {
 }
 
 /// Tells a client that there is no room for it, and closes. What it has already sent is read first
-/// (64 KiB at most): close(2) with unread data is a reset, and a reset may overtake the message
-/// (RFC 2525, 2.17).
+/// (64 KiB at most): close(2) with unread data is a reset, which may reach the client before
+/// it has read the message, and take it away (RFC 2525, 2.17).
 inline void refuse(const Fd client, std::string_view message) {
     send(client.get(), message.data(), message.size(), MSG_DONTWAIT);
     shutdown(client.get(), SHUT_WR);

@@ -30,7 +30,7 @@ void start_conversation(Fd& client, Fd& listener) {
     if (check("fork", fork()) == 0) {
         listener = Fd{};  // or the port would be taken for as long as this client stays
         converse(client);
-        _exit(0);  // not exit: what atexit(3) and stdio hold is the parent's
+        _exit(0);  // not exit(3): what that does at the end (atexit, stdio) is the parent's to do
     }
     client = Fd{};  // the parent's copy: the connection ends when both are closed
 }

@@ -8,7 +8,7 @@
 //     converse ------------+           echo/converse.hpp: send, recv ... until recv returns 0
 //
 // SIGINT and SIGTERM end it as they end any program. Beej's Guide, chapters 5 and 6.
-// Before this: tcp/server, the same with fewer demands. After it: echo/fork, where nobody waits.
+// Before this: tcp/server, which is plainer. After it: echo/fork, where no client has to wait.
 #include "../fd.hpp"
 
 #include <sys/socket.h>

@@ -23,7 +23,8 @@
 struct Parked {
     int fd = -1;
     Reply reply{};
-    std::uint16_t lot = 0;  ///< Parking's own
+    std::uint8_t unused = 0;  ///< where there would be padding: no byte that is written is random
+    std::uint16_t lot = 0;    ///< Parking's own
 };
 
 class Parking {
@@ -52,7 +53,7 @@ class Parking {
         std::size_t i = 0;
         while (i < lots_.size() && lots_[i].parked == Lot::room) ++i;
         if (i == lots_.size()) lots_.push_back(new_lot());
-        const Parked record{fd, reply, static_cast<std::uint16_t>(i)};
+        const Parked record{fd, reply, 0, static_cast<std::uint16_t>(i)};
         if (write(lots_[i].inbox.get(), &record, sizeof record) == -1) return false;
         ++lots_[i].parked;
         return true;

@@ -34,8 +34,8 @@ short wanted(const Client& client) {
     return client.unsent.empty() ? POLLIN : POLLOUT;
 }
 
-/// Takes everybody who waits in the backlog: until EAGAIN, or as many as it can hold. In a flood of
-/// connections there is always one more, and the clients that we have wait for their turn.
+/// Takes all who wait in the backlog: until EAGAIN, but at most as many as it holds. In a flood of
+/// connections there is always one more, and the clients that we have must get their turn.
 void accept_all(const Fd& listener, PollList<Client>& list, Rest& rest, std::string& answer) try {
     for (int i = 0; i < SOMAXCONN; ++i) {
         Fd fd = rest.accepted(accept(listener.get(), nullptr, nullptr));
@@ -60,7 +60,7 @@ void serve(const Fd& listener, const Fd& stop) {
         list.polled[listener_entry].fd = timeout == -1 ? listener.get() : -1;
         const int ready = poll(list.polled.data(), list.count(), timeout);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
-        if (ready <= 0) continue;  // or the rest is over
+        if (ready <= 0) continue;  // a signal (EINTR), or the rest is over
         if (list.polled[stop_entry].revents != 0) return;
         for (std::size_t i = list.clients.size(); i-- > 0;) {  // backwards: see PollList
             if (list.entry(i).revents == 0) continue;

@@ -35,19 +35,19 @@ struct Client {
     std::string unsent{greeting};  ///< the peer has to take it before we read more (backpressure)
 };
 
-/// Leaves `rest` for the client's next turn. A client that has taken everything owns no memory.
+/// Leaves `rest` for the client's next turn. When nothing is left, no memory is.
 void keep_unsent(Client& client, std::string_view rest) {
     std::string kept{rest};    // a copy first: `rest` may lie in `unsent`
     client.unsent.swap(kept);  // what `unsent` was is freed with `kept`
 }
 
 /// A ready client's turn: at most one recv and one send, and no more than most_a_turn bytes of it,
-/// so that nobody waits long for anybody. `answer` is scratch that all clients share. False when
-/// the conversation is over.
+/// so that nobody waits long for anybody. `answer` is working memory, the same for all clients.
+/// False when the conversation is over.
 bool take_turn(Client& client, std::string& answer) try {
     std::string_view owed = client.unsent;
     if (owed.empty()) {
-        char bytes[16 * 1024];  // of empty lines, the answer is 22 times as long
+        char bytes[16 * 1024];  // an answer may be 22 times as long (to empty lines)
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == 0) return false;  // the peer has half-closed, and nothing is owed to it
         if (received == -1) return later(errno);
@@ -55,7 +55,7 @@ bool take_turn(Client& client, std::string& answer) try {
         client.reply.answer({bytes, static_cast<std::size_t>(received)}, answer);
         owed = answer;
     }
-    // At once: it nearly always fits, and saves a look by select.
+    // Sent at once: there is nearly always room for it, and select need not be asked.
     const std::size_t size = std::min(owed.size(), most_a_turn);
     const ssize_t sent = send(client.fd.get(), owed.data(), size, 0);
     if (sent == -1 && !later(errno)) return false;
@@ -63,11 +63,11 @@ bool take_turn(Client& client, std::string& answer) try {
     keep_unsent(client, owed);
     return true;
 } catch (const std::bad_alloc&) {
-    return false;  // no memory for what it does not take: it goes, the others stay
+    return false;  // no memory to keep the rest in: this client goes, the others stay
 }
 
-/// Takes everybody who waits in the backlog: until EAGAIN, or as many as it can hold. In a flood of
-/// connections there is always one more, and the clients that we have wait for their turn.
+/// Takes all who wait in the backlog: until EAGAIN, but at most as many as it holds. In a flood of
+/// connections there is always one more, and the clients that we have must get their turn.
 void accept_all(const Fd& listener, std::vector<Client>& clients, Rest& rest,
                 std::string& answer) try {
     for (int i = 0; i < SOMAXCONN; ++i) {
@@ -108,7 +108,7 @@ void serve(const Fd& listener, const Fd& stop) {
         const int ready =
             select(highest + 1, &readable, &writable, nullptr, timeout == -1 ? nullptr : &limit);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
-        if (ready <= 0) continue;  // or the rest is over
+        if (ready <= 0) continue;  // a signal (EINTR), or the rest is over
         if (FD_ISSET(stop.get(), &readable)) return;
         // Backwards: the client that is moved into a freed place has had its turn already.
         for (std::size_t i = clients.size(); i-- > 0;) {

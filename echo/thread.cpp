@@ -10,7 +10,7 @@
 //       converse, close                a silent or slow client holds up its own thread only
 //
 // SIGINT and SIGTERM end it as they end any program, the conversations with it.
-// One process has one table of descriptors, and a mistake in one thread is everybody's.
+// All threads share one table of descriptors and one memory: a mistake in one harms them all.
 // Before this: echo/fork. After it: echo/select, where one thread is enough. TLPI 29 and 60.3.
 #include "../fd.hpp"
 
@@ -33,7 +33,7 @@ void start_conversation(Fd& client) {
         converse(mine);
     }};
     thread.detach();         // nobody waits for its end
-    (void)client.release();  // it may be closed by now: this touches our int only
+    (void)client.release();  // only forgets the number: the thread closes it, or has done so
 }
 
 }  // namespace

@@ -22,19 +22,19 @@ struct Client {
     std::string unsent{greeting};  ///< the peer has to take it before we read more (backpressure)
 };
 
-/// Leaves `rest` for the client's next turn. A client that has taken everything owns no memory.
+/// Leaves `rest` for the client's next turn. When nothing is left, no memory is.
 inline void keep_unsent(Client& client, std::string_view rest) {
     std::string kept{rest};    // a copy first: `rest` may lie in `unsent`
     client.unsent.swap(kept);  // what `unsent` was is freed with `kept`
 }
 
 /// A ready client's turn: at most one recv and one send, and no more than most_a_turn bytes of it,
-/// so that nobody waits long for anybody. `answer` is scratch that all clients share. False when
-/// the conversation is over.
+/// so that nobody waits long for anybody. `answer` is working memory, the same for all clients.
+/// False when the conversation is over.
 inline bool take_turn(Client& client, std::string& answer) try {
     std::string_view owed = client.unsent;
     if (owed.empty()) {
-        char bytes[16 * 1024];  // of empty lines, the answer is 22 times as long
+        char bytes[16 * 1024];  // an answer may be 22 times as long (to empty lines)
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == 0) return false;  // the peer has half-closed, and nothing is owed to it
         if (received == -1) return later(errno);
@@ -42,7 +42,7 @@ inline bool take_turn(Client& client, std::string& answer) try {
         client.reply.answer({bytes, static_cast<std::size_t>(received)}, answer);
         owed = answer;
     }
-    // At once: it nearly always fits, and saves a look by poll.
+    // Sent at once: there is nearly always room for it, and poll need not be asked.
     const std::size_t size = std::min(owed.size(), most_a_turn);
     const ssize_t sent = send(client.fd.get(), owed.data(), size, 0);
     if (sent == -1 && !later(errno)) return false;
@@ -50,5 +50,5 @@ inline bool take_turn(Client& client, std::string& answer) try {
     keep_unsent(client, owed);
     return true;
 } catch (const std::bad_alloc&) {
-    return false;  // no memory for what it does not take: it goes, the others stay
+    return false;  // no memory to keep the rest in: this client goes, the others stay
 }

@@ -161,8 +161,8 @@ int main(int argc, char* argv[]) try {
         }
         const std::string told =
             ntp::text_of(report, ntp::text_of(*address), options.samples, ntp::now());
-        std::fputs(told.c_str(), stdout);
-        check("write", std::fflush(stdout) == 0 ? 0 : -1);
+        const bool written = std::fputs(told.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+        check("write", written ? 0 : -1);
         return 0;
     }
 } catch (const std::exception& error) {

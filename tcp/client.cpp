@@ -4,9 +4,9 @@
 //
 //     socket, connect                  the kernel makes the connection, or says why there is none
 //     read -> write, shutdown          in a thread: what is typed; its end is a half-close
-//     read -> write                    here: what the server says, until it closes: read returns 0
+//     read -> write                    in main: what the server says, until it closes (read: 0)
 //
-// A call that waits holds up its thread, so each direction has one. Beside this: tcp/server.
+// A call that blocks stops its thread, so each direction has its own. Beside this: tcp/server.
 #include "../fd.hpp"
 
 #include <arpa/inet.h>
@@ -18,7 +18,7 @@
 #include <iostream>
 #include <thread>
 
-/// Passes on what comes from `from`, a socket or not, until no more does. Throws std::system_error.
+/// Writes to `to` all that can be read from `from`, up to its end. Throws std::system_error.
 void pass_on(int from, int to) {
     char bytes[16 * 1024];
     while (const ssize_t came = read(from, bytes, sizeof bytes)) {
@@ -47,23 +47,23 @@ int main(int argc, char* argv[]) try {
     open_standard_descriptors();
     std::signal(SIGPIPE, SIG_IGN);  // so that a write to a server that has gone fails (EPIPE)
     const Fd server{check("socket", socket(AF_INET, SOCK_STREAM, 0))};
-    const auto* const generic = reinterpret_cast<sockaddr*>(&address);  // what the call wants
+    const auto* const generic = reinterpret_cast<sockaddr*>(&address);  // connect takes this type
     check("connect " + first + ':' + second, connect(server.get(), generic, sizeof address));
-    static std::atomic<int> typing{-1};  // how it ended in the other thread: 0 or an errno
+    static std::atomic<int> typing{-1};  // -1 while it goes on; then 0, or an errno
     std::thread{[to = server.get()] {
         try {
             pass_on(STDIN_FILENO, to);
             typing = 0;
-        } catch (const std::system_error& why) {  // what the server still says is to be shown
+        } catch (const std::system_error& why) {  // reported later: first we hear the server out
             typing = why.code().value();
         }
         typing.notify_one();
         shutdown(to, SHUT_WR);
     }}.detach();  // nobody waits for this thread: it may be waiting for a key
     pass_on(server.get(), STDOUT_FILENO);
-    // One call alone is told of a reset, maybe that thread's; then nothing is left to shut down.
+    // One thread only is told of a reset. If the other was, this shutdown fails: wait for it.
     if (shutdown(server.get(), SHUT_RD) == -1) typing.wait(-1);
-    if ((errno = typing) > 0 && errno != EPIPE) check("standard input", -1);
+    if ((errno = typing) > 0 && errno != EPIPE) check("standard input", -1);  // EPIPE: no failure
 } catch (const std::exception& error) {
     std::cerr << std::string{"tcp/client: "} + error.what() + '\n';
     return 1;

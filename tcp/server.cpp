@@ -45,7 +45,7 @@ int main(int argc, char* argv[]) try {
     open_standard_descriptors();
     std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     sockaddr_in address{};
-    auto* const generic = reinterpret_cast<sockaddr*>(&address);  // what the calls want
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);  // the type that the calls take
     socklen_t length = sizeof address;
     address.sin_family = AF_INET;                        // IPv4
     address.sin_port = htons(port);                      // two bytes, the high one first
@@ -55,12 +55,12 @@ int main(int argc, char* argv[]) try {
     check("setsockopt", setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
     check("bind " + text(address), bind(listener.get(), generic, length));
     check("listen", listen(listener.get(), SOMAXCONN));
-    check("getsockname", getsockname(listener.get(), generic, &length));  // for a PORT of 0
+    check("getsockname", getsockname(listener.get(), generic, &length));  // PORT 0: which is it?
     std::cerr << "listening on " + text(address) + '\n';
-    const Fd own{open("/dev/stderr", O_WRONLY | O_APPEND | O_NONBLOCK)};  // a log that never waits
-    for (dup2(own.get(), STDERR_FILENO);; std::cerr.clear()) {  // what finds no room in it is lost
+    const Fd own{open("/dev/stderr", O_WRONLY | O_APPEND | O_NONBLOCK)};  // stderr, not blocking
+    for (dup2(own.get(), STDERR_FILENO);; std::cerr.clear()) {  // a line that finds no room is lost
         const Fd client{accept(listener.get(), generic, &length)};  // the address is the client's
-        if (!client) sleep(1);  // it has gone already, or no descriptor is free
+        if (!client) sleep(1);  // the client has gone already, or no descriptor is free
         if (client) std::cerr << "client " + text(address) + '\n';
         if (client) converse(client);
     }

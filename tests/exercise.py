@@ -92,7 +92,10 @@ def is_built(name):
             print(say("A start:", "Pour commencer :"), f" cp {start}.cpp {program}.cpp")
             return False
     words = ["make", "-s", *(f"build/{program}" for program in programs(name))]
-    if programs(name) and subprocess.run(words, cwd=ROOT).returncode != 0:
+    # Of the make that runs us, it cannot share the jobserver, and would say so.
+    flags = re.sub(r" *--jobserver-\S+", "", os.environ.get("MAKEFLAGS", ""))
+    environment = dict(os.environ, MAKEFLAGS=flags)
+    if programs(name) and subprocess.run(words, cwd=ROOT, env=environment).returncode != 0:
         print(f"\n{name}", say("does not build yet", "ne se compile pas encore"))
         return False
     return True

@@ -12,6 +12,7 @@ import importlib.util
 import os
 import re
 import resource
+import shlex
 import shutil
 import socket
 import subprocess
@@ -81,13 +82,13 @@ def install(*packages):
 
 
 def compiler():
-    name = os.environ.get("CXX", "c++")
+    words = shlex.split(os.environ.get("CXX", "c++"))
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder) / "a.cpp", Path(folder) / "a"
         source.write_text(PROGRAM)
-        built, said = answer([name, "-std=c++20", "-pthread", "-o", str(program), str(source)])
+        built, said = answer([*words, "-std=c++20", "-pthread", "-o", str(program), str(source)])
         there, _ = answer([str(program)]) if built else (False, "")
-    version = answer([name, "--version"])[1].splitlines()[:1]
+    version = answer([*words, "--version"])[1].splitlines()[:1]
     return Found(
         say("C++20 compiler", "compilateur C++20"), there,
         "".join(version) if there else (said.splitlines() or [""])[0][:60], needed=True,

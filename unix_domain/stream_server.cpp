@@ -38,8 +38,8 @@ short wanted(const Client& client) {
     return client.unsent.empty() ? POLLIN : POLLOUT;
 }
 
-/// Takes everybody who waits in the backlog: until EAGAIN, or as many as it can hold. In a flood of
-/// connections there is always one more, and the clients that we have wait for their turn.
+/// Takes all who wait in the backlog: until EAGAIN, but at most as many as it holds. In a flood of
+/// connections there is always one more, and the clients that we have must get their turn.
 void accept_all(const Fd& listener, PollList<Client>& list, Rest& rest, std::string& answer) try {
     for (int i = 0; i < SOMAXCONN; ++i) {
         Fd fd = rest.accepted(accept(listener.get(), nullptr, nullptr));

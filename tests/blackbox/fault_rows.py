@@ -71,6 +71,7 @@ CALLS = {
     "open": "openat",
     "stat": "newfstatat,?statx,?stat,?lstat",
     "pread": "pread64",
+    "write": "write,?writev",
     "dup": "dup",
     "pipe": "?pipe,pipe2",
 }

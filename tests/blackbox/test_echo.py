@@ -585,7 +585,7 @@ def test_a_fault_ends_at_most_one_connection(start, program, calls, error, when)
 
 @pytest.mark.parametrize("program", ["echo/fork"])
 def test_fork_goes_on_after_every_failed_fork(start, program):
-    server = start(program, under=strace("clone,clone3", "clone,clone3:error=ENOMEM:when=2+2"))
+    server = start(program, under=strace("clone,clone3,fork", "clone,clone3,fork:error=ENOMEM:when=2+2"))
     got = [converse_or_refused(server.connect()) for _ in range(6)]
     assert got == [answer(b"un\n"), FULL] * 3
 

@@ -221,7 +221,7 @@ def test_a_signal_while_it_looks_up_its_own_name_ends_it_at_once(servers, progra
     """A resolver may take half a minute. A handler that only notes the signal must not be there
     yet."""
     needs_hosts()
-    under = strace("openat", "openat:signal=SIGTERM") + ["-P", "/etc/hosts"]
+    under = strace("open,openat", "open,openat:signal=SIGTERM") + ["-P", "/etc/hosts"]
     server = Program(
         program, *words(program, servers.place / "x", servers.target, "localhost."), under=under
     )

@@ -1,6 +1,7 @@
 """The exercises: they are graded from the easy to the hard, and their tests speak French too, go on
 after a failure, and say at the end how many promises are kept. (`make answers` proves each.)"""
 
+import importlib
 import os
 import re
 import subprocess
@@ -109,6 +110,22 @@ def test_an_exercise_speaks_the_language_of_its_reader(words, environment, last)
     ended = exercise(*words, "octets", **environment)
     assert ended.stdout.splitlines()[-1].replace("\u202f", " ") == last
     assert ended.returncode == (0 if "ANSWER" in environment else 1)
+
+
+def test_the_make_below_make_is_told_of_no_jobserver_which_it_cannot_share(monkeypatch):
+    """Or it complains of that before the report; what else the student has said to make stays."""
+    monkeypatch.syspath_prepend(str(ROOT / "tests"))
+    runner = importlib.import_module("exercise")
+    said = []
+
+    def run(words, env, **options):
+        said.append(env["MAKEFLAGS"])
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(runner.subprocess, "run", run)
+    monkeypatch.setenv("MAKEFLAGS", " -j2 --jobserver-auth=3,4 -- CXX=clang++")
+    assert runner.is_built("shout")
+    assert said == [" -j2 -- CXX=clang++"]
 
 
 def test_a_program_that_is_not_there_yet_is_said_with_where_to_start():

@@ -178,7 +178,7 @@ def test_an_output_that_nobody_reads_is_no_death():
 def test_a_look_up_that_the_system_cannot_make_is_one_line(error):
     """Not even /etc/hosts can be opened."""
     # The program's own libraries are opened before.
-    under = [*strace("openat", f"openat:error={error}"), "-P", "/etc/hosts"]
+    under = [*strace("open,openat", f"open,openat:error={error}"), "-P", "/etc/hosts"]
     words = [*under, binary("tcp/lookup"), "nobody.invalid"]
     ended = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE)
     assert (ended.returncode, ended.stdout) == (1, "")

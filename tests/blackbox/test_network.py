@@ -7,6 +7,7 @@ NETWORK=long takes more bytes, and leaves the cable off for 20 s."""
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -238,8 +239,10 @@ def impatient(program):
         text = re.sub(rf"(TCP_{option}, )[\d']+", rf"\g<1>{value}", text)
     header.write_text(text)
     built = directory / "built"
-    words = [os.environ.get("CXX", "c++"), "-std=c++20", "-o", built, directory / f"{program}.cpp"]
-    subprocess.run(words, check=True)
+    compiler = shlex.split(os.environ.get("CXX", "c++"))
+    subprocess.run(
+        [*compiler, "-std=c++20", "-o", built, directory / f"{program}.cpp"], check=True
+    )
     yield str(built)
     shutil.rmtree(directory)
 

@@ -131,6 +131,14 @@ class Student(harness.Program):
             pytest.fail(f"{why} {error.strerror}{log}")
         return self.clients[-1]
 
+    def descriptors(self):
+        __tracebackhide__ = True
+        try:
+            return super().descriptors()
+        except FileNotFoundError:
+            why = say("it has ended by itself:", "il s'est terminé de lui-même :")
+            pytest.fail(why + "".join(f"\n    {line}" for line in self.log))
+
 
 @pytest.fixture
 def start():

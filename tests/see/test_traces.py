@@ -249,8 +249,8 @@ def test_who_is_asked_for_and_for_what():
 
 def test_who_has_closed_in_good_order_and_is_spoken_to_resets_after_its_end():
     """The close is a FIN, where the capture has one, and the reset is the kernel's own answer."""
-    ends = "50->127.0.0.1:90", "90->127.0.0.1:50"
-    here, there = (f"<TCP:[127.0.0.1:{pair}]>" for pair in ends)
+    pairs = "50->127.0.0.1:90", "90->127.0.0.1:50"
+    here, there = (f"<TCP:[127.0.0.1:{pair}]>" for pair in pairs)
     lines = [
         f'2 10.0 recvfrom(3{here}, "x", 9, 0, NULL, NULL) = 1 <0.1>',
         f"2 11.0 close(3{here}) = 0 <0.1>",
