@@ -21,7 +21,9 @@
 #include <climits>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <initializer_list>
 #include <new>
@@ -55,10 +57,14 @@ class StderrLog {
         struct stat status {};
         const bool terminal = isatty(STDERR_FILENO) == 1;
         const char* name = terminal ? ttyname(STDERR_FILENO) : "/dev/fd/2";
-        if (name == nullptr || fstat(STDERR_FILENO, &status) == -1) return;
+        if (fstat(STDERR_FILENO, &status) == -1) return;
+        std::signal(SIGXFSZ, SIG_IGN);  // a file may have come to its limit (ulimit -f): EFBIG
         if (!terminal && !S_ISFIFO(status.st_mode)) return;  // a file never makes us wait
-        const Fd own{open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
-        if (own) dup2(own.get(), STDERR_FILENO);
+        const Fd own{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
+        if (own)
+            dup2(own.get(), STDERR_FILENO);
+        else if (terminal)
+            at_once_ = 1;
     }
 
     /// Keeps a line, made of pieces, for write_some(). Or loses it: a mebibyte waits already, or
@@ -77,10 +83,9 @@ class StderrLog {
     void write_some() {
         pollfd room{STDERR_FILENO, POLLOUT, 0};
         while (written_ < waiting_.size() && poll(&room, 1, 0) != 0) {
-            // poll promises room for PIPE_BUF bytes of a pipe, and for one byte of a terminal.
             const std::string_view rest = std::string_view{waiting_}.substr(written_);
-            const std::size_t whole_lines = rest.rfind('\n', PIPE_BUF - 1) + 1;  // 0: not even one
-            const std::size_t size = whole_lines > 0 ? whole_lines : std::size_t{PIPE_BUF};
+            const std::size_t whole_lines = rest.rfind('\n', at_once_ - 1) + 1;  // 0: not even one
+            const std::size_t size = whole_lines > 0 ? whole_lines : at_once_;
             const ssize_t written = write(STDERR_FILENO, rest.data(), std::min(size, rest.size()));
             if (written == -1 && later(errno)) return;
             // After any other error nobody can ever read it.
@@ -95,6 +100,9 @@ class StderrLog {
   private:
     std::string waiting_{};
     std::size_t written_ = 0;  ///< bytes of it
+    /// The most that one write is given. poll promises room for PIPE_BUF bytes of a pipe, and for
+    /// one byte of a terminal.
+    std::size_t at_once_ = PIPE_BUF;
 };
 
 /// The one log of a program.
@@ -116,6 +124,13 @@ void log_line(const Piece&... pieces) {
                                    const std::string& usage) {
     log_line(program, ": ", wrong, "\n", usage);
     std::exit(2);
+}
+
+/// Says the usage on stdout, as -h asks, and ends the program with status 0. Throws
+/// std::system_error when that cannot be written.
+[[noreturn]] inline void say_usage(const std::string& usage) {
+    if (std::puts(usage.c_str()) == EOF || std::fflush(stdout) == EOF) check("write", -1);
+    std::exit(0);
 }
 
 // ---- The end -----------------------------------------------------
@@ -199,7 +214,7 @@ class Rest {
         if (!is_shortage(error)) return;
         until_ = clock_ms() + 100;
         if (!std::exchange(said_, true))
-            log_line("accept: ", std::generic_category().message(error), ", resting");
+            log_line("accept: ", std::strerror(error), ", resting");  // takes no memory
     }
 
     /// One of our own connections was closed: there is room again.

@@ -126,8 +126,9 @@ int main(int argc, char* argv[]) try {
     const Fd listener = tcp::passive_open(where);
     check("fcntl", set_nonblocking(listener));
     const Fd stop = stop_pipe();
+    Generations server{listener, stop};
     log_line("listening on ", tcp::local_address(listener));
-    Generations{listener, stop}.serve();
+    server.serve();
 } catch (const std::exception& error) {
     log_line("echo/generations: ", error.what());
     return 1;

@@ -74,10 +74,7 @@ inline Options arguments(int argc, char* argv[]) {
     opterr = 0;  // the messages are ours
     for (int letter = 0;
          (letter = getopt_long(argc, argv, ":46n:i:p:w:h", long_options, nullptr)) != -1;) {
-        if (letter == 'h') {
-            std::puts(usage);
-            std::exit(std::fflush(stdout) == 0 ? 0 : 1);
-        }
+        if (letter == 'h') say_usage(usage);
         if (letter == '4') options.family = AF_INET;
         if (letter == '6') options.family = AF_INET6;
         if (letter == 'n') options.samples = whole_option(letter, 1, 1'000'000);

@@ -22,10 +22,7 @@ namespace tcp {
 /// is its own business.
 inline void common_option(int letter, char* argv[], const std::string& program,
                           const std::string& usage) {
-    if (letter == 'h') {
-        std::puts(usage.c_str());
-        std::exit(std::fflush(stdout) == 0 ? 0 : 1);
-    }
+    if (letter == 'h') say_usage(usage);
     // optopt is the letter; it says nothing of a long option (0), or which one was given a value.
     const bool is_long = optopt == 0 || (letter == '?' && optopt == 'h');
     const std::string option = is_long ? argv[optind - 1] : std::string{'-', char(optopt)};

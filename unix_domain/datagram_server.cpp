@@ -34,6 +34,9 @@ enum Named { stop_entry, server_entry, entries };
 /// allows, by default 208 KiB on Linux; only who asked for more can send one that we drop.
 constexpr std::size_t longest = std::size_t{1024} * 1024;
 
+/// The longest answer that is sent, in bytes, also while much waits to be read.
+constexpr std::size_t short_enough = 1024;
+
 /// Receives a datagram and answers it, if it can be answered.
 void answer_one(const Fd& server, std::string& bytes) {
     // The answer is the prefix and then the datagram as it came. Received right behind the prefix,
@@ -57,6 +60,11 @@ void answer_one(const Fd& server, std::string& bytes) {
     // its directory (EACCES), or have no address, as it never called bind (ENOTCONN). Whatever the
     // reason, its answer is lost.
     const std::size_t size = Reply::prefix.size() + static_cast<std::size_t>(received);
+    // What nobody has read yet takes room in our one send buffer. On Linux poll calls us writable
+    // while that is less than a quarter. Over that, long answers are lost: so one client that does
+    // not read leaves room for the short ones of all others.
+    pollfd room{server.get(), POLLOUT, 0};
+    if (size > short_enough && poll(&room, 1, 0) == 0) return;
     while (sendto(server.get(), bytes.data(), size, MSG_DONTWAIT, address, length) == -1 &&
            errno == EINTR) {
     }

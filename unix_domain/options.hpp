@@ -24,10 +24,7 @@ inline std::vector<std::string> operands(const std::string& program, std::size_t
     bool options = true;
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
-        if (options && (word == "-h" || word == "--help")) {
-            std::puts(text.c_str());
-            std::exit(std::fflush(stdout) == 0 ? 0 : 1);
-        }
+        if (options && (word == "-h" || word == "--help")) say_usage(text);
         if (options && word == "--") {
             options = false;  // what follows may start with a dash
         } else if (options && word.size() > 1 && word.front() == '-') {

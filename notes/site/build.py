@@ -29,12 +29,14 @@ from string import Template
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "notes/site"
+PICTURES = ROOT / "notes/pictures"
+NIGHT, PAPER = "--page:#0d1117", "--page:#16191d"  # a ladder's dark page, and the site's (style.css)
 sys.path.insert(0, str(ROOT / "tests/support"))
 import links  # noqa: E402
 from labels import french  # noqa: E402
 
 # The order in which one reads; see the two ways to read in notes/README.md.
-FIRST = "start echo tcp broadcast commands web forward unix_domain ntp generations errors judge"
+FIRST = "start echo tcp broadcast commands web forward unix_domain ntp generations errors judge see"
 LAST = "speed glossary teacher"
 STAMP = ".made_from"  # a file of the site: what it was made from, and when that was changed
 PROGRAMS = ["tcp", "echo", "broadcast", "unix_domain", "ntp"]
@@ -218,8 +220,8 @@ class Site:
             place = page.place
         elif to in self.pages:
             place = self.pages[to].place
-        elif to.suffix == ".svg" and to.parent == ROOT / "notes/pictures":
-            place = f"{page.language}/pictures/{to.name}"
+        elif to.suffix == ".svg" and to.is_relative_to(PICTURES):
+            place = f"{page.language}/pictures/{to.relative_to(PICTURES)}"
         elif to.is_relative_to(ROOT) and to.exists():
             self.told.setdefault(to, {})[page] = None
             place = code_place(to)
@@ -441,8 +443,8 @@ class Site:
 
     def pictures(self):
         for language in WORDS:
-            for picture in (ROOT / "notes/pictures").glob("*.svg"):
-                self.write(f"{language}/pictures/{picture.name}", drawn(picture.read_text(), language))
+            for picture, svg in pictures(language):
+                self.write(f"{language}/pictures/{picture}", svg)
         shutil.copy(ROOT / "tcp/www/icon.svg", self.folder / "icon.svg")
         shutil.copy(HERE / "style.css", self.folder / "style.css")
 
@@ -521,7 +523,7 @@ class Site:
 
     def sources(self):
         """{file: when it was changed} of all that the site is made from."""
-        found = {*self.told, *self.texts, *HERE.iterdir(), *(ROOT / "notes/pictures").iterdir(), *markdown()}
+        found = {*self.told, *self.texts, *HERE.iterdir(), *PICTURES.rglob("*.svg"), *markdown()}
         return {str(file): file.stat().st_mtime_ns for file in sorted(found) if file.is_file()}
 
 
@@ -596,6 +598,23 @@ def colour(texts):
 
 def api_version():
     return json.loads(pandoc("", "--to=json"))["pandoc-api-version"]
+
+
+def pictures(language, ink=None):
+    """[(its place below pictures, what is drawn)] of a language. The ladders have their own colours
+    and their own French: make see NOTES=1."""
+    for picture in sorted(PICTURES.glob("*.svg")):
+        yield picture.relative_to(PICTURES), drawn(picture.read_text(), language, ink)
+    for picture in sorted(PICTURES.glob("see/*.svg")):
+        if picture.name.endswith(".fr.svg") == (language == "fr"):
+            svg = picture.read_text()
+            yield picture.relative_to(PICTURES), by_day(svg) if ink else svg.replace(NIGHT, PAPER)
+
+
+def by_day(svg):
+    """A ladder in the colours that it has on white, each written where it is used: rsvg-convert knows no var()."""
+    colours = dict(re.findall(r"--([\w-]+):(#\w+)", svg.partition("@media")[0]))
+    return re.sub(r"var\(--([\w-]+)\)", lambda match: colours[match[1]], svg)
 
 
 def drawn(svg, language, ink=None):

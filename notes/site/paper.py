@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from build import HERE, ROOT, WORDS, Site, drawn, plain
+from build import HERE, ROOT, WORDS, Site, pictures, plain
 from packages import PACKAGES  # build has put its place on the path
 
 TITLES = {
@@ -61,7 +61,7 @@ def book(site, language, names):
     body = site.book(language, pages)
     body = re.sub(r'<a href="(?!#|https?:)[^"]*"[^>]*>(.*?)</a>', r"\1", body, flags=re.DOTALL)
     body = re.sub(r'<a href="(#[^"]*)"', r'<a class="inside" href="\1"', body)
-    body = re.sub(r'src="(pictures/[\w-]+)\.svg"', r'src="\1.png"', body)
+    body = re.sub(r'src="(pictures/[\w./-]+)\.svg"', r'src="\1.png"', body)
     # WeasyPrint counts from 1, whatever a list starts with.
     body = re.sub(
         r'<ol start="(\d+)"', lambda m: f'<ol style="counter-reset: list-item {int(m[1]) - 1}"', body
@@ -85,12 +85,12 @@ def main(words):
     for language in [language] if language else WORDS:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
-            (place / "pictures").mkdir()
-            for picture in (ROOT / "notes/pictures").glob("*.svg"):
+            (place / "pictures/see").mkdir(parents=True)
+            for picture, svg in pictures(language, "#444"):
                 # WeasyPrint knows no arrow heads.
                 subprocess.run(
-                    ["rsvg-convert", "--zoom=3", "-o", place / "pictures" / f"{picture.stem}.png"],
-                    input=drawn(picture.read_text(), language, "#444").encode(),
+                    ["rsvg-convert", "--zoom=3", "-o", place / "pictures" / picture.with_suffix(".png")],
+                    input=svg.encode(),
                     check=True,
                 )
             (place / "book.html").write_text(book(Site(place), language, names))

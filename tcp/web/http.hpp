@@ -45,9 +45,19 @@ inline bool is_made_of(std::string_view text, std::string_view others) {
 inline bool is_token(std::string_view text) {
     return is_made_of(text, "!#$%&'*+-.^_`|~");
 }
-/// HOST or HOST:PORT, and no user (RFC 3986, 3.2; RFC 9110, 4.2.4).
+inline std::optional<std::string> percent_decoded(std::string_view text);  // below
+/// HOST or HOST:PORT, and no user (RFC 3986, 3.2; RFC 9110, 4.2.4). An IPv6 address has colons of
+/// its own, and brackets around them.
 inline bool is_authority(std::string_view text) {
-    return is_made_of(text, "-._~%!$&'()*+,;=:[]");
+    const bool in_brackets = text.starts_with('[');
+    const auto colon = text.find(':', in_brackets ? text.find(']') : 0);
+    const std::string_view host = text.substr(0, colon);
+    std::string_view port = text.substr(host.size());
+    if (!port.empty()) port.remove_prefix(1);
+    if (!std::all_of(port.begin(), port.end(), is_digit)) return false;
+    if (in_brackets)
+        return host.ends_with(']') && is_made_of(host.substr(1, host.size() - 2), ":.");
+    return is_made_of(host, "-._~%!$&'()*+,;=") && percent_decoded(host);
 }
 
 /// Whether two texts are equal but for capitals, as names of fields may be (RFC 9110, 5.1).

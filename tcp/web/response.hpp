@@ -38,11 +38,18 @@ inline const std::string& date(std::time_t when) {
 /// The moment that `text` names in one of the three formats that a recipient has to know; nothing
 /// when in none. `now` gives a year of two digits its century: no date is more than 50 years ahead.
 inline std::optional<std::time_t> read_date(const std::string& text, std::time_t now) {
-    for (const auto* format :
-         {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
+    for (const auto* format : {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+                               "%a %b %e %H:%M:%S %Y", "%a %b %d %H:%M:%S %Y"}) {
         std::tm utc{};
-        const char* const end = strptime(text.c_str(), format, &utc);
-        if (end != text.c_str() + text.size()) continue;
+        if (strptime(text.c_str(), format, &utc) == nullptr) continue;
+        // It has passed over blanks and capitals, and knows no month's length. What is not written
+        // as we would write it is no date (RFC 9110, 5.6.7).
+        char again[64];
+        const std::size_t size = std::strftime(again, sizeof again, format, &utc);
+        std::tm day{utc};
+        day.tm_sec = 0;  // 60: a leap second would be of the next day
+        timegm(&day);
+        if (text != std::string_view{again, size} || day.tm_mday != utc.tm_mday) continue;
         if (std::string_view{format}.find("%y") != std::string_view::npos) {
             std::tm today{};
             gmtime_r(&now, &today);

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -505,8 +506,8 @@ def test_a_client_that_is_refused_after_it_has_spoken_is_told_all_the_same(start
 def test_of_two_addresses_that_a_name_has_the_second_will_do(start, program):
     needs_hosts()
     found = [info[4][0] for info in socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)]
-    if program == "echo/iterative" or found[:2] != ["::1", "127.0.0.1"]:
-        pytest.skip("iterative takes the first; and localhost has to have two here")
+    if found[:2] != ["::1", "127.0.0.1"]:
+        pytest.skip("localhost has to have two here")
     first = start(program, "-b", "::1", 0)
     second = start(program, "-b", "localhost", first.port)
     assert second.log[0] == f"listening on 127.0.0.1:{first.port}"
@@ -663,6 +664,15 @@ def test_parked_clients_that_leave_are_noticed(parked):
 def test_it_ends_with_clients_parked(parked):
     server, _ = parked
     server.stop()
+
+
+@pytest.mark.parametrize("nofile", [6, 7])
+def test_without_its_pipes_it_does_not_say_that_it_listens(nofile):
+    needs_plain_build("echo/generations")
+    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))}
+    ended = run("echo/generations", 0, **limit)
+    assert ended.returncode == 1
+    assert ended.stderr == "echo/generations: pipe: Too many open files\n"
 
 
 @pytest.mark.parametrize("call", ["clone,clone3", "pipe,pipe2"])

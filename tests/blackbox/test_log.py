@@ -3,6 +3,7 @@ serves on, as fast as before, and ends when it is told to."""
 
 import os
 import pty
+import resource
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import time
 
 import pytest
 from harness import PATIENCE, ROOT, binary, connect, eventually, receive_all, sanitized
+from wants import AS_NOBODY, needs_root
 
 LONG = b"x" * 3000
 
@@ -54,14 +56,21 @@ def first_line(read_end):
     return line.decode().strip()
 
 
-@pytest.mark.parametrize("kind", ["terminal", "pipe"])
-@pytest.mark.parametrize("program", TALKERS)
+CASES = [(program, kind) for program in TALKERS for kind in ("terminal", "pipe")]
+
+
+@pytest.mark.parametrize("program, kind", [*CASES, ("tcp/web", "terminal of another")])
 def test_a_log_that_nobody_reads_holds_nobody_up(tmp_path, program, kind):
     ask, times, status = TALKERS[program]
-    read_end, write_end = pty.openpty() if kind == "terminal" else os.pipe()
+    read_end, write_end = os.pipe() if kind == "pipe" else pty.openpty()
     path = str(tmp_path / "s")
     words = [binary(program), path if "unix" in program else "0"]
-    server = subprocess.Popen(words, stderr=write_end, cwd=ROOT)
+    who = {}
+    if kind == "terminal of another":  # as after su: it is open already, and cannot be opened again
+        needs_root()
+        os.fchmod(write_end, 0o600)
+        who = AS_NOBODY
+    server = subprocess.Popen(words, stderr=write_end, cwd=ROOT, **who)
     os.close(write_end)
     try:
         where = first_line(read_end).removeprefix("listening on ")
@@ -85,6 +94,22 @@ def test_a_log_that_nobody_reads_holds_nobody_up(tmp_path, program, kind):
         server.kill()
         server.wait()
         os.close(read_end)
+
+
+def test_a_log_that_has_come_to_its_limit_ends_nobody(tmp_path):
+    """A file may be no longer than `ulimit -f` says."""
+    with open(tmp_path / "log", "w+") as log:
+        server = subprocess.Popen([binary("tcp/web"), "0"], stderr=log, cwd=ROOT)
+        try:
+            eventually(lambda: "\n" in (tmp_path / "log").read_text())
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (2048, resource.RLIM_INFINITY))
+            port = int((tmp_path / "log").read_text().rpartition(":")[2])
+            for _ in range(5):
+                ask_web(("127.0.0.1", port))
+            assert (tmp_path / "log").stat().st_size == 2048
+        finally:
+            server.kill()
+            server.wait()
 
 
 def test_a_log_that_is_read_again_goes_on(tmp_path):

@@ -146,10 +146,11 @@ def test_help(words):
     assert ended.stdout.startswith(USAGE)
 
 
-def test_a_full_disk_is_one_line():
+@pytest.mark.parametrize("word", ["127.0.0.1", "--help"])
+def test_a_full_disk_is_one_line(word):
     with open("/dev/full", "w") as full:
         ended = subprocess.run(
-            [binary("tcp/lookup"), "127.0.0.1"], stdout=full, stderr=subprocess.PIPE, text=True
+            [binary("tcp/lookup"), word], stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert ended.returncode == 1
     assert ended.stderr == "tcp/lookup: write: No space left on device\n"

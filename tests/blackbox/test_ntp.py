@@ -480,6 +480,13 @@ def test_an_unknown_host_is_said():
 # ---- The command line ----------------------------------------------------------------------------
 
 
+def test_help_on_a_full_disk_is_one_line():
+    with full_disk() as full:
+        ended = subprocess.run([binary(PROGRAM), "-h"], stdout=full, stderr=subprocess.PIPE)
+    assert ended.returncode == 1
+    assert ended.stderr == b"ntp/client: write: No space left on device\n"
+
+
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_help_is_on_standard_output(option):
     result = run(PROGRAM, option)

@@ -119,10 +119,11 @@ def test_a_sender_that_is_connected_to_another_is_passed_over(server, place, cli
         assert ask(client, place, b"salut") == PREFIX + b"salut"
 
 
-def test_a_client_that_never_reads_stops_nobody(server, place, client):
+@pytest.mark.parametrize("size", [1000, 50_000, LARGEST])
+def test_a_client_that_never_reads_stops_nobody(server, place, client, size):
     with bound(place / "deaf", socket.SOCK_DGRAM) as deaf:
         for _ in range(100):  # its queue is full after 10 or so answers (net.unix.max_dgram_qlen)
-            deaf.sendto(b"x" * 1000, str(place / "s"))
+            deaf.sendto(b"x" * size, str(place / "s"))
             assert ask(client, place, b"salut") == PREFIX + b"salut"
 
 

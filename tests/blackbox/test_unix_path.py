@@ -19,7 +19,7 @@ from unix_sockets import (
     is_served,
     kind,
 )
-from wants import NOBODY, needs_root, open_files, proc
+from wants import NOBODY, full_disk, needs_root, open_files, proc
 
 LONGEST = 107  # what sun_path holds, with a NUL after it
 
@@ -243,6 +243,24 @@ def test_servers_at_once_on_a_dead_socket_are_one(place, server, count):
     assert list(place.iterdir()) == []
 
 
+def sleeps_and_catches(pid, how):
+    status = dict(line.split(":\t") for line in proc(pid, "status").read_text().splitlines())
+    return status["State"].startswith("S") and int(status["SigCgt"], 16) >> (how - 1) & 1
+
+
+@each_server
+def test_a_signal_ends_it_while_it_waits_for_the_lock(place, server):
+    dead_socket(place / "s", kind(server))
+    with open(os.open(place / "s.lock", os.O_RDWR | os.O_CREAT, 0o600), "rb+") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        program = Program(server, *arguments(server, place / "s"))
+        eventually(lambda: sleeps_and_catches(program.pid, signal.SIGTERM))
+        program.process.terminate()
+        assert program.wait(1) == 0
+    assert program.log == []
+    assert sorted(place.iterdir()) == [place / "s", place / "s.lock"]  # another's, both of them
+
+
 @each_server
 def test_a_directory_that_a_stranger_has_locked_keeps_no_server_from_starting(start, place, server):
     dead_socket(place / "s", kind(server))
@@ -432,6 +450,12 @@ class TestCommandLine:
         assert (ended.returncode, ended.stderr) == (0, "")
         assert ended.stdout.startswith(f"usage: {program} PATH")
         assert "  -h, --help  " in ended.stdout
+
+    def test_help_on_a_full_disk_is_one_line(self, program):
+        with full_disk() as full:
+            ended = Program(program, "-h", stdout=full)
+        assert ended.wait() == 1
+        assert ended.log == [f"{program}: write: No space left on device"]
 
     def test_bad_usage(self, program):
         operands = self.operands(program)

@@ -30,6 +30,9 @@ DUPS = {"dup", "dup2", "dup3"}
 STREAMS = ("TCP", "TCPv6", "UNIX-STREAM", "UNIX-SEQPACKET")
 # strace says UNIX alone of a datagram socket that has no name yet.
 KINDS = (*STREAMS, "UDP", "UDPv6", "UNIX-DGRAM", "UNIX")
+# strace counts how long a call took from when it has written its arguments, so that the end of one
+# that waited seems too early: by so many seconds, on a busy machine.
+EARLY = 0.1
 IGNORED = {"SIGCHLD", "SIGWINCH", "SIGURG", "SIGTRAP", "SIGSTOP", "SIGCONT"}
 
 
@@ -87,6 +90,7 @@ class Event:
     data: bytes = b""  # of those, as many as strace wrote down
     asked: str = ""  # how many it was about, as the program said it
     looks_at: list = field(default_factory=list)  # sockets
+    fds: dict = field(default_factory=dict)  # {what it calls one: [IN, OUT] as it asks}
     last: bool = False  # a close after which nobody holds the socket
     child: Column = None
     passed: list = field(default_factory=list)  # descriptors that went over, or came
@@ -181,11 +185,10 @@ class Exchange:
             return event if name not in IGNORED else None
         if name in LOOKS | EPOLLS:
             event.kind = "look"
-            event.looks_at = [
-                one
-                for fd, beside in watched(call)
-                if (one := self.find(column.group, fd, beside))
-            ]
+            for fd, beside, way in watched(call):
+                if one := self.find(column.group, fd, beside):
+                    event.looks_at.append(one)
+                    event.fds.setdefault(fd, []).append(way)
             looked = call.result == 0 and (
                 "0" in call.args[2:4]
                 or re.search(r"tv_sec=0, tv_[nu]sec=0", " ".join(call.args))
@@ -466,6 +469,7 @@ class Exchange:
             ]
             self.arrows = [arrow for arrow in self.arrows if arrow not in late]
         self.arrows.sort(key=lambda arrow: arrow.when)
+        self.events.sort(key=lambda event: event.when)
 
     def outside(self, address):
         """The column of one who is not traced."""
@@ -541,6 +545,8 @@ class Exchange:
 
     def draw(self, kind, source, target, origin, goal, data=b"", size=0):
         arrow = Arrow(kind, source, target, origin, goal, size, data)
+        if source and target and target.end is not None and target.end <= source.start:
+            target.call.end = source.start + 1e-6  # nothing is taken before it is sent
         arrow.when = source.start if source else target.end
         arrow.lost = kind == "bytes" and target is None and not goal.outside
         if source and source.passed:
@@ -572,7 +578,7 @@ class Exchange:
                 (
                     one
                     for one in took
-                    if one.end > event.start
+                    if one.end > event.start - EARLY
                     and one.socket is not event.socket
                     and one.data == event.data[: one.size]
                     and (not goal or not one.socket.here or listens_at(one.socket, goal))
@@ -667,11 +673,12 @@ class Exchange:
                 for arrow in self.arrows
                 if arrow.source
             )
-            seen = any(
-                "R" in segment.flags
-                and (segment.source, segment.target) == (one.here, one.there)
+            flags = "".join(
+                segment.flags
                 for segment in self.segments
+                if (segment.source, segment.target) == (one.here, one.there)
             )
+            seen = "R" in flags and "F" not in flags
             if one.abrupt or unread or (heard_reset and not heard_end and not half and seen):
                 return [*found, self.draw("RST", final, heard_reset, final.column, goal)]
             if not half:
@@ -738,15 +745,18 @@ def passed(text):
 
 
 def watched(call):
-    """The descriptors that a call waits for."""
+    """The descriptors that a call waits for, and for what: IN, OUT, IN|OUT."""
     if call.name in ("poll", "ppoll") and call.args:
         for entry in strace.parts(call.args[0]) if call.args[0].startswith("[") else []:
             if entry.startswith("{"):
-                yield strace.descriptor(strace.fields(entry).get("fd", ""))
+                known = strace.fields(entry)
+                ways = re.findall(r"POLL(IN|OUT)\b", known.get("events", ""))
+                yield *strace.descriptor(known.get("fd", "")), "|".join(ways)
     elif call.name in ("select", "pselect6"):
-        for argument in call.args[1:4]:
+        for argument, way in zip(call.args[1:4], ("IN", "OUT", "EXCEPT")):
             if argument.startswith("["):
-                yield from listed(argument[1:-1])
+                for fd, beside in listed(argument[1:-1]):
+                    yield fd, beside, way
 
 
 def awoke(call):

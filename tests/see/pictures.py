@@ -1,12 +1,11 @@
-"""The ladders of the notes, drawn anew by `make see NOTES=1`: each from one run, in both languages,
-into notes/pictures/see/NAME.svg and NAME.fr.svg.
+"""The ladders of the notes, drawn anew by `make see NOTES=1`: each from the
+calmest of three runs, in both languages, into notes/pictures/see/NAME.svg and NAME.fr.svg.
 
 In each picture stands what must not vary from one run to the next (its `essence`);
 tests/blackbox/test_see_pictures.py plays them again and compares.
 """
 
 import json
-import re
 from collections import namedtuple
 from html import escape
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from words import Say
 
 ROOT = Path(__file__).resolve().parents[2]
+RUNS = 3  # of which the calmest is drawn
 PICTURES = ROOT / "notes/pictures/see"
 
 # varies: its bytes are others each time (a name by chance, the time)
@@ -52,7 +52,7 @@ ALL = {
     "two-poll": Picture(
         Say("Deux clients dans une boucle poll", "Two clients in one poll loop"),
         ["echo/poll"],
-        TWO,
+        TWO.replace(" &", ""),
     ),
     "fork": Picture(
         Say("Un processus par client", "A process for each client"), ["echo/fork"], ONE
@@ -136,24 +136,46 @@ def file(name, language, directory=PICTURES):
     return directory / f"{name}{'' if language == 'en' else '.' + language}.svg"
 
 
-def essence(exchange, ladder, varies):
-    """What must not vary: who takes part, what each says to whom, and how each way ends; of a
-    ladder that is summed up, who talks to whom."""
-    place = {column: i for i, column in enumerate(exchange.columns)}
-    summed = any(row.kind == "sum" for row in ladder.rows)
-    ways = {}
-    for arrow in sorted(exchange.arrows, key=lambda arrow: arrow.when):
-        way = ways.setdefault(f"{place[arrow.origin]} → {place[arrow.goal]}", ["", ""])
-        if not summed and arrow.kind != "bytes":
-            way[1] += arrow.kind + " "
-        elif not summed:
-            said = arrow.data.decode("latin-1")
-            way[0] += re.sub(r"(?s).", "?", said) if varies else said
-    return {"columns": len(exchange.columns), "ways": dict(sorted(ways.items()))}
+MUCH = 4000  # bytes, of which no two runs send the same
 
 
-def metadata(exchange, ladder, varies):
+def essence(exchange, varies):
+    """What must not vary: who takes part, and what each says to and hears from each of the others,
+    in its own order, whatever the others do meanwhile. Bytes that come in several pieces are one;
+    where there are many of them, only what happened stands here, once."""
+    place, ends = {column: i for i, column in enumerate(exchange.columns)}, {}
+    for arrow in exchange.arrows:
+        for event, one, other, way in (
+            (arrow.source, arrow.origin, arrow.goal, "→"),
+            (arrow.target, arrow.goal, arrow.origin, "←"),
+        ):
+            # Whoever ends first need not hear that the other ends, too.
+            if event and (way == "→" or arrow.kind not in ("FIN", "RST")):
+                with_whom = f"{place[one]} with {place[other]}"
+                ends.setdefault(with_whom, []).append((event.when, way, arrow))
+    return {
+        "columns": len(exchange.columns),
+        "ends": {who: one_end(ends[who], varies) for who in sorted(ends)},
+    }
+
+
+def one_end(moments, varies):
+    """["→ SYN", "← bonjour\\n"] of what one says to another and hears."""
+    told, size = [], 0
+    for _, way, arrow in sorted(moments, key=lambda moment: moment[0]):
+        what = f"{way} {arrow.kind}{' lost' * arrow.lost}{' fd' * len(arrow.passed)}"
+        said = "?" * arrow.size if varies else arrow.data.decode("latin-1")
+        size += arrow.size
+        if told and told[-1][0] == what and arrow.kind == "bytes":
+            told[-1][1] += said
+        else:
+            told.append([what, said])
+    if size > MUCH:
+        return list(dict.fromkeys(what for what, _ in told))
+    return [f"{what} {said}".strip(" ") for what, said in told]
+
+
+def metadata(exchange, varies):
     """It, as it stands in the picture."""
-    return (
-        f"<metadata>{escape(json.dumps(essence(exchange, ladder, varies)), False)}</metadata>"
-    )
+    written = json.dumps(essence(exchange, varies), ensure_ascii=False)
+    return f"<metadata>{escape(written, False)}</metadata>"

@@ -17,6 +17,7 @@ from words import Say, boundary, number, readable
 MOST = 160  # rows; a ladder with more is summed up
 AROUND = 5  # rows at either end of what is summed up that are kept
 SILENCE = 0.1  # seconds that are folded
+MEMBERS = 5  # of what poll and select are asked about, that are named
 LONG = 0.02  # seconds after which any call has waited
 
 
@@ -193,8 +194,13 @@ def fold(rows, zero):
         if row.when - busy > SILENCE:
             result.append(Row(busy, "silence", lasts=row.when - busy))
         result.append(row)
-        busy = max([busy, row.when, *(event.start for event in row.events)])
+        busy = max([busy, row.when, *(e.start for e in row.events if not in_vain(e))])
     return result
+
+
+def in_vain(event):
+    """Whether nothing came of a call: many of these are a silence, too."""
+    return event.call.error == "EAGAIN" or event.kind == "look" and event.call.result == 0
 
 
 # ---- Arrows between rows
@@ -368,8 +374,10 @@ def says(row, brief=False):
     if row.kind == "sum":
         moved = sum(event.size for event in row.events)
         if brief:
-            calls = Say("… {} appels, {}", "… {} calls, {}")
-            return calls.format_plain(number(len(row.events)), octets(moved))
+            calls = Say("… {} appels", "… {} calls").format_plain(number(len(row.events)))
+            failed = Counter(event.call.error for event in row.events if event.call.error)
+            errors = [f"{number(count)} {error}" for error, count in failed.most_common(1)]
+            return ", ".join([calls, *errors, octets(moved)])
         names = Counter(kind_of(event) for event in row.events)
         counts = ", ".join(f"{number(count)} {each}" for each, count in names.most_common(4))
         return f"… {counts}" + (f": {octets(moved)}" if moved else "")
@@ -409,8 +417,11 @@ def asks(event, brief):
             f"{called}({fd}, {event.asked})" if event.asked and not brief else f"{called}({fd})"
         )
     if kind == "look":
-        count = 0 if call.name in EPOLLS else len(set(event.looks_at))
-        return f"{called}({count} fd)" if count else f"{called}()"
+        ways = {fd: "|".join(found) for fd, found in sorted(event.fds.items())}
+        fds = [f"{fd} {way}" if way not in ("IN", "") else str(fd) for fd, way in ways.items()]
+        few = len(fds) <= (2 if brief else MEMBERS)
+        asked = f"{{{', '.join(fds)}}}" if few else f"{len(fds)} fd"
+        return f"{called}({asked})" if fds else f"{called}()"
     if kind in ("connect", "bind"):
         where = event.socket.there if kind == "connect" else event.socket.here
         if event.socket.kind.startswith("UNIX"):

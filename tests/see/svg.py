@@ -10,8 +10,8 @@ from rows import bands, clock, is_bad, label, name, tint
 from text import sentences
 from words import Say
 
-TIME, ROW, TOP = 64, 19, 34  # pixels
-LANES = {1: 264, 2: 264, 3: 200}  # the width of a column, where there are so many; else
+TIME, ROW, TOP = 66, 19, 34  # pixels
+LANES = {1: 238, 2: 238, 3: 186}  # the width of a column, where there are so many; else
 NARROW = 176
 CHARACTER = 7.3  # of a monospaced font of 12 pixels
 COLOURS = {  # of the columns, on white and on black
@@ -40,6 +40,7 @@ class Picture:
         self.colour = {c: list(COLOURS)[i % len(COLOURS)] for i, c in enumerate(self.columns)}
         self.under, self.over, self.tops, self.last = [], [], {}, ""
         self.arrives, self.slots = {}, {}
+        self.right = max(self.x.values()) + 20  # where the words on the right end
 
     def draw(self):
         y, lives, bars = TOP, {}, {}
@@ -89,6 +90,8 @@ class Picture:
 
     def write(self, x, y, text, classes=""):
         what = f' class="{classes}"' if classes else ""
+        if "end" not in classes:
+            self.right = max(self.right, x + len(text) * CHARACTER)
         self.over.append(f'<text x="{x:.0f}" y="{y:.0f}"{what}>{escape(text, False)}</text>')
 
     def silence(self, band, y):
@@ -102,10 +105,12 @@ class Picture:
     def rows(self, rows, y):
         time = clock(rows[0], self.ladder)
         if time and time != self.last:
-            self.write(TIME - 20, y + 14, time, "dim end")
+            self.write(TIME - 21, y + 14, time, "dim end")
         self.last = time
-        room = int((self.lane_width - 16) / CHARACTER)
         for row in rows:
+            # Beside the last column there is room.
+            last = row.column is self.columns[-1]
+            room = max(37 * last, int((self.lane_width - 16) / CHARACTER))
             text = row.text if row.kind == "state" or len(row.text) <= room else row.brief
             text = text if len(text) <= room else text[: room - 1] + "…"
             self.write(self.x[row.column] + 10, y + 14, text, tint(row))
@@ -134,7 +139,7 @@ class Picture:
             )
             return
         way = 1 if end > start else -1
-        top, bottom = y + 6, y + 13
+        top, bottom = y + 12, y + 17
         tip = end - way * (10 if arrow.lost else 1)
         classes = ' class="fork"' if arrow.kind == "fork" else ""
         self.under.append(
@@ -146,15 +151,15 @@ class Picture:
         else:
             head = f"M{tip} {bottom}l{-8 * way} -5v8z"
             self.under.append(f'<path style="fill:var(--{ink})" d="{head}"/>')
-        room = int((abs(end - start) - 34) / CHARACTER)
+        room = int((abs(end - start) - 8) / CHARACTER)
         text = label(line, room)
         wide, lanes = len(text) * CHARACTER + 6, round(abs(end - start) / self.lane_width)
         middle = (start + end) / 2
         if lanes % 2 == 0 and wide < self.lane_width - 20:  # beside the lane that it crosses
             middle -= way * self.lane_width / 2
         self.over.append(
-            f'<rect class="page" x="{middle - wide / 2:.0f}" y="{y + 2}" width="{wide:.0f}" height="15"/>'
-            f'<text class="mid" x="{middle:.0f}" y="{y + 14}" style="fill:var(--{ink})">{escape(text, False)}</text>'
+            f'<rect class="page" x="{middle - wide / 2:.0f}" y="{y + 1}" width="{wide:.0f}" height="11"/>'
+            f'<text class="mid" x="{middle:.0f}" y="{y + 10}" style="fill:var(--{ink})">{escape(text, False)}</text>'
         )
         if line.source and line.target:
             self.arrives[line] = bottom
@@ -162,13 +167,14 @@ class Picture:
             self.slots[line] = next(slot for slot in range(99) if slot not in taken)
 
     def page(self, height):
-        width = TIME + self.lane_width * len(self.columns)
-        self.write(TIME - 20, 20, "ms", "dim end")
+        self.write(TIME - 21, 20, "ms", "dim end")
         for column, x in self.x.items():
+            self.right = max(self.right, x - 4 + len(name(column)) * CHARACTER * 13 / 12)
             self.over.append(
                 f'<text class="head" x="{x - 4}" y="20" style="fill:var(--{self.colour[column]})">'
                 f"{escape(name(column), False)}</text>"
             )
+        width = round(self.right) + 8
         colours = ["".join(f"--{k}:{v[i]};" for k, v in COLOURS.items()) for i in (0, 1)]
         return "\n".join(
             [

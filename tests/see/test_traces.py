@@ -1,13 +1,14 @@
 """What `see` reads out of traces that were recorded: tests/see/traces, by strace 6.1 and tcpdump 4.99."""
 
-from pathlib import Path
-
 import pytest
 import strace
 import tcpdump
 from exchange import Exchange
+from seeing import ROOT  # which puts what rows imports on the path
 
-TRACES = Path(__file__).parent / "traces"
+import rows
+
+TRACES = ROOT / "tests/see/traces"
 
 
 def calls(name):
@@ -196,6 +197,79 @@ def test_unix_sockets_and_a_descriptor_that_crosses():
     assert arrows(seen) == [("sendto", 14, "recvfrom"), ("sendmsg", 1, "recvmsg")]
     passed = [arrow.passed for arrow in seen.arrows if arrow.passed]
     assert passed == [[(5, 5, "/etc/hostname")]]
+
+
+def traced(lines):
+    """What two processes did: 1, the server, and 2, its client."""
+    return Exchange(strace.read(lines), {1: "server", 2: "client"})
+
+
+def test_nothing_is_taken_before_it_is_sent():
+    """strace counts how long a call took from when it has written its arguments, so an end can seem
+    to be too early."""
+    here, there = (f"{pair}>" for pair in ("<UNIX-STREAM:[1->2]", "<UNIX-STREAM:[2->1]"))
+    seen = traced(
+        [
+            f'2 10.000000 recvfrom(3{here}, "x", 9, 0, NULL, NULL) = 1 <0.500000>',
+            f'1 10.600000 sendto(4{there}, "x", 1, 0, NULL, 0) = 1 <0.000010>',
+        ]
+    )
+    assert arrows(seen) == [("sendto", 1, "recvfrom")]
+    assert [event.call.name for event in seen.events] == ["sendto", "recvfrom"]
+    here, there = "<UDP:[127.0.0.1:1]>", "<UDP:[127.0.0.1:2]>"
+    to = '{sa_family=AF_INET, sin_port=htons(1), sin_addr=inet_addr("127.0.0.1")}, 16'
+    seen = traced(
+        [
+            f'2 10.000000 recvfrom(3{here}, "x", 9, 0, NULL, NULL) = 1 <0.599900>',
+            f'1 10.600000 sendto(4{there}, "x", 1, 0, {to}) = 1 <0.000010>',
+        ]
+    )
+    assert arrows(seen) == [("sendto", 1, "recvfrom")]
+
+
+def test_who_is_asked_for_and_for_what():
+    """A socket that is not in the set, or that is asked for room only, is what one looks for."""
+    three, four = "3<TCP:[127.0.0.1:90]>", "4<TCP:[127.0.0.1:90->127.0.0.1:50]>"
+    seen = traced(
+        [
+            f"1 10.0 poll([{{fd=1<pipe:[7]>, events=POLLIN}}, {{fd={three}, events=POLLIN}},"
+            f" {{fd={four}, events=POLLOUT}}], 3, -1) = 1 ([{{fd={four}, revents=POLLOUT}}]) <1.0>",
+            f'1 11.5 recvfrom({four}, "x", 9, 0, NULL, NULL) = 1 <0.1>',
+            f"1 12.0 select(5, [{four}], NULL, NULL, NULL) = 1 (in [{four}]) <1.0>",
+            f"1 14.0 select(5, [{three} {four}], [{four}], NULL, NULL) = 1 (in [{four}]) <1.0>",
+        ]
+    )
+    looks = [event for event in seen.events if event.kind == "look"]
+    assert [rows.asks(event, brief=False) for event in looks] == [
+        "poll({3, 4 OUT})",
+        "select({4})",
+        "select({3, 4 IN|OUT})",
+    ]
+
+
+def test_who_has_closed_in_good_order_and_is_spoken_to_resets_after_its_end():
+    """The close is a FIN, where the capture has one, and the reset is the kernel's own answer."""
+    pairs = "50->127.0.0.1:90", "90->127.0.0.1:50"
+    here, there = (f"<TCP:[127.0.0.1:{pair}]>" for pair in pairs)
+    lines = [
+        f'2 10.0 recvfrom(3{here}, "x", 9, 0, NULL, NULL) = 1 <0.1>',
+        f"2 11.0 close(3{here}) = 0 <0.1>",
+        f'1 9.9 sendto(4{there}, "x", 1, 0, NULL, 0) = 1 <0.1>',
+        f'1 12.0 sendto(4{there}, "y", 1, 0, NULL, 0) = 1 <0.1>',
+        f'1 13.0 sendto(4{there}, "z", 1, 0, NULL, 0) = -1 EPIPE (Broken pipe) <0.1>',
+    ]
+    segment = "{}.5 IP 127.0.0.1.50 > 127.0.0.1.90: Flags [{}], seq 1, ack 1, win 1, length 0"
+    for flags, ends in (
+        (["F.", "R"], [("FIN", "close"), ("RST", None)]),
+        (["R."], [("RST", "close")]),
+    ):
+        captured = tcpdump.read([segment.format(11 + i, flag) for i, flag in enumerate(flags)])
+        seen = Exchange(strace.read(lines), {1: "server", 2: "client"}, captured)
+        assert [
+            (arrow.kind, arrow.source and arrow.source.call.name)
+            for arrow in seen.arrows
+            if arrow.kind != "bytes"
+        ] == ends
 
 
 # ---- Segments

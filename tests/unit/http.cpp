@@ -150,12 +150,14 @@ TEST_CASE("HTTP/1.1 has one Host, well formed; HTTP/1.0 at most one") {
     CHECK(of("Host: a\r\nHost: a\r\n") == 400);
     CHECK(of("Host: a\r\nhOST: b\r\n") == 400);
     for (const auto* host :
-         {"", " ", " a", " a:80", " [::1]:80", "a", "\ta\t", " a.b-c_d", " %41"}) {
+         {"", " ", " a", " a:80", " a:", " [::1]", " [::1]:80", "a", "\ta\t", " a.b-c_d", " %41"}) {
         INFO(host);
         CHECK(of("Host:"s + host + "\r\n") == 200);
     }
     for (const auto* host :
-         {" a b", " a/b", " a,b c", " u@a", " a?", " a#", " \"a\"", " \xc3\xa9", " <a>", " a\\b"}) {
+         {" a b", " a/b",  " a,b c", " u@a",     " a?",  " a#",   " \"a\"",   " \xc3\xa9",
+          " <a>", " a\\b", " a:b",   " a:80:80", " ::1", " [::1", " [::1]80", " [::1]:b",
+          " []",  " [",    " a]",    " :80",     " %4",  " %zz"}) {
         INFO(host);
         CHECK(of("Host:"s + host + "\r\n") == 400);
     }
@@ -296,11 +298,12 @@ TEST_CASE("a target may be absolute, as a proxy is asked") {
 
 TEST_CASE("any other target is refused") {
     for (const auto* target :
-         {"*",          "a",        "a:80",      "static/a",    "../a",
-          "http:/a",    "http://",  "http:///a", "http://u@a/", "http://a b/",
-          "https://a/", "ftp://a/", "http//a",   "%2fa",        "/%",
-          "/%2",        "/a%zz?b",  "/%00",      "/a%00.html",  "/a#b",
-          "/a?b#c",     "?a",       "#",         "http://a#b",  "http://a\\b/"}) {
+         {"*",           "a",           "a:80",        "static/a",    "../a",
+          "http:/a",     "http://",     "http:///a",   "http://u@a/", "http://a b/",
+          "https://a/",  "ftp://a/",    "http//a",     "%2fa",        "/%",
+          "/%2",         "/a%zz?b",     "/%00",        "/a%00.html",  "/a#b",
+          "/a?b#c",      "?a",          "#",           "http://a#b",  "http://a\\b/",
+          "http://:80/", "http://a:b/", "http://[::1/"}) {
         INFO(target);
         CHECK_THROWS_AS(path(target), Refused);
     }

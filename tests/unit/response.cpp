@@ -20,6 +20,11 @@ TEST_CASE("a date is read in each of the three formats") {
     CHECK(http::read_date("Sun, 06 Nov 1994 08:49:37 GMT", today) == birthday);
     CHECK(http::read_date("Sunday, 06-Nov-94 08:49:37 GMT", today) == birthday);
     CHECK(http::read_date("Sun Nov  6 08:49:37 1994", today) == birthday);
+    CHECK(http::read_date("Sun Nov 06 08:49:37 1994", today) == birthday);
+    CHECK(http::read_date("Sun, 06 Nov 1994 08:49:60 GMT", today) == birthday + 23);
+    CHECK(http::read_date("Sat, 31 Dec 2016 23:59:60 GMT", today) == 1483228800);
+    CHECK(http::date(*http::read_date("Tue, 29 Feb 2028 00:00:00 GMT", today)) ==
+          "Tue, 29 Feb 2028 00:00:00 GMT");
 }
 
 TEST_CASE("a year of two digits is at most fifty years ahead") {
@@ -34,11 +39,27 @@ TEST_CASE("a year of two digits is at most fifty years ahead") {
 }
 
 TEST_CASE("anything else is no date") {
-    for (const auto* text :
-         {"", "0", "784111777", "1994-11-06T08:49:37Z", "Sun, 06 Nov 1994 08:49:37 +0000",
-          "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994",
-          "Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT",
-          "Dim, 06 Nov 1994 08:49:37 GMT"}) {
+    for (const auto* text : {"",
+                             "0",
+                             "784111777",
+                             "1994-11-06T08:49:37Z",
+                             "Sun, 06 Nov 1994 08:49:37 +0000",
+                             "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
+                             "Sun, 06 Nov 1994",
+                             "Sun, 32 Nov 1994 08:49:37 GMT",
+                             "Sun, 06 Nov 1994 25:49:37 GMT",
+                             "Dim, 06 Nov 1994 08:49:37 GMT",
+                             "Sun, 6 Nov 1994 08:49:37 GMT",
+                             "Sun, 06 Nov 1994 8:49:37 GMT",
+                             "sun, 06 Nov 1994 08:49:37 GMT",
+                             "Sunday, 06 Nov 1994 08:49:37 GMT",
+                             "Sun, 06 November 1994 08:49:37 GMT",
+                             "Sun, 06 Nov 1994  08:49:37 GMT",
+                             "Sun,\t06 Nov 1994 08:49:37 GMT",
+                             "Sun,06Nov1994 08:49:37GMT",
+                             "Sun, 31 Feb 1999 08:49:37 GMT",
+                             "Mon, 29 Feb 2027 08:49:37 GMT",
+                             "Sun Nov 6 08:49:37 1994"}) {
         INFO(text);
         CHECK_FALSE(http::read_date(text, today));
     }

@@ -2,8 +2,28 @@
 #include "../../server.hpp"
 
 #include <array>
+#include <cstdlib>
+#include <new>
 
 #include "catch.hpp"
+
+static bool no_memory = false;
+
+// For the whole of these tests. A new of an array calls this, too.
+void* operator new(std::size_t size) {
+    void* const found = no_memory ? nullptr : std::malloc(size);
+    if (found == nullptr) throw std::bad_alloc{};
+    return found;
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return no_memory ? nullptr : std::malloc(size);
+}
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
 
 namespace {
 
@@ -60,6 +80,20 @@ TEST_CASE("only a shortage of descriptors or memory starts a rest") {
     REQUIRE(rest.timeout() <= 100);
     rest.connection_closed();
     REQUIRE(rest.timeout() == -1);
+}
+
+TEST_CASE("a shortage is no failure when there is no memory to say it, either") {
+    Rest rest;
+    bool thrown = false;
+    no_memory = true;
+    try {
+        rest.accept_failed(ENOMEM);
+    } catch (const std::bad_alloc&) {
+        thrown = true;
+    }
+    no_memory = false;
+    REQUIRE_FALSE(thrown);
+    REQUIRE(rest.timeout() > 0);
 }
 
 TEST_CASE("what accept returned does not block, and a failure is nothing") {
