@@ -73,7 +73,7 @@ ALL = {
         "small 65536\ntimes 300000 vingt-et-un octets..\\n\nend\nclose",
     ),
     "room": Picture(
-        Say("Un salon, et quelqu'un de lent", "A room, and somebody slow"),
+        Say("Un salon, et un client lent", "A room, and somebody slow"),
         ["broadcast/server", "--patience", "7", "--rows", "70"],
         "Lent: small 4096\nVif: line\nVif: times 12000 "
         + "une ligne de quarante-huit octets, sans accent " * 2
@@ -88,7 +88,7 @@ ALL = {
         ],
     ),
     "forward": Picture(
-        Say("Un relais entre deux", "A relay between two"),
+        Say("Un relais entre deux programmes", "A relay between two"),
         [
             *("--with", "build/echo/iterative {port2}"),
             *("--", "build/tcp/forward", "{port}:127.0.0.1:{port2}"),
@@ -104,28 +104,28 @@ ALL = {
         varies=True,
     ),
     "fault-line": Picture(
-        Say("Une faute : un recv n'est pas une ligne", "A fault: a recv is no line"),
+        Say("Une erreur : un recv n'est pas une ligne", "A fault: a recv is no line"),
         ["--", "build/faults/bug_line", "{port}"],
         "send bon\nquiet\nsend jour\\n\nquiet\nhalf-close\nend\nclose",
     ),
     "fault-order": Picture(
-        Say("Une faute : l'ordre des octets", "A fault: the order of bytes"),
+        Say("Une erreur : l'ordre des octets", "A fault: the order of bytes"),
         ["--", "build/faults/bug_order", "{port}"],
         "send bonjour\\n\nline\nhalf-close\nend\nclose",
     ),
     "fault-send": Picture(
-        Say("Une faute : send n'a pris qu'une partie", "A fault: send took a part"),
+        Say("Une erreur : send n'a pris qu'une partie", "A fault: send took a part"),
         ["--rows", "70", "--", "build/faults/bug_send", "{port}"],
         "small 65536\ntimes 250000 vingt-et-un octets..\\n\nquiet\nhalf-close\nend\nclose",
     ),
     "fault-set": Picture(
-        Say("Une faute : un client oublié", "A fault: a client that is forgotten"),
+        Say("Une erreur : un client oublié", "A fault: a client that is forgotten"),
         ["--patience", "1", "--", "build/faults/bug_set", "{port}"],
         "A: send un\nA: line\nB: send deux\nB: line\nA: send trois\nA: line\n"
         "B: close\nA: close",
     ),
     "fault-end": Picture(
-        Say("Une faute : la fin n'est pas vue", "A fault: the end is not seen"),
+        Say("Une erreur : la fin n'est pas vue", "A fault: the end is not seen"),
         ["--rows", "60", "--patience", "1", "--", "build/faults/bug_end", "{port}"],
         "send bonjour\\n\nline\nhalf-close\nend\nclose",
     ),

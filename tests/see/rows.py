@@ -356,7 +356,7 @@ def label(line, room):
 
 def name(column):
     if column.number:
-        what = "thread" if column.thread else Say("enfant", "child")
+        what = "thread" if column.thread else Say("fils", "child")
         return f"{what} {column.number}"
     return str(column.name)
 

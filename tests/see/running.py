@@ -32,7 +32,7 @@ def needs_strace():
         raise NotSeen(
             Say(
                 "strace manque : installez le paquet strace (Linux) ; sur un Mac, lancez ceci dans"
-                " le conteneur du projet (README, « A container »)",
+                " le conteneur du projet (README.fr.md, « Un conteneur »)",
                 "strace is missing: install the package strace (Linux); on a Mac, run this in the"
                 " project's container (README, A container)",
             )
@@ -138,7 +138,7 @@ def wait_for_listener(traced, places):
             traced.end()
             raise NotSeen(
                 Say(
-                    f"il n'écoute sur rien au bout de {START} s : {places[0]} ?",
+                    f"il n'écoute nulle part au bout de {START} s : {places[0]} ?",
                     f"it listens on nothing after {START} s: {places[0]}?",
                 )
             )
