@@ -259,6 +259,20 @@ def test_one_that_runs_already_at_a_path(start, place):
     server.stop()
 
 
+def test_what_a_server_said_when_it_came_back_is_shown_whole(tmp_path):
+    """However much it had said the first time."""
+    server = tmp_path / "no_reuseaddr.py"
+    server.write_text(
+        "import sys\nsys.excepthook = lambda kind, error, trace: print(error, file=sys.stderr)\n"
+        + "print('listening', flush=True)\n"
+        + (ZOO / "echo_no_reuseaddr.py").read_text()
+    )
+    judged = verdict("echo", *QUICK, "--", sys.executable, server)
+    assert lost(judged) == {"sigterm"}
+    [check] = [check for check in judged["checks"] if check["id"] == "sigterm"]
+    assert check["said"] == ["listening", "[Errno 98] Address already in use"]
+
+
 # ---- Servers that do not start
 
 

@@ -181,6 +181,7 @@ class Trial(Conversation):
                 ),
             )
         self.note(who, Say("le relance au même endroit", "starts it again in the same place"))
+        self.said_before = 0  # it is another process, which has said nothing yet
         try:
             server.start(again_on=where if server.transport == "unix" else where[1])
         except NotStarted:
