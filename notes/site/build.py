@@ -150,7 +150,8 @@ def laid_out(table):
     cells = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL) for row in rows]
     cells = [[html.unescape(plain(cell)) for cell in row] for row in cells]
     columns = list(zip(*(row for row in cells if len(row) == len(cells[0]))))
-    longest = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    # (str.split would cut a French number at its narrow spaces)
+    longest = [max(len(word) for cell in column for word in re.split("[ \\n]+", cell)) for column in columns]
     least = [1.15 * min(length, 14) + 1 for length in longest]  # a letter takes a hundredth and some
     wish = [sum(map(len, column)) ** 0.5 for column in columns]
     left = max(0, 100 - sum(least)) / sum(wish)

@@ -1,4 +1,4 @@
-"""make print: the notes as a PDF. Two of them are printed here: a whole book takes longer."""
+"""make print: the notes as a PDF. Three of them are printed here: a whole book takes longer."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from links import links
 
 pytestmark = pytest.mark.thorough
 
-NAMES = {"notes": "README", "tcp": "tcp"}  # pages of the site, and their files
+NAMES = {"notes": "README", "tcp": "tcp", "speed": "speed"}  # pages of the site, and their files
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def printed():
         [sys.executable, "notes/site/paper.py", "fr", *NAMES], cwd=ROOT, check=True, timeout=120
     )
     text = subprocess.run(
-        [peer("pdftotext"), "-layout", ROOT / "build/print/socklab.fr.notes.tcp.pdf", "-"],
+        [peer("pdftotext"), "-layout", ROOT / "build/print/socklab.fr.notes.tcp.speed.pdf", "-"],
         capture_output=True, check=True, text=True,
     ).stdout  # fmt: skip
     return text.split("\f")[:-1]
@@ -42,7 +42,7 @@ def page_of(printed, text, since=3):
 
 def test_it_is_on_a4(printed):
     told = subprocess.run(
-        ["pdfinfo", ROOT / "build/print/socklab.fr.notes.tcp.pdf"],
+        ["pdfinfo", ROOT / "build/print/socklab.fr.notes.tcp.speed.pdf"],
         capture_output=True, check=True, text=True,
     ).stdout  # fmt: skip
     assert "(A4)" in told
@@ -65,6 +65,14 @@ def test_a_link_to_another_note_has_its_page_and_one_to_elsewhere_its_address(pr
     assert addresses
     for _, address in addresses:
         assert any(address.split("://")[1].rstrip("/") in re.sub(r"\s", "", page) for page in printed)
+
+
+def test_a_number_is_not_cut(printed):
+    numbers = re.findall(r"(?<=\| )\d+(?:\u202f\d{3})+(?= \|)", (ROOT / "notes/fr/speed.md").read_text())
+    assert len(numbers) > 40
+    for number in numbers:
+        whole = number.replace("\u202f", "[ \u202f]")
+        assert any(re.search(rf"(?<!\d){whole}(?!\d)", page) for page in printed), number
 
 
 def test_a_session_is_whole_and_there_is_nothing_to_click_on(printed):
