@@ -24,7 +24,7 @@ FRENCH = {
     "one log: what everyone must see, once": "un journal : ce que tous doivent voir, une fois",
     "append: recv, a whole line": "ajouter : recv, une ligne entière",
     "forgotten": "effacé",
-    "not yet said": "pas encore écrit",
+    "not yet said": "à venir",
     "at the end: it is owed nothing": "à la fin : on ne lui doit rien",
     "anywhere, even in the middle of a message": "n'importe où, même au milieu d'un message",
     "the slowest: what lies before it is forgotten": "le plus lent : ce qui le précède est effacé",
