@@ -3,13 +3,14 @@
 import re
 
 from contract import Fault, Ladder
-from conversation import Broken
+from conversation import EVERY_BYTE, Broken
 from places import Place
 from words import Say, number
 
 GREETING = "Le serveur écoute.\n".encode()
 PREFIX = "le serveur répond : ".encode()
 MIB = 1 << 20
+SILENT = 2.5  # seconds that a client says nothing; a limit of a second or two is not a rare thing
 
 ladder = Ladder(
     "echo",
@@ -114,7 +115,7 @@ def serves_another(server, likely):
     Place("accept"),
 )
 def accept(server):
-    event = server.connect().reads_for(1)
+    event = server.connect().reads_for(SILENT)
     if event != "silence":
         raise Broken(
             event,
@@ -202,7 +203,7 @@ STRANGE = [
     b"\0\n",
     b"\xff\xfe pas de l'UTF-8 \xc3\n",
     "ligne\u2028pas\u0085finie\x0b\x0c\x1c\n".encode(),
-    bytes(byte for byte in range(256) if byte != 10) + b"\n",
+    EVERY_BYTE + b"\n",
 ]
 
 

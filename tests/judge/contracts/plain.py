@@ -3,7 +3,8 @@
 import time
 
 from contract import Ladder
-from contracts.echo import leaves_nothing, stops_reading
+from contracts.echo import SILENT, leaves_nothing, stops_reading
+from conversation import EVERY_BYTE
 from places import Place
 from words import Say
 
@@ -59,7 +60,7 @@ def serves_the_next(server, likely):
 )
 def accept(server):
     server.connect().expects_silence(
-        0.3,
+        SILENT,
         {
             "more": Say(
                 "Ici, pas de message d'accueil : le serveur ne fait que renvoyer ce qu'il "
@@ -126,6 +127,7 @@ def every_byte(server):
         b"\xff\xfe\xc3\n",
         bytes(range(256)),
         bytes(range(255, -1, -1)) * 5,
+        EVERY_BYTE,
     ):
         client = server.connect()
         echoes(client, data).closes()

@@ -375,6 +375,19 @@ def not_modified(server):
         304,
         "/static/index.html",
     )
+    status(
+        get(
+            server, "/static/index.html", "If-Modified-Since: Mon, 07 Nov 1994 08:49:37 GMT"
+        ),
+        304,
+        "/static/index.html",
+        Say(
+            "If-Modified-Since est une date, et non un mot : comparez des dates (plus tard "
+            "que Last-Modified, c'est 304 aussi).",
+            "If-Modified-Since is a date, and not a word: compare dates (one that is later than"
+            " Last-Modified is 304 too).",
+        ),
+    )
     for date in ("Sun, 06 Nov 1994 08:49:36 GMT", "hier"):
         status(
             get(server, "/static/index.html", f"If-Modified-Since: {date}"),
@@ -631,6 +644,33 @@ def methods(server):
                     f"Allow: {answer['Allow']}",
                 )
     status(get(server, "/", method="TROUVE"), 501, "TROUVE /")
+    leaves_no_body_behind(server)
+
+
+def leaves_no_body_behind(server):
+    """A body is a part of its request, refused or not: it is read and dropped, or the connection
+    ends with the answer."""
+    likely = Say(
+        (
+            "Le corps d'une requête refusée est encore là : votre serveur l'a pris pour la requête "
+            "suivante. Lisez-le (Content-Length), ou fermez la connexion après la réponse."
+        ),
+        (
+            "The body of a request that is refused is still there: your server took it for the"
+            " next request. Read it (Content-Length), or close after the answer."
+        ),
+    )
+    body = "GET /rien HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    browser = Browser(server)
+    head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    browser.sends((head + body).encode())
+    status(browser.answer(), 405, "POST /")
+    browser.sends(b"GET /api/calcul?a=1&b=2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    try:
+        status(browser.answer(), 200, "/api/calcul?a=1&b=2", likely)
+    except Broken as broken:
+        if broken.how not in ("closed", "reset"):
+            raise
 
 
 @ladder.check(
