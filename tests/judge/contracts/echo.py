@@ -38,10 +38,11 @@ qu'il doit encore, puis ferme. Si la dernière ligne n'a pas de `\\n`, il y rép
 sa réponse n'en a pas non plus.
 
 Il sert plusieurs clients à la fois : un client qui se tait, ou qui ne lit jamais ses
-réponses, ne fait attendre personne, et n'oblige pas le serveur à garder sans limite ce
-qu'il ne lit pas. Un client qui coupe (RST) ou part au milieu d'une ligne ne met fin qu'à sa
-connexion. D'un client parti il ne reste rien : ni descripteur, ni processus, ni thread. SIGTERM
-arrête le serveur, et on peut le relancer aussitôt sur le même port.""",
+réponses, ne fait attendre personne, n'est pas coupé pour autant (il n'y a pas de délai), et
+n'oblige pas le serveur à garder sans limite ce qu'il ne lit pas. Un client qui coupe (RST) ou
+part au milieu d'une ligne ne met fin qu'à sa connexion. D'un client parti il ne reste rien : ni
+descripteur, ni processus, ni thread. SIGTERM arrête le serveur, et on peut le relancer aussitôt
+sur le même port.""",
         """A TCP server on 127.0.0.1. The port is the last word of its command.
 
 To each client that connects it first sends a line, and waits for nothing:
@@ -63,10 +64,10 @@ it still owes, and then closes. If the last line has no `\\n`, it is answered to
 answer has none either.
 
 It serves several clients at once: one who says nothing, or never reads the answers, makes
-nobody wait, and does not make it keep without limit what is not read. A client that resets
-(RST) or leaves in the middle of a line ends its own connection only. Nothing is left of a
-client that has gone: no descriptor, no process, no thread. SIGTERM ends the server, and it
-can be started again at once on the same port.""",
+nobody wait, is not cut for that (there is no time limit), and does not make it keep without
+limit what is not read. A client that resets (RST) or leaves in the middle of a line ends its
+own connection only. Nothing is left of a client that has gone: no descriptor, no process, no
+thread. SIGTERM ends the server, and it can be started again at once on the same port.""",
     ),
 )
 

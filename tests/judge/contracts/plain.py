@@ -18,7 +18,8 @@ commande.
 
 Chaque octet envoyé par un client lui est renvoyé tel quel, dans le même ordre, aussitôt ; le
 serveur n'attend pas de fin de ligne, n'ajoute rien, et n'envoie pas de message d'accueil. Tout
-octet est possible, y compris l'octet 0 et ce qui n'est pas de l'UTF-8.
+octet est possible, y compris l'octet 0 et ce qui n'est pas de l'UTF-8. Un client peut se taire
+aussi longtemps qu'il veut.
 
 Quand le client ferme son sens (demi-fermeture : recv rend 0), le serveur envoie tout ce
 qu'il doit encore, puis ferme, et prend le client suivant. Un client après l'autre suffit :
@@ -29,7 +30,7 @@ relancer aussitôt sur le même port.""",
 
 Every byte that a client sends goes back to it as it came, in the same order, at once; the
 server waits for no end of a line, adds nothing, and greets nobody. Any byte may come, the
-byte 0 and what is no UTF-8 too.
+byte 0 and what is no UTF-8 too. A client may say nothing for as long as it likes.
 
 When the client closes its direction (half-close: recv returns 0), the server sends all that
 it still owes, then closes, and takes the next client. One client after the other will do:
