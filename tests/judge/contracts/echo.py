@@ -421,9 +421,10 @@ def half_close(server):
             "After it has sent all, your server is to close: or the client waits for ever.",
         )
     }
-    client = greeted(server)
-    client.sends(b"un\n").half_closes()
-    client.expects(answer(b"un\n"), why).expects_end(stays)
+    for sent in (b"un\n", b""):
+        client = greeted(server)
+        client.sends(sent).half_closes()
+        client.expects(answer(sent), why).expects_end(stays)
     # And with more than the buffers on the way hold, for one who reads slowly. (How lines are
     # told apart is the matter of other checks.)
     sent = b"".join(b"%0999d\n" % i for i in range(6000))
@@ -560,6 +561,8 @@ def reset(server):
             client.expects(greeting)
             client.sends(b"une\ndeux\n" * 2000)
             client.receive(100, 0.2)
+        elif i == 2:
+            client.expects(greeting).sends(b"une ligne interrom")
         elif i:
             client.sends(b"\n\n\n").half_closes()
         client.resets()
