@@ -35,7 +35,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60  # seconds: the judge of a class takes twenty before its first line, on a quiet machine
+PATIENCE = 60  # seconds: the judge of a class takes twenty before its first line
 # A `make` in a note is the reader's own, not a part of the `make test` that runs it.
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not re.fullmatch("MAKE.*|MFLAGS", name)
