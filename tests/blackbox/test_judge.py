@@ -205,6 +205,13 @@ def test_junit_is_read_by_an_xml_parser(tmp_path):
     assert failed == ["bytes", "last-line"]
 
 
+def test_on_standard_output_a_machine_gets_its_own_words_alone(classroom):
+    for words in (["--", binary("echo/datagram")], ["--all", classroom(alice=("", {}))]):
+        ended = judge("datagram", "--json", "-", *words)
+        assert json.loads(ended.stdout)["contract"] == "datagram"
+        assert re.search("score: 20 of 20|alice +0/20", ended.stderr)
+
+
 def test_a_file_that_cannot_be_written_is_one_line():
     ended = judge("echo", *QUICK, "--json", "/no/such/place/x", "--", *RIGHT)
     assert ended.returncode == 1
@@ -364,6 +371,16 @@ def test_the_command_of_a_class_may_be_one_for_all(classroom):
     assert re.search(r"^bob +0/20 ", ended.stdout, re.MULTILINE)
 
 
+def test_a_run_that_is_no_file_is_no_command(classroom, tmp_path):
+    folder = classroom(alice=("", {"moi.py": STRIP}), bob=("", {}))
+    os.mkfifo(tmp_path / "tube")  # nobody writes there: who opened it would wait for ever
+    (folder / "alice" / "run").symlink_to(tmp_path / "tube")
+    os.mkfifo(folder / "bob" / "run")
+    ended = judge("echo", "--all", folder, timeout=PATIENCE)
+    assert re.findall(r"^(\w+) +0/20 ", ended.stdout, re.MULTILINE) == ["alice", "bob"]
+    assert "there is no command" in ended.stdout
+
+
 # ---- Hostile servers
 
 BOMB = "import os\nwhile True: os.fork()"
@@ -371,7 +388,7 @@ FLOOD = "import os\nwhile True: os.write(1, bytes(65536))"
 SLEEP = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(1e6)"
 NEVER = (
     "import socket, sys, time\nx = socket.create_server(('',"
-    " int(sys.argv[1])))\ntime.sleep(1e6)"
+    " int(sys.argv[1])), backlog=0)\ntime.sleep(1e6)"
 )
 # These serve, after what they have done.
 SERVE = f"\nos.execv({RIGHT[0]!r}, [{RIGHT[0]!r}, sys.argv[1]])"
@@ -379,6 +396,12 @@ DAEMON = (
     "import os, sys\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)" + SERVE
 )
 DELETE = "import os, sys, shutil\nshutil.rmtree(os.getcwd())" + SERVE
+DELETE_ALL = "import os, sys, shutil\nshutil.rmtree(os.path.dirname(os.getcwd()))" + SERVE
+# A child says things without end, while its parent serves.
+LOUD = (
+    "import os, sys\nif os.fork() == 0:\n    while True: os.write(1, b'du bruit\\n' * 7000)"
+    + SERVE
+)
 # It kills its parent, and leaves a child in a session of its own.
 KILL = (
     "import os, sys, time\nos.kill(os.getppid(), 9)\n"
@@ -386,7 +409,15 @@ KILL = (
     + SERVE
 )
 HOSTILE = dict(
-    bomb=BOMB, flood=FLOOD, sleep=SLEEP, never=NEVER, daemon=DAEMON, delete=DELETE, kill=KILL
+    bomb=BOMB,
+    flood=FLOOD,
+    loud=LOUD,
+    sleep=SLEEP,
+    never=NEVER,
+    daemon=DAEMON,
+    delete=DELETE,
+    delete_all=DELETE_ALL,
+    kill=KILL,
 )
 
 
@@ -449,7 +480,9 @@ def test_a_class_of_hostile_servers_costs_each_its_own_points(classroom, isolate
         "sleep",
     } & {*students}
     assert rows["daemon"]["score"] >= 18 and not rows["daemon"]["checks"][-1]["passed"]
-    assert rows["delete"]["score"] == 19  # it cannot start again
+    for name in ("delete", "delete_all"):
+        assert rows[name]["score"] == 19, rows[name]["why"]  # it cannot start again
+    assert rows["loud"]["score"] == 20
     if isolated:
         assert re.search("processes|memory", rows["bomb"]["why"])  # what it is caught at first
         assert rows["kill"]["score"] == 20  # its parent is the init of its namespace

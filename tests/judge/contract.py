@@ -12,14 +12,16 @@ closes nothing: its clients are closed for it. It counts on no other check, and 
 behind that serves.
 """
 
+import contextlib
 import re
+import socket
 import time
 from collections import namedtuple
 
 import conversation
 import words
 from conversation import Client, Conversation, Fault
-from submission import END, NotStarted, Process
+from submission import CONNECT, END, NotStarted, Process
 from words import Say, readable, shown
 
 OF = 20
@@ -91,8 +93,10 @@ class Trial(Conversation):
         self.count += 1
         name = name or ("client" if self.count == 1 else f"client {self.count}")
         try:
-            connection = self.server.socket(receive_buffer)
+            connection = self.server.socket(receive_buffer, self.judge.connecting)
         except OSError as error:
+            if isinstance(error, TimeoutError):
+                self.judge.hung()
             self.note(
                 name,
                 Say("ne peut pas se connecter ({})", "cannot connect ({})").format_plain(
@@ -110,6 +114,19 @@ class Trial(Conversation):
         client = Client(Quiet(self) if quietly else self, name, connection)
         self.clients.append(client)
         return client
+
+    def crowds(self, count, seconds=0.3):
+        """So many clients connect, whether they are accepted or not, and soon leave."""
+        with contextlib.ExitStack() as clients:
+            for _ in range(count):
+                client = clients.enter_context(socket.socket(self.server.family))
+                client.setblocking(False)
+                client.connect_ex(self.server.address)
+            self.note(
+                Say("clients", "clients"),
+                Say(f"{count} se connectent", f"{count} connect"),
+            )
+            time.sleep(seconds)
 
     def heard_nothing(self, silence):
         if silence >= self.patience:
@@ -248,6 +265,10 @@ class Judge:
     def patience(self):
         return self.full_patience / (2 if self.hangs > HANGS else 1)
 
+    @property
+    def connecting(self):
+        return min(CONNECT, self.patience) if self.hangs > HANGS else CONNECT
+
     def hung(self):
         self.hangs += 1
 
@@ -329,7 +350,7 @@ class Judge:
                     " ignore it, and handle EPIPE."
                 ),
             )
-        elif ended and result.check.needs != "start":
+        elif ended and result.check.needs != "start" and not fault.sure:
             likely = Say(
                 (
                     "Votre serveur s'est arrêté : l'erreur d'un seul client ne doit mettre "

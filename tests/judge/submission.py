@@ -1,10 +1,12 @@
 """The server that is judged: how it is started, measured and ended, and what it says meanwhile."""
 
+import contextlib
 import ctypes
 import errno
 import os
 import random
 import re
+import resource
 import shlex
 import signal
 import socket
@@ -21,6 +23,7 @@ from words import Say
 
 START = 15  # seconds until a server has to accept; a JVM, or a framework, takes some
 END = 3  # seconds after SIGTERM; the promise is one, and the machine may be busy
+CONNECT = 5  # seconds for a connection: a full backlog lets a SYN wait a second, or three
 FAST = 64 << 20  # bytes of output that are taken as fast as they come; then it is slowed down
 
 Measure = namedtuple("Measure", "descriptors processes threads memory")
@@ -88,6 +91,16 @@ def free_port():
             if error.errno == errno.EADDRINUSE:
                 continue
         return port
+
+
+def in_french(error):
+    """The two errors that a command mostly has; the C library tells them in English here."""
+    for english, french in (
+        (": No such file or directory", " : ce fichier n'existe pas"),
+        (": Permission denied", " : permission refusée (chmod +x)"),
+    ):
+        error = error.replace(english, french)
+    return error
 
 
 class Process:
@@ -202,6 +215,29 @@ class Process:
                 pass  # it has just ended
         return Measure(descriptors, len(pids), threads, memory)
 
+    @contextlib.contextmanager
+    def short_of_descriptors(self, free):
+        """Meanwhile each of its processes may open `free` descriptors more, and no others. Gives
+        whether the system lets us."""
+        before = {}
+        try:
+            for pid in self.processes() or []:
+                taken = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+                most = next(n for n in range(1 << 20) if n - sum(fd < n for fd in taken) == free)
+                soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+                before[pid] = soft, hard
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(most, soft), hard))
+        except (OSError, AttributeError, StopIteration):
+            pass  # one that has just ended; or no Linux
+        try:
+            yield bool(before)
+        finally:
+            for pid, limit in before.items():
+                try:
+                    resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+                except OSError:
+                    pass  # it has ended
+
     def end(self):
         for descriptor in (self.orders, getattr(self, "stdin", None)):
             if descriptor is not None:
@@ -234,7 +270,7 @@ class Process:
             )
         if self.failed:
             return Say(
-                f"impossible de le lancer : {self.failed}",
+                f"impossible de le lancer : {in_french(self.failed)}",
                 f"it could not be started: {self.failed}",
             )
         if self.status < 0:
@@ -466,26 +502,28 @@ class Server:
             self.first.close()
             self.first = None
 
-    def socket(self, receive_buffer=None):
+    @property
+    def family(self):
+        if self.transport == "unix":
+            return socket.AF_UNIX
+        return socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
+
+    def socket(self, receive_buffer=None, patience=CONNECT):
         """A connection to it. Raises OSError."""
         self.used = True
         if self.first and not receive_buffer:
             client, self.first = self.first, None
             return client
         self.forget_first()
-        if self.transport == "unix":
-            family = socket.AF_UNIX
-        else:
-            family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
         client = socket.socket(
-            family, socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
+            self.family, socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
         )
         try:
             if receive_buffer:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             if self.transport == "tcp":
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            client.settimeout(5)  # a full backlog lets a SYN wait a second, or three
+            client.settimeout(patience)
             client.connect(self.address)
         except BaseException:
             client.close()

@@ -1,4 +1,4 @@
-import socket, sys, threading
+import socket, sys, threading, time
 
 
 def serve(client):
@@ -15,5 +15,9 @@ server = socket.socket()
 server.bind(("127.0.0.1", int(sys.argv[1])))
 server.listen()
 while True:
-    client, address = server.accept()
+    try:
+        client, address = server.accept()
+    except OSError:
+        time.sleep(0.1)  # no descriptor is left: somebody will leave
+        continue
     threading.Thread(target=serve, args=[client], daemon=True).start()
