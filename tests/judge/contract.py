@@ -12,9 +12,7 @@ closes nothing: its clients are closed for it. It counts on no other check, and 
 behind that serves.
 """
 
-import contextlib
 import re
-import socket
 import time
 from collections import namedtuple
 
@@ -114,19 +112,6 @@ class Trial(Conversation):
         client = Client(Quiet(self) if quietly else self, name, connection)
         self.clients.append(client)
         return client
-
-    def crowds(self, count, seconds=0.3):
-        """So many clients connect, whether they are accepted or not, and soon leave."""
-        with contextlib.ExitStack() as clients:
-            for _ in range(count):
-                client = clients.enter_context(socket.socket(self.server.family))
-                client.setblocking(False)
-                client.connect_ex(self.server.address)
-            self.note(
-                Say("clients", "clients"),
-                Say(f"{count} se connectent", f"{count} connect"),
-            )
-            time.sleep(seconds)
 
     def heard_nothing(self, silence):
         if silence >= self.patience:
@@ -350,7 +335,7 @@ class Judge:
                     " ignore it, and handle EPIPE."
                 ),
             )
-        elif ended and result.check.needs != "start" and not fault.sure:
+        elif ended and result.check.needs != "start":
             likely = Say(
                 (
                     "Votre serveur s'est arrêté : l'erreur d'un seul client ne doit mettre "

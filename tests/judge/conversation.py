@@ -17,11 +17,10 @@ EVERY_BYTE = bytes(byte for byte in range(256) if byte != 10 for _ in range(2))
 
 
 class Fault(Exception):
-    """A promise that was not kept. `sure`: why is known, whatever else is seen of the server."""
+    """A promise that was not kept."""
 
-    def __init__(self, likely, expected=None, received=None, sure=False):
+    def __init__(self, likely, expected=None, received=None):
         self.likely, self.expected, self.received = likely, expected, received
-        self.sure = sure
 
 
 class Broken(Fault):

@@ -1,12 +1,10 @@
 """The server that is judged: how it is started, measured and ended, and what it says meanwhile."""
 
-import contextlib
 import ctypes
 import errno
 import os
 import random
 import re
-import resource
 import shlex
 import signal
 import socket
@@ -214,29 +212,6 @@ class Process:
             except OSError:
                 pass  # it has just ended
         return Measure(descriptors, len(pids), threads, memory)
-
-    @contextlib.contextmanager
-    def short_of_descriptors(self, free):
-        """Meanwhile each of its processes may open `free` descriptors more, and no others. Gives
-        whether the system lets us."""
-        before = {}
-        try:
-            for pid in self.processes() or []:
-                taken = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
-                most = next(n for n in range(1 << 20) if n - sum(fd < n for fd in taken) == free)
-                soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-                before[pid] = soft, hard
-                resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(most, soft), hard))
-        except (OSError, AttributeError, StopIteration):
-            pass  # one that has just ended; or no Linux
-        try:
-            yield bool(before)
-        finally:
-            for pid, limit in before.items():
-                try:
-                    resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
-                except OSError:
-                    pass  # it has ended
 
     def end(self):
         for descriptor in (self.orders, getattr(self, "stdin", None)):
@@ -502,12 +477,6 @@ class Server:
             self.first.close()
             self.first = None
 
-    @property
-    def family(self):
-        if self.transport == "unix":
-            return socket.AF_UNIX
-        return socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
-
     def socket(self, receive_buffer=None, patience=CONNECT):
         """A connection to it. Raises OSError."""
         self.used = True
@@ -515,8 +484,12 @@ class Server:
             client, self.first = self.first, None
             return client
         self.forget_first()
+        if self.transport == "unix":
+            family = socket.AF_UNIX
+        else:
+            family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
         client = socket.socket(
-            self.family, socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
+            family, socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
         )
         try:
             if receive_buffer:

@@ -41,9 +41,8 @@ Il sert plusieurs clients à la fois : un client qui se tait, ou qui ne lit jama
 réponses, ne fait attendre personne, n'est pas coupé pour autant (il n'y a pas de délai), et
 n'oblige pas le serveur à garder sans limite ce qu'il ne lit pas. Un client qui coupe (RST) ou
 part au milieu d'une ligne ne met fin qu'à sa connexion. D'un client parti il ne reste rien : ni
-descripteur, ni processus, ni thread. Quand il n'y a plus de descripteur pour un client de plus
-(accept échoue, EMFILE), le serveur attend que d'autres partent, puis sert de nouveau. SIGTERM
-arrête le serveur, et on peut le relancer aussitôt sur le même port.""",
+descripteur, ni processus, ni thread. SIGTERM arrête le serveur, et on peut le relancer aussitôt
+sur le même port.""",
         """A TCP server on 127.0.0.1. The port is the last word of its command.
 
 To each client that connects it first sends a line, and waits for nothing:
@@ -68,9 +67,7 @@ It serves several clients at once: one who says nothing, or never reads the answ
 nobody wait, is not cut for that (there is no time limit), and does not make it keep without
 limit what is not read. A client that resets (RST) or leaves in the middle of a line ends its
 own connection only. Nothing is left of a client that has gone: no descriptor, no process, no
-thread. When there is no descriptor for one client more (accept fails, EMFILE), the server waits
-until others have left, and then serves again. SIGTERM ends the server, and it can be started
-again at once on the same port.""",
+thread. SIGTERM ends the server, and it can be started again at once on the same port.""",
     ),
 )
 
@@ -659,11 +656,11 @@ def stops_reading(server, client, piece):
     Say(
         (
             "De deux mille clients venus et repartis, il ne reste rien : ni descripteur, ni "
-            "processus, ni thread. Quand il n'a plus de descripteur, il attend qu'il y en ait."
+            "processus, ni thread."
         ),
         (
             "Two thousand clients come and go: nothing is left of them, no descriptor, process"
-            " or thread. When it has no descriptor left, it waits until there are some."
+            " or thread."
         ),
     ),
     Place("zombies"),
@@ -686,42 +683,6 @@ def come_and_go(server):
 
     leaves_nothing(server, visit, server.judge.visits)
     serves_another(server, None)
-    outlives_a_shortage(server)
-
-
-def outlives_a_shortage(server, free=16):
-    """More clients come than it has descriptors for. How they fare is open; when they have left,
-    the next one is served."""
-    process = server.server.process
-    if process is None:
-        return
-    with process.short_of_descriptors(free) as short:
-        if not short:
-            return
-        server.note(
-            Say("juge", "judge"),
-            Say(
-                f"ne laisse au serveur que {free} descripteurs de plus (RLIMIT_NOFILE)",
-                f"leaves the server {free} more descriptors, and no others (RLIMIT_NOFILE)",
-            ),
-        )
-        try:
-            server.crowds(free + 2)
-            serves_another(server, SHORT)
-        except Fault as fault:
-            raise Fault(SHORT, fault.expected, fault.received, sure=True) from None
-
-
-SHORT = Say(
-    (
-        "Quand il n'y a plus de descripteur, accept échoue (EMFILE) : attendez un peu, et "
-        "recommencez. Un client finira par partir."
-    ),
-    (
-        "When there is no descriptor left, accept fails (EMFILE): wait a little, and try again."
-        " A client will leave."
-    ),
-)
 
 
 def leaves_nothing(server, visit, count):

@@ -1,5 +1,4 @@
 # echo half-close: takes a half-close for a close, and drops what it still owes.
-# also come-and-go: no descriptor is left there; accept fails then, and that ends the server.
 import select
 import socket
 import sys

@@ -1,7 +1,6 @@
 # echo second-client: after select has said "readable", readline waits for a whole line.
 # also never-reads: it waits in sendall as well.
 # also long-line, half-close: it has to read byte by byte, and that is slow.
-# also come-and-go: no descriptor is left there; accept fails then, and that ends the server.
 import select
 import socket
 import sys

@@ -1,7 +1,6 @@
 # echo accept: closes a client that has said nothing for eight tenths of a second.
 # also half-close, never-reads: the one who does not read there says nothing either, after a while.
 # also hundred: on a busy machine each of so many has to wait for its turn.
-# also come-and-go: no descriptor is left there; accept fails then, and that ends the server.
 import socket
 import sys
 import threading

@@ -1,6 +1,5 @@
 # echo mid-line: at the end of the input there is no newline, and the error ends the server.
 # also last-line: that has no newline either.
-# also come-and-go: no descriptor is left there; accept fails then, and that ends the server.
 import os
 import socket
 import sys

@@ -1,5 +1,4 @@
 # echo hundred: ten threads, and so ten clients at once.
-# also come-and-go: no descriptor is left there; accept fails then, and that ends the server.
 import concurrent.futures
 import socket
 import sys
