@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.waits
 
 ZOO = ROOT / "tests/judge/zoo"
 RIGHT = [binary("echo/poll")]
+POLL = shlex.quote(RIGHT[0])  # for a shell: the path may have blanks
 FAULTY = [sys.executable, ZOO / "echo_bytes_strip.py"]  # it lacks two points
 QUICK = ["--visits", 300]
 
@@ -136,7 +138,8 @@ def test_a_failure_is_a_conversation_a_difference_a_guess_and_a_paragraph_to_rea
 
 def test_its_lines_fit_a_terminal():
     said = judge("echo", *QUICK, "--lang", "fr", "--", *FAULTY).stdout
-    prose = [line for line in said.splitlines() if '"' not in line]
+    _the_command, *lines = said.splitlines()
+    prose = [line for line in lines if '"' not in line]
     assert all(len(line) <= 100 for line in prose)
 
 
@@ -292,7 +295,7 @@ def test_one_that_listens_elsewhere_is_told_where():
     proc()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    judged = verdict("echo", "--", "sh", "-c", f"exec {binary('echo/poll')} {port}; #")
+    judged = verdict("echo", "--", "sh", "-c", f"exec {POLL} {port}; #")
     assert not judged["started"]
     assert f"port {port}" in judged["why"] and "{port}" in judged["why"]
 
@@ -305,7 +308,7 @@ def test_nobody_there_is_status_3():
 
 def test_a_port_in_the_middle_and_a_command_for_the_shell():
     for words in (
-        ["sh", "-c", f"exec {binary('echo/poll')} {{port}} 2>/dev/null"],
+        ["sh", "-c", f"exec {POLL} {{port}} 2>/dev/null"],
         ["env", *RIGHT],
     ):
         assert judge("echo", *QUICK, "--", *words).returncode == 0
@@ -335,7 +338,7 @@ STRIP = (ZOO / "echo_bytes_strip.py").read_text()
 
 def test_a_class_is_a_table_and_its_files(classroom, tmp_path):
     folder = classroom(
-        alice=(f"{RIGHT[0]} {{port}}\n", {}),
+        alice=(f"{POLL} {{port}}\n", {}),
         bob=("# sa commande\npython3 moi.py\n", {"moi.py": STRIP}),
         carole=("#!/bin/sh\nexec python3 moi.py $1\n", {"moi.py": STRIP}),
         david=("", {}),
@@ -605,7 +608,7 @@ def test_the_servers_in_the_note_are_those_that_are_judged_there(note):
 
 
 def test_make_judge_is_the_same():
-    words = ["make", "-s", "judge", "AS=datagram", f"CMD={binary('echo/datagram')} {{port}}"]
+    words = ["make", "-s", "judge", "AS=datagram", f"CMD={shlex.quote(binary('echo/datagram'))} {{port}}"]
     ended = subprocess.run(
         words, capture_output=True, text=True, cwd=ROOT, env=PLAIN, timeout=PATIENCE
     )

@@ -184,7 +184,6 @@ def judge_all(ladder, options):
     if terminal.live:
         print("\r\x1b[K", end="", file=terminal.stream)
     students = {folder.name: students[folder.name] for folder in folders}
-    print_table(terminal, ladder, students)
     if options.csv:
         report.write(options.csv, as_csv(ladder, students))
     if options.html:
@@ -199,6 +198,7 @@ def judge_all(ladder, options):
         )
     if options.junit:
         report.write(options.junit, report.junit(list(students.items())))
+    print_table(terminal, ladder, students)  # last: who reads it may leave, as head does
     return 0 if all(judged["score"] == judged["of"] for judged in students.values()) else 1
 
 
