@@ -136,6 +136,8 @@ def needs(text):
     for server in peer_servers.EVERY:
         if server in text:
             peer_servers.interpreter(server)
+    if "tests/see/see" in text:
+        peer("strace")
     if "peers/page/" in text:
         peer("socat")
     if "-m venv" in text and not peer_servers.imports("/usr/bin/python3", "ensurepip"):

@@ -78,6 +78,8 @@ def test_a_console_block_does_what_it_shows(file, index):
                 needs_plain_build(program)
     if re.search(r"/proc\b|\busers:", text):
         proc()
+    if "tests/see/see" in text:
+        peer("strace")
     if re.search(r"(?<!\w)::", text):
         needs_ipv6()
     if "tests/lab/lab" in text:
