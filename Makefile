@@ -26,9 +26,9 @@ CATCH_LIBRARY = $(if $(wildcard $(CATCH_IN)/include/catch2/catch_all.hpp),-L$(CA
 # The first Python 3 that has pytest.
 PYTHON   ?= $(shell for p in build/venv/bin/python3 python3 /usr/bin/python3; do \
                 $$p -c 'import pytest' 2>/dev/null && echo $$p && break; done)
-WITH_PYTEST = $(or $(PYTHON),$(error pytest is missing: install the package python3-pytest))
+WITH_PYTEST = "$(or $(PYTHON),$(error pytest is missing: install the package python3-pytest))"
 # tests/exercise.py, prove.py and links.py run under any Python 3, and say what else they lack.
-ANY_PYTHON = $(or $(PYTHON),$(shell command -v python3 2>/dev/null),$(error python3 is missing: install the package python3-pytest))
+ANY_PYTHON = "$(or $(PYTHON),$(shell command -v python3 2>/dev/null),$(error python3 is missing: install the package python3-pytest))"
 # A fuzzer a parser: tests/fuzz/NAME.cpp, with what it starts from in tests/fuzz/corpus/NAME.
 FUZZERS  := $(patsubst tests/fuzz/%.cpp,build/fuzz/%,$(wildcard tests/fuzz/*.cpp))
 RUNS     ?= 10000000

@@ -350,7 +350,7 @@ class Server:
 
     def is_served(self, client=None):
         heard = self.talk(client)
-        assert heard == (RIGHT[self.program], True), self.running.log
+        assert heard == (RIGHT[self.program], True), (heard[0][-300:], self.running.log[-5:])
         return True
 
     def join(self, *words):

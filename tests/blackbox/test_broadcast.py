@@ -123,24 +123,6 @@ def converse(*guests):
 # ---- The conversation ----------------------------------------------------------------------------
 
 
-def test_the_conversation_of_the_course_page(start):
-    server = start(SERVER)
-    alice = Guest(server)
-    bob = Guest(server)
-    alice.hears(f"{bob.name} est connecté")
-    bob.says("bonjour")
-    alice.hears(f"Message de {bob.name} : bonjour")
-    bob.hears(f"Message de {bob.name} : bonjour")
-    alice.says("salut")
-    alice.hears(f"Message de {alice.name} : salut")
-    bob.hears(f"Message de {alice.name} : salut")
-    bob.leaves()
-    bob.hears_the_end()
-    alice.hears(f"{bob.name} est déconnecté")
-    alice.leaves()
-    alice.hears_the_end()
-
-
 def test_a_newcomer_hears_nothing_of_what_was_said_before(start):
     server = start(SERVER)
     alice = Guest(server)
@@ -182,41 +164,6 @@ def test_it_listens_where_it_is_told_to(start, address, client):
     assert receive(connect((client, server.port)), 10) == b"je suis : "
 
 
-@pytest.mark.parametrize(
-    "line",
-    [b"", b"  blanks ", b"CRLF\r", b"a\0b", b"\\n \\ %s", b"\xff\xfe\xc3", "é€𝄞".encode()],
-    ids=repr,
-)
-def test_every_byte_but_the_newline_passes_through(start, line):
-    server = start(SERVER)
-    guests = room(server, 2)
-    guests[0].says(line)
-    for guest in guests:
-        guest.hears(*messages(guests[0], line))
-
-
-def test_a_line_that_comes_byte_by_byte_is_one_message_and_mixes_with_no_other(start):
-    server = start(SERVER)
-    alice, bob = room(server, 2)
-    for byte in "bonjour à tous".encode():
-        alice.sends(bytes([byte]))
-        bob.says("oui")
-        for guest in (alice, bob):
-            guest.hears(*messages(bob, "oui"))
-    alice.sends("\n")
-    for guest in (alice, bob):
-        guest.hears(*messages(alice, "bonjour à tous"))
-
-
-def test_many_lines_in_one_segment_are_many_messages(start):
-    server = start(SERVER)
-    guests = room(server, 2)
-    lines = [str(i) for i in range(2000)]
-    guests[0].says(*lines)
-    for guest in guests:
-        guest.hears(*messages(guests[0], *lines))
-
-
 # ---- Long lines ----------------------------------------------------------------------------------
 
 
@@ -244,17 +191,6 @@ def test_a_line_over_64_kib_is_refused_and_its_sender_with_it(start, rest):
     bob.hears_the_end()
     alice.hears(*messages(bob, "avant"), f"{bob.name} est déconnecté")
     converse(alice)
-
-
-def test_a_sender_that_has_not_ended_its_endless_line_is_told_all_the_same(start):
-    """A close with unread data is a reset, and may destroy the message on its way: the server must
-    read on."""
-    server = start(SERVER)
-    alice, bob = room(server, 2)
-    bob.sends(b"x" * 20_000_000)  # blocks until it is taken
-    bob.hears(TOO_LONG)
-    bob.hears_the_end()
-    alice.hears(f"{bob.name} est déconnecté")
 
 
 def test_who_was_refused_and_does_not_close_is_closed(start):

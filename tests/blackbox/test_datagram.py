@@ -83,33 +83,6 @@ def client(server):
 # ---- What it answers -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "question",
-    [b"bonjour", b"bonjour\n", b"", b"\n", b"a\nb\n\n", b"\0\xff\xc3\r\n\\  x ", b"x" * 1500,
-     b"x" * (LARGEST - len(PREFIX))],
-    ids=lambda question: f"{question[:9]!r}-{len(question)}",
-)  # fmt: skip
-def test_a_datagram_is_answered_with_its_bytes_and_nothing_is_added(client, question):
-    assert client.ask(question) == PREFIX + question
-
-
-def test_nobody_is_greeted_and_each_question_has_one_answer(server, client):
-    for question in (b"un", b"", b"deux"):
-        client.send(question)
-    assert [client.receive() for _ in range(3)] == [PREFIX + b"un", PREFIX, PREFIX + b"deux"]
-    assert client.has_nothing()
-
-
-def test_the_answer_goes_to_where_the_question_came_from(server):
-    clients = [Client(server.address) for _ in range(50)]
-    for i, client in enumerate(clients):
-        client.send(b"%d" % i)
-    for i, client in enumerate(clients):
-        assert client.receive() == PREFIX + b"%d" % i
-        assert client.has_nothing()
-        client.socket.close()
-
-
 def test_a_client_may_come_from_any_address_of_the_machine(start):
     server = start(SERVER, "-b", "0.0.0.0", 0)
     for host in ("127.0.0.1", "127.0.0.2", "127.7.7.7"):
@@ -407,12 +380,6 @@ def test_a_signal_ends_it_also_while_all_ask_at_once(server):
         for one in floods:
             one.kill()
             one.wait()
-
-
-def test_its_port_is_free_at_once(start):
-    first = start(SERVER)
-    first.stop()
-    assert start(SERVER, first.port).port == first.port
 
 
 @pytest.mark.parametrize("kind", ["terminal", "pipe", "closed pipe"])

@@ -12,6 +12,8 @@ import time
 import pytest
 from harness import ROOT
 
+pytestmark = pytest.mark.thorough
+
 ENGLISH = dict(os.environ, LC_ALL="C", LANG="C")
 FRENCH = dict(os.environ, LC_ALL="", LC_MESSAGES="", LANG="fr_FR.UTF-8")
 

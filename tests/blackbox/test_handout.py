@@ -9,6 +9,8 @@ import tarfile
 import pytest
 from harness import ROOT, peer
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def handed_out(tmp_path_factory):

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.waits
 
 ZOO = ROOT / "tests/judge/zoo"
 RIGHT = [binary("echo/poll")]
+POLL = shlex.quote(RIGHT[0])  # for a shell: the path may have blanks
 FAULTY = [sys.executable, ZOO / "echo_bytes_strip.py"]  # it lacks two points
 QUICK = ["--visits", 300]
 
@@ -136,7 +138,8 @@ def test_a_failure_is_a_conversation_a_difference_a_guess_and_a_paragraph_to_rea
 
 def test_its_lines_fit_a_terminal():
     said = judge("echo", *QUICK, "--lang", "fr", "--", *FAULTY).stdout
-    prose = [line for line in said.splitlines() if '"' not in line]
+    _the_command, *lines = said.splitlines()
+    prose = [line for line in lines if '"' not in line]
     assert all(len(line) <= 100 for line in prose)
 
 
@@ -203,6 +206,13 @@ def test_junit_is_read_by_an_xml_parser(tmp_path):
     assert (suite.get("tests"), suite.get("failures")) == ("18", "2")
     failed = [case.get("name") for case in suite if case.find("failure") is not None]
     assert failed == ["bytes", "last-line"]
+
+
+def test_on_standard_output_a_machine_gets_its_own_words_alone(classroom):
+    for words in (["--", binary("echo/datagram")], ["--all", classroom(alice=("", {}))]):
+        ended = judge("datagram", "--json", "-", *words)
+        assert json.loads(ended.stdout)["contract"] == "datagram"
+        assert re.search("score: 20 of 20|alice +0/20", ended.stderr)
 
 
 def test_a_file_that_cannot_be_written_is_one_line():
@@ -299,7 +309,7 @@ def test_one_that_listens_elsewhere_is_told_where():
     proc()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    judged = verdict("echo", "--", "sh", "-c", f"exec {binary('echo/poll')} {port}; #")
+    judged = verdict("echo", "--", "sh", "-c", f"exec {POLL} {port}; #")
     assert not judged["started"]
     assert f"port {port}" in judged["why"] and "{port}" in judged["why"]
 
@@ -312,7 +322,7 @@ def test_nobody_there_is_status_3():
 
 def test_a_port_in_the_middle_and_a_command_for_the_shell():
     for words in (
-        ["sh", "-c", f"exec {binary('echo/poll')} {{port}} 2>/dev/null"],
+        ["sh", "-c", f"exec {POLL} {{port}} 2>/dev/null"],
         ["env", *RIGHT],
     ):
         assert judge("echo", *QUICK, "--", *words).returncode == 0
@@ -342,7 +352,7 @@ STRIP = (ZOO / "echo_bytes_strip.py").read_text()
 
 def test_a_class_is_a_table_and_its_files(classroom, tmp_path):
     folder = classroom(
-        alice=(f"{RIGHT[0]} {{port}}\n", {}),
+        alice=(f"{POLL} {{port}}\n", {}),
         bob=("# sa commande\npython3 moi.py\n", {"moi.py": STRIP}),
         carole=("#!/bin/sh\nexec python3 moi.py $1\n", {"moi.py": STRIP}),
         david=("", {}),
@@ -378,6 +388,16 @@ def test_the_command_of_a_class_may_be_one_for_all(classroom):
     assert re.search(r"^bob +0/20 ", ended.stdout, re.MULTILINE)
 
 
+def test_a_run_that_is_no_file_is_no_command(classroom, tmp_path):
+    folder = classroom(alice=("", {"moi.py": STRIP}), bob=("", {}))
+    os.mkfifo(tmp_path / "tube")  # nobody writes there: who opened it would wait for ever
+    (folder / "alice" / "run").symlink_to(tmp_path / "tube")
+    os.mkfifo(folder / "bob" / "run")
+    ended = judge("echo", "--all", folder, timeout=PATIENCE)
+    assert re.findall(r"^(\w+) +0/20 ", ended.stdout, re.MULTILINE) == ["alice", "bob"]
+    assert "there is no command" in ended.stdout
+
+
 # ---- Hostile servers
 
 BOMB = "import os\nwhile True: os.fork()"
@@ -385,7 +405,7 @@ FLOOD = "import os\nwhile True: os.write(1, bytes(65536))"
 SLEEP = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(1e6)"
 NEVER = (
     "import socket, sys, time\nx = socket.create_server(('',"
-    " int(sys.argv[1])))\ntime.sleep(1e6)"
+    " int(sys.argv[1])), backlog=0)\ntime.sleep(1e6)"
 )
 # These serve, after what they have done.
 SERVE = f"\nos.execv({RIGHT[0]!r}, [{RIGHT[0]!r}, sys.argv[1]])"
@@ -393,6 +413,12 @@ DAEMON = (
     "import os, sys\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)" + SERVE
 )
 DELETE = "import os, sys, shutil\nshutil.rmtree(os.getcwd())" + SERVE
+DELETE_ALL = "import os, sys, shutil\nshutil.rmtree(os.path.dirname(os.getcwd()))" + SERVE
+# A child says things without end, while its parent serves.
+LOUD = (
+    "import os, sys\nif os.fork() == 0:\n    while True: os.write(1, b'du bruit\\n' * 7000)"
+    + SERVE
+)
 # It kills its parent, and leaves a child in a session of its own.
 KILL = (
     "import os, sys, time\nos.kill(os.getppid(), 9)\n"
@@ -400,7 +426,15 @@ KILL = (
     + SERVE
 )
 HOSTILE = dict(
-    bomb=BOMB, flood=FLOOD, sleep=SLEEP, never=NEVER, daemon=DAEMON, delete=DELETE, kill=KILL
+    bomb=BOMB,
+    flood=FLOOD,
+    loud=LOUD,
+    sleep=SLEEP,
+    never=NEVER,
+    daemon=DAEMON,
+    delete=DELETE,
+    delete_all=DELETE_ALL,
+    kill=KILL,
 )
 
 
@@ -463,7 +497,9 @@ def test_a_class_of_hostile_servers_costs_each_its_own_points(classroom, isolate
         "sleep",
     } & {*students}
     assert rows["daemon"]["score"] >= 18 and not rows["daemon"]["checks"][-1]["passed"]
-    assert rows["delete"]["score"] == 19  # it cannot start again
+    for name in ("delete", "delete_all"):
+        assert rows[name]["score"] == 19, rows[name]["why"]  # it cannot start again
+    assert rows["loud"]["score"] == 20
     if isolated:
         assert re.search("processes|memory", rows["bomb"]["why"])  # what it is caught at first
         assert rows["kill"]["score"] == 20  # its parent is the init of its namespace
@@ -586,7 +622,7 @@ def test_the_servers_in_the_note_are_those_that_are_judged_there(note):
 
 
 def test_make_judge_is_the_same():
-    words = ["make", "-s", "judge", "AS=datagram", f"CMD={binary('echo/datagram')} {{port}}"]
+    words = ["make", "-s", "judge", "AS=datagram", f"CMD={shlex.quote(binary('echo/datagram'))} {{port}}"]
     ended = subprocess.run(
         words, capture_output=True, text=True, cwd=ROOT, env=PLAIN, timeout=PATIENCE
     )

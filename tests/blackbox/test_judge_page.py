@@ -1,6 +1,7 @@
 """The page of a class (tests/judge/judge --html) in a real browser: on a desk, on a phone, in print."""
 
 import base64
+import shlex
 
 import pytest
 from harness import ROOT, binary, eventually
@@ -16,7 +17,7 @@ ZOO = ROOT / "tests/judge/zoo"
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("class")
     servers = {
-        "alice": f"exec {binary('echo/poll')} $1",
+        "alice": f"exec {shlex.quote(binary('echo/poll'))} $1",
         "bob": f"exec python3 {ZOO}/echo_bytes_strip.py $1",
         "<b>chloé</b>": "echo '<script>document.title = 1</script>'; exit 1",
     }

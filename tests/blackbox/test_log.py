@@ -11,6 +11,7 @@ import time
 
 import pytest
 from harness import PATIENCE, ROOT, binary, connect, eventually, receive_all, sanitized
+from unix_sockets import copy_for_all
 from wants import AS_NOBODY, needs_root
 
 LONG = b"x" * 3000
@@ -60,7 +61,7 @@ CASES = [(program, kind) for program in TALKERS for kind in ("terminal", "pipe")
 
 
 @pytest.mark.parametrize("program, kind", [*CASES, ("tcp/web", "terminal of another")])
-def test_a_log_that_nobody_reads_holds_nobody_up(tmp_path, program, kind):
+def test_a_log_that_nobody_reads_holds_nobody_up(tmp_path, place, program, kind):
     ask, times, status = TALKERS[program]
     read_end, write_end = os.pipe() if kind == "pipe" else pty.openpty()
     path = str(tmp_path / "s")
@@ -69,6 +70,7 @@ def test_a_log_that_nobody_reads_holds_nobody_up(tmp_path, program, kind):
     if kind == "terminal of another":  # as after su: it is open already, and cannot be opened again
         needs_root()
         os.fchmod(write_end, 0o600)
+        words[0] = copy_for_all(program, place)
         who = AS_NOBODY
     server = subprocess.Popen(words, stderr=write_end, cwd=ROOT, **who)
     os.close(write_end)

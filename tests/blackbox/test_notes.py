@@ -15,7 +15,7 @@ import peer_servers
 import pytest
 from harness import ROOT, needs_plain_build, peer
 from lab import needs_the_lab
-from wants import PACKAGES, missing, namespace, needs_root, proc
+from wants import PACKAGES, missing, namespace, needs_ipv6, needs_root, proc
 
 ENGLISH = [*sorted(ROOT.glob("notes/*.md")), ROOT / "README.md"]
 FRENCH = [*sorted(ROOT.glob("notes/fr/*.md")), *ROOT.glob("README.fr.md")]
@@ -78,6 +78,10 @@ def test_a_console_block_does_what_it_shows(file, index):
                 needs_plain_build(program)
     if re.search(r"/proc\b|\busers:", text):
         proc()
+    if "tests/see/see" in text:
+        peer("strace")
+    if re.search(r"(?<!\w)::", text):
+        needs_ipv6()
     if "tests/lab/lab" in text:
         needs_the_lab()
     if "ssh " in text:

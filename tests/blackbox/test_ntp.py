@@ -5,6 +5,7 @@ import datetime
 import os
 import re
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -166,7 +167,7 @@ def test_a_full_disk_is_said(fake):
 def test_standard_output_that_was_never_open_is_not_the_server(fake):
     """Else the socket would be number 1, and the report would go to the server."""
     server = fake(good)
-    command = f"exec {binary(PROGRAM)} -n 1 -p {server.port} 127.0.0.1 >&-"
+    command = f"exec {shlex.quote(binary(PROGRAM))} -n 1 -p {server.port} 127.0.0.1 >&-"
     result = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, timeout=PATIENCE)
     assert result.returncode == 1
     assert result.stderr == b"ntp/client: write: Bad file descriptor\n"
@@ -709,7 +710,7 @@ def ntpd(tmp_path_factory):
     conf.write_text("tos orphan 5 orphanwait 1\ndisable ntp\nrestrict default limited kod\n")
     peer("ip")
     server = Peer(
-        [*needs_namespace("--net"), "sh", "-c", NTPD.format(ntpd=peer("ntpd"), conf=conf)], 123
+        [*needs_namespace("--net"), "sh", "-c", NTPD.format(ntpd=shlex.quote(peer("ntpd")), conf=shlex.quote(str(conf)))], 123
     )
     server.under = ["nsenter", f"--target={server.process.pid}", "--net"]
     if os.geteuid() != 0:

@@ -174,6 +174,7 @@ def started(words, **options):
         process.communicate(timeout=PATIENCE)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("server", [peer_servers.FLASK, peer_servers.FASTAPI])
 def test_a_virtualenv_takes_the_systems_packages(server, tmp_path):
     """Where no index can be reached; `python3` is the system's."""
@@ -189,6 +190,7 @@ def test_a_virtualenv_takes_the_systems_packages(server, tmp_path):
         assert get(address, "/").status == 302
 
 
+@pytest.mark.thorough
 def test_npm_ci_and_npm_start(tmp_path):
     peer("npm")
     shutil.copytree(

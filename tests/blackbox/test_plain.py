@@ -35,18 +35,6 @@ BIG = os.urandom(5_000_000)
 # ---- The server ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("said", [b"", b"\0", EVERY, BIG], ids=["nothing", "nul", "every", "big"])
-def test_what_a_client_says_comes_back_until_its_half_close(start, said):
-    assert converse(start(SERVER).connect(), said) == said
-
-
-def test_it_answers_before_a_line_has_ended(start):
-    with start(SERVER).connect() as client:
-        for byte in b"sal", b"ut":
-            client.sendall(byte)
-            assert receive(client, len(byte)) == byte
-
-
 def test_the_log_has_a_line_for_each_client(start):
     server = start(SERVER)
     expected = [f"listening on 127.0.0.1:{server.port}"]
@@ -69,14 +57,6 @@ def test_one_client_after_the_other(start):
         second.settimeout(30)
         first.close()
         assert receive(second, 6) == b"second"
-
-
-def test_who_does_not_read_gets_all_of_it_later(start):
-    with start(SERVER).connect(receive_buffer=4096) as client:
-        sender = threading.Thread(target=client.sendall, args=(BIG,))
-        sender.start()  # it is held up for as long as nothing is read
-        assert receive(client, len(BIG)) == BIG
-        sender.join(30)
 
 
 def leave(client):
@@ -191,16 +171,6 @@ def test_no_client_gets_the_number_of_a_standard_descriptor(closed):
         assert server.wait(5) == -signal.SIGTERM
 
 
-def test_the_port_is_free_for_the_next_start_at_once(start):
-    server = start(SERVER)
-    client = server.connect()
-    client.sendall(b"salut")
-    assert receive(client, 5) == b"salut"
-    server.stop()  # its end of the connection goes to TIME-WAIT
-    assert start(SERVER, server.port).port == server.port
-    client.close()
-
-
 def test_a_port_that_is_taken_is_one_line_and_status_1(start):
     server = start(SERVER)
     result = run(SERVER, server.port)
@@ -234,15 +204,6 @@ def client(listener):
     for program in running:
         program.process.kill()
         program.wait()
-
-
-def test_each_direction_goes_on_its_own(client):
-    program, server = client()
-    for word in (EVERY, b"encore"):
-        program.process.stdin.write(word)
-        assert receive(server, len(word)) == word
-        server.sendall(word[::-1])
-        assert program.process.stdout.read(len(word)) == word[::-1]
 
 
 def test_the_end_of_input_is_a_half_close(client):

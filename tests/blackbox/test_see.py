@@ -15,6 +15,8 @@ from harness import PATIENCE, ROOT, Program, eventually, receive
 from seeing import PLAIN, SEE, drawn, see
 from wants import AS_NOBODY, is_root, peer, proc
 
+pytestmark = pytest.mark.thorough
+
 SVG = "{http://www.w3.org/2000/svg}"
 ONE = "line\nsend bonjour\\n\nline\nhalf-close\nend\nclose\n"
 

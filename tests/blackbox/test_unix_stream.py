@@ -68,33 +68,6 @@ def echo(lines):
 # ---- The server ----------------------------------------------------------------------------------
 
 
-def test_a_line_is_answered(server, place):
-    with greeted(place / "s") as client:
-        client.sendall(b"salut\n")
-        assert receive_until(client, b"\n") == PREFIX + b"salut\n"
-
-
-@pytest.mark.parametrize(
-    "lines", [b"", b"\n", b"a\nb", b"a\r\n\0\n\\n\n\xff\xfe\n  x \n", b"x" * 70000 + b"\n"]
-)
-def test_every_byte_is_passed_through_and_all_is_said_after_a_half_close(server, place, lines):
-    assert answers(place / "s", lines) == b"".join(
-        PREFIX + x for x in re.findall(rb"[^\n]*\n|[^\n]+", lines)
-    )
-
-
-def test_byte_by_byte(server, place):
-    with greeted(place / "s") as client:
-        for byte in "été\n".encode():
-            client.sendall(bytes([byte]))
-        assert receive_until(client, b"\n") == PREFIX + "été\n".encode()
-
-
-def test_a_thousand_lines_in_one_send(server, place):
-    lines = b"".join(b"%d\n" % i for i in range(1000))
-    assert answers(place / "s", lines) == echo(lines)
-
-
 def test_a_line_of_50_mb(server, place):
     line = os.urandom(1 << 20).replace(b"\n", b" ") * 50
     assert answers(place / "s", line + b"\n") == PREFIX + line + b"\n"

@@ -8,6 +8,8 @@ import pytest
 from browser import by, chromium, traffic
 from harness import Program, eventually
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def site():

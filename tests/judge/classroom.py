@@ -23,6 +23,7 @@ from words import Say
 
 HERE = Path(__file__).resolve().parent
 LIMIT = 300  # seconds for one student, whatever the server does
+LONGEST = 1 << 16  # characters of a command
 
 
 def command_in(folder):
@@ -30,7 +31,10 @@ def command_in(folder):
     line. None without one."""
     file = folder / "run"
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        if not file.is_file():  # a pipe, or a link to /dev/zero, has no end
+            return None
+        with open(file, encoding="utf-8", errors="replace") as command:
+            text = command.read(LONGEST)
     except OSError:
         return None
     if text.startswith("#!"):
@@ -44,12 +48,23 @@ def command_in(folder):
     return words_of("\n".join(lines)) if lines else None
 
 
+def neither_file_nor_folder(folder, names):
+    """Pipes, sockets, devices: what cannot be copied."""
+    paths = {name: os.path.join(folder, name) for name in names}
+    return {
+        name
+        for name, path in paths.items()
+        if not (os.path.islink(path) or os.path.isfile(path) or os.path.isdir(path))
+    }
+
+
 def judge_student(ladder, folder, options):
     """What report.as_json gives, for the server in this folder."""
-    place = Path(tempfile.mkdtemp(prefix="juge-"))
-    copy, out = place / "copie", place / "result.json"
+    # The verdict has a place of its own: who deletes the folder above its own deletes no verdict.
+    place, desk = (Path(tempfile.mkdtemp(prefix="juge-")) for _ in range(2))
+    copy, out = place / "copie", desk / "result.json"
     try:
-        shutil.copytree(folder, copy, symlinks=True, ignore_dangling_symlinks=True)
+        shutil.copytree(folder, copy, symlinks=True, ignore=neither_file_nor_folder)
         command = options.command or command_in(copy)
         if not command:
             return lost(
@@ -124,6 +139,7 @@ def judge_student(ladder, folder, options):
     finally:
         subprocess.run(["chmod", "-R", "u+rwX", str(place)], stderr=subprocess.DEVNULL)
         shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(desk, ignore_errors=True)
 
 
 def lost(ladder, why, command=()):
@@ -136,7 +152,7 @@ def judge_all(ladder, options):
         for path in Path(options.all).iterdir()
         if path.is_dir() and not path.name.startswith(".")
     )
-    terminal = report.Terminal()
+    terminal = report.terminal_for(options)
     if not folders:
         print(
             Say(
@@ -159,15 +175,15 @@ def judge_all(ladder, options):
                     print(
                         f"\r  {len(students)}/{len(folders)}  {waiting[done]}\x1b[K",
                         end="",
+                        file=terminal.stream,
                         flush=True,
                     )
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     if terminal.live:
-        print("\r\x1b[K", end="")
+        print("\r\x1b[K", end="", file=terminal.stream)
     students = {folder.name: students[folder.name] for folder in folders}
-    print_table(terminal, ladder, students)
     if options.csv:
         report.write(options.csv, as_csv(ladder, students))
     if options.html:
@@ -182,6 +198,7 @@ def judge_all(ladder, options):
         )
     if options.junit:
         report.write(options.junit, report.junit(list(students.items())))
+    print_table(terminal, ladder, students)  # last: who reads it may leave, as head does
     return 0 if all(judged["score"] == judged["of"] for judged in students.values()) else 1
 
 

@@ -19,7 +19,7 @@ from collections import namedtuple
 import conversation
 import words
 from conversation import Client, Conversation, Fault
-from submission import END, NotStarted, Process
+from submission import CONNECT, END, NotStarted, Process
 from words import Say, readable, shown
 
 OF = 20
@@ -91,8 +91,10 @@ class Trial(Conversation):
         self.count += 1
         name = name or ("client" if self.count == 1 else f"client {self.count}")
         try:
-            connection = self.server.socket(receive_buffer)
+            connection = self.server.socket(receive_buffer, self.judge.connecting)
         except OSError as error:
+            if isinstance(error, TimeoutError):
+                self.judge.hung()
             self.note(
                 name,
                 Say("ne peut pas se connecter ({})", "cannot connect ({})").format_plain(
@@ -248,6 +250,10 @@ class Judge:
     @property
     def patience(self):
         return self.full_patience / (2 if self.hangs > HANGS else 1)
+
+    @property
+    def connecting(self):
+        return min(CONNECT, self.patience) if self.hangs > HANGS else CONNECT
 
     def hung(self):
         self.hangs += 1

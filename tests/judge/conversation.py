@@ -11,6 +11,9 @@ from likely import guess
 from words import Say, number, readable, shown
 
 KEPT = 160  # bytes of each end of a long piece that the record keeps
+LATE = 1.5  # seconds until one who reads late begins: some send with a time limit of a second
+# Each of them but `\n` twice in a row: telnet doubles 255, and a careless program halves it again.
+EVERY_BYTE = bytes(byte for byte in range(256) if byte != 10 for _ in range(2))
 
 
 class Fault(Exception):
@@ -130,8 +133,9 @@ class Client:
         return self
 
     def reads_late(self):
-        """Gives the server the time to fill all the buffers on the way, before anything is read."""
-        until = time.monotonic() + 0.5
+        """Gives the server the time to fill all the buffers on the way, and to lose its patience,
+        before anything is read."""
+        until = time.monotonic() + LATE
         while time.monotonic() < until:
             self.pump()
             time.sleep(0.01)
@@ -234,17 +238,16 @@ class Client:
             got += piece
         return bytes(got)
 
-    def reads(self, count, likely=None, silence=None):
-        """Just `count` bytes, or fewer when the server closes."""
+    def reads(self, count, likely=None, silence=None, wanted=None):
+        """Just `count` bytes, or fewer when the server closes. `wanted`: that, in words."""
         got = bytearray()
         while len(got) < count:
             piece = self.receive(count - len(got), silence)
             if piece == "closed":
                 break
             if not isinstance(piece, bytes):
-                raise Broken(
-                    piece, Say(f"{count} octets", f"{count} bytes"), bytes(got), likely
-                )
+                wanted = wanted or Say(f"{count} octets", f"{count} bytes")
+                raise Broken(piece, wanted, bytes(got), likely)
             got += piece
         return bytes(got)
 
@@ -258,7 +261,8 @@ class Client:
 
     def reads_all(self, likely=None, silence=None, most=64 << 20):
         """Everything up to the end of the stream."""
-        return self.reads(most, likely, silence)
+        wanted = Say("tout, puis la fin de la connexion", "everything, then the end")
+        return self.reads(most, likely, silence, wanted)
 
     # ---- Underneath
 

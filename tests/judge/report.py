@@ -247,6 +247,12 @@ def xml(text):
     )
 
 
+def terminal_for(options):
+    """Where the words for people go: not where a machine reads its own ("-")."""
+    files = (options.json, options.junit, options.csv, options.html)
+    return Terminal(sys.stderr if "-" in files else sys.stdout)
+
+
 def write(path, text):
     if path == "-":
         sys.stdout.write(text)

@@ -21,6 +21,7 @@ from words import Say
 
 START = 15  # seconds until a server has to accept; a JVM, or a framework, takes some
 END = 3  # seconds after SIGTERM; the promise is one, and the machine may be busy
+CONNECT = 5  # seconds for a connection: a full backlog lets a SYN wait a second, or three
 FAST = 64 << 20  # bytes of output that are taken as fast as they come; then it is slowed down
 
 Measure = namedtuple("Measure", "descriptors processes threads memory")
@@ -88,6 +89,16 @@ def free_port():
             if error.errno == errno.EADDRINUSE:
                 continue
         return port
+
+
+def in_french(error):
+    """The two errors that a command mostly has; the C library tells them in English here."""
+    for english, french in (
+        (": No such file or directory", " : ce fichier n'existe pas"),
+        (": Permission denied", " : permission refusée (chmod +x)"),
+    ):
+        error = error.replace(english, french)
+    return error
 
 
 class Process:
@@ -234,7 +245,7 @@ class Process:
             )
         if self.failed:
             return Say(
-                f"impossible de le lancer : {self.failed}",
+                f"impossible de le lancer : {in_french(self.failed)}",
                 f"it could not be started: {self.failed}",
             )
         if self.status < 0:
@@ -466,7 +477,7 @@ class Server:
             self.first.close()
             self.first = None
 
-    def socket(self, receive_buffer=None):
+    def socket(self, receive_buffer=None, patience=CONNECT):
         """A connection to it. Raises OSError."""
         self.used = True
         if self.first and not receive_buffer:
@@ -485,7 +496,7 @@ class Server:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             if self.transport == "tcp":
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            client.settimeout(5)  # a full backlog lets a SYN wait a second, or three
+            client.settimeout(patience)
             client.connect(self.address)
         except BaseException:
             client.close()

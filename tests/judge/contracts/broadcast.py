@@ -6,7 +6,7 @@ import time
 
 from contract import Fault, Ladder
 from contracts.echo import leaves_nothing
-from conversation import Broken
+from conversation import EVERY_BYTE, Broken
 from places import Place
 from words import Say, number
 
@@ -239,6 +239,7 @@ def every_byte(server):
         b"\xff\xfe\xc3",
         "é€ \u2028\x0b\x0c\x85".encode(),
         b"\x1b[31m",
+        EVERY_BYTE,
     ):
         guests[0].says(line)
         for guest in guests:
@@ -560,6 +561,15 @@ def too_long(server):
     carol.client.sends(b"x" * (4 * MIB))
     carol.hears("erreur : ligne trop longue\n".encode(), likely)
     bob.hears(carol.left, likely)
+    dora = Guest(server)
+    bob.hears(dora.came)
+    counts = Say(
+        "La limite se compte en octets, et non en caractères : un é en compte deux.",
+        "The limit counts bytes, and not characters: é has two of them.",
+    )
+    dora.says("é".encode() * (LONGEST // 2 + 1))
+    dora.hears("erreur : ligne trop longue\n".encode(), counts)
+    bob.hears(dora.left, counts)
     converse([bob])
 
 

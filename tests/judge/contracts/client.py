@@ -7,7 +7,7 @@ import threading
 import time
 
 from contract import Fault, Ladder
-from conversation import Client, Piece
+from conversation import EVERY_BYTE, Client, Piece
 from likely import guess
 from places import Place
 from submission import START, NotStarted, Process
@@ -311,7 +311,7 @@ def pieces(trial):
     run.shows("le serveur répond : bonjour\nun\ndeux\ntrois\n".encode())
 
 
-STRANGE = b"\r\n\0\xff\xfe\xc3 \t\\ %s *\x1b[0m \xe2\x80\xa8\x0b\n" + bytes(range(256)) + b"\n"
+STRANGE = b"\r\n\0\xff\xfe\xc3 \t\\ %s *\x1b[0m \xe2\x80\xa8\x0b\n" + EVERY_BYTE + b"\n"
 
 
 @ladder.check(

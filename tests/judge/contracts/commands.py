@@ -9,6 +9,7 @@ from pathlib import Path
 
 from contract import Fault, Ladder
 from contracts.echo import leaves_nothing, stops_reading
+from conversation import EVERY_BYTE
 from places import Place
 from words import Say
 
@@ -224,6 +225,7 @@ def every_byte(server):
         b"* \\ %s $HOME `id`",
         b"  blancs  ",
         b"\t",
+        EVERY_BYTE,
     ):
         client = server.connect()
         client.sends(line + b"\n").expects(

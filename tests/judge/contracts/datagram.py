@@ -5,7 +5,7 @@ import socket
 
 from contract import Fault, Ladder
 from contracts.echo import PREFIX
-from conversation import Piece
+from conversation import EVERY_BYTE, Piece
 from likely import guess
 from places import Place
 from words import Say, number
@@ -162,6 +162,7 @@ def every_byte(server):
         b"\xff\xfe\xc3",
         b"* \\ %s $HOME `id`",
         bytes(range(256)),
+        EVERY_BYTE,
     ):
         Sender(server).asks(
             data,

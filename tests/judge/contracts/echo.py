@@ -3,13 +3,14 @@
 import re
 
 from contract import Fault, Ladder
-from conversation import Broken
+from conversation import EVERY_BYTE, Broken
 from places import Place
 from words import Say, number
 
 GREETING = "Le serveur écoute.\n".encode()
 PREFIX = "le serveur répond : ".encode()
 MIB = 1 << 20
+SILENT = 2.5  # seconds that a client says nothing; a limit of a second or two is not a rare thing
 
 ladder = Ladder(
     "echo",
@@ -37,10 +38,11 @@ qu'il doit encore, puis ferme. Si la dernière ligne n'a pas de `\\n`, il y rép
 sa réponse n'en a pas non plus.
 
 Il sert plusieurs clients à la fois : un client qui se tait, ou qui ne lit jamais ses
-réponses, ne fait attendre personne, et n'oblige pas le serveur à garder sans limite ce
-qu'il ne lit pas. Un client qui coupe (RST) ou part au milieu d'une ligne ne met fin qu'à sa
-connexion. D'un client parti, il ne reste rien : ni descripteur, ni processus, ni thread. SIGTERM
-arrête le serveur, et on peut le relancer aussitôt sur le même port.""",
+réponses, ne fait attendre personne ; le serveur ne le déconnecte pas pour autant (pas de
+délai), et ne garde pas sans limite ce qu'il ne lit pas. Un client qui coupe (RST) ou
+part au milieu d'une ligne ne met fin qu'à sa connexion. D'un client parti, il ne reste rien : ni
+descripteur, ni processus, ni thread. SIGTERM arrête le serveur, et on peut le relancer aussitôt
+sur le même port.""",
         """A TCP server on 127.0.0.1. The port is the last word of its command.
 
 To each client that connects it first sends a line, and waits for nothing:
@@ -62,10 +64,10 @@ it still owes, and then closes. If the last line has no `\\n`, it is answered to
 answer has none either.
 
 It serves several clients at once: one who says nothing, or never reads the answers, makes
-nobody wait, and does not make it keep without limit what is not read. A client that resets
-(RST) or leaves in the middle of a line ends its own connection only. Nothing is left of a
-client that has gone: no descriptor, no process, no thread. SIGTERM ends the server, and it
-can be started again at once on the same port.""",
+nobody wait, is not cut for that (there is no time limit), and does not make it keep without
+limit what is not read. A client that resets (RST) or leaves in the middle of a line ends its
+own connection only. Nothing is left of a client that has gone: no descriptor, no process, no
+thread. SIGTERM ends the server, and it can be started again at once on the same port.""",
     ),
 )
 
@@ -114,7 +116,7 @@ def serves_another(server, likely):
     Place("accept"),
 )
 def accept(server):
-    event = server.connect().reads_for(1)
+    event = server.connect().reads_for(SILENT)
     if event != "silence":
         raise Broken(
             event,
@@ -202,7 +204,7 @@ STRANGE = [
     b"\0\n",
     b"\xff\xfe pas de l'UTF-8 \xc3\n",
     "ligne\u2028pas\u0085finie\x0b\x0c\x1c\n".encode(),
-    bytes(byte for byte in range(256) if byte != 10) + b"\n",
+    EVERY_BYTE + b"\n",
 ]
 
 
@@ -419,9 +421,10 @@ def half_close(server):
             "After it has sent all, your server is to close: or the client waits for ever.",
         )
     }
-    client = greeted(server)
-    client.sends(b"un\n").half_closes()
-    client.expects(answer(b"un\n"), why).expects_end(stays)
+    for sent in (b"un\n", b""):
+        client = greeted(server)
+        client.sends(sent).half_closes()
+        client.expects(answer(sent), why).expects_end(stays)
     # And with more than the buffers on the way hold, for one who reads slowly. (How lines are
     # told apart is the matter of other checks.)
     sent = b"".join(b"%0999d\n" % i for i in range(6000))
@@ -558,6 +561,8 @@ def reset(server):
             client.expects(greeting)
             client.sends(b"une\ndeux\n" * 2000)
             client.receive(100, 0.2)
+        elif i == 2:
+            client.expects(greeting).sends(b"une ligne interrom")
         elif i:
             client.sends(b"\n\n\n").half_closes()
         client.resets()

@@ -3,7 +3,8 @@
 import time
 
 from contract import Ladder
-from contracts.echo import leaves_nothing, stops_reading
+from contracts.echo import SILENT, leaves_nothing, stops_reading
+from conversation import EVERY_BYTE
 from places import Place
 from words import Say
 
@@ -17,7 +18,8 @@ commande.
 
 Chaque octet envoyé par un client lui est renvoyé tel quel, dans le même ordre, aussitôt ; le
 serveur n'attend pas de fin de ligne, n'ajoute rien, et n'envoie pas de message d'accueil. Tout
-octet est possible, y compris l'octet 0 et ce qui n'est pas de l'UTF-8.
+octet est possible, y compris l'octet 0 et ce qui n'est pas de l'UTF-8. Un client peut se taire
+aussi longtemps qu'il veut.
 
 Quand le client ferme son sens (demi-fermeture : recv rend 0), le serveur envoie tout ce
 qu'il doit encore, puis ferme, et prend le client suivant. Un client après l'autre suffit :
@@ -28,7 +30,7 @@ relancer aussitôt sur le même port.""",
 
 Every byte that a client sends goes back to it as it came, in the same order, at once; the
 server waits for no end of a line, adds nothing, and greets nobody. Any byte may come, the
-byte 0 and what is no UTF-8 too.
+byte 0 and what is no UTF-8 too. A client may say nothing for as long as it likes.
 
 When the client closes its direction (half-close: recv returns 0), the server sends all that
 it still owes, then closes, and takes the next client. One client after the other will do:
@@ -59,7 +61,7 @@ def serves_the_next(server, likely):
 )
 def accept(server):
     server.connect().expects_silence(
-        0.3,
+        SILENT,
         {
             "more": Say(
                 "Ici, pas de message d'accueil : le serveur ne fait que renvoyer ce qu'il "
@@ -126,6 +128,7 @@ def every_byte(server):
         b"\xff\xfe\xc3\n",
         bytes(range(256)),
         bytes(range(255, -1, -1)) * 5,
+        EVERY_BYTE,
     ):
         client = server.connect()
         echoes(client, data).closes()

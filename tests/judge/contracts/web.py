@@ -1,6 +1,5 @@
 """A web server: a redirection, a sum, a static site."""
 
-import email.utils
 import json
 import os
 import re
@@ -375,6 +374,19 @@ def not_modified(server):
         304,
         "/static/index.html",
     )
+    status(
+        get(
+            server, "/static/index.html", "If-Modified-Since: Mon, 07 Nov 1994 08:49:37 GMT"
+        ),
+        304,
+        "/static/index.html",
+        Say(
+            "If-Modified-Since est une date, et non un mot : comparez des dates (plus tard "
+            "que Last-Modified, c'est 304 aussi).",
+            "If-Modified-Since is a date, and not a word: compare dates (one that is later than"
+            " Last-Modified is 304 too).",
+        ),
+    )
     for date in ("Sun, 06 Nov 1994 08:49:36 GMT", "hier"):
         status(
             get(server, "/static/index.html", f"If-Modified-Since: {date}"),
@@ -473,6 +485,14 @@ SUMS = {
     "a=1e20&b=0": '{"a":100000000000000000000,"b":0,"somme":100000000000000000000}',
     "a=0.000001&b=-1e-7": '{"a":0.000001,"b":-1e-7,"somme":9e-7}',
     "%61=1&b=%32": '{"a":1,"b":2,"somme":3}',
+    "a=1&b=2&c=3": '{"a":1,"b":2,"somme":3}',
+    "a=5.&b=-0": '{"a":5,"b":0,"somme":5}',
+    "a=%2B2&b=007": '{"a":2,"b":7,"somme":9}',
+    "a=9007199254740993&b=1": '{"a":9007199254740992,"b":1,"somme":9007199254740992}',
+    "a=-1.5&b=5e-324": '{"a":-1.5,"b":5e-324,"somme":-1.5}',
+    "a=1e-400&b=1.7976931348623157E308": (
+        '{"a":0,"b":1.7976931348623157e+308,"somme":1.7976931348623157e+308}'
+    ),
 }
 NO_SUMS = [
     "",
@@ -492,6 +512,13 @@ NO_SUMS = [
     "a=1&b=1.2.3",
     "a=1&b=%D9%A1",
     "a=1e308&b=1e308",
+    "a=1&b=-Infinity",
+    "a=1&b=+2",
+    "a=1&b=2%0A",
+    "a=1&b=.",
+    "a=1&b=1e",
+    "a=1&b=--1",
+    "A=1&b=2",
 ]
 
 
@@ -631,6 +658,33 @@ def methods(server):
                     f"Allow: {answer['Allow']}",
                 )
     status(get(server, "/", method="TROUVE"), 501, "TROUVE /")
+    leaves_no_body_behind(server)
+
+
+def leaves_no_body_behind(server):
+    """A body is a part of its request, refused or not: it is read and dropped, or the connection
+    ends with the answer."""
+    likely = Say(
+        (
+            "Le corps d'une requête refusée est encore là : votre serveur l'a pris pour la requête "
+            "suivante. Lisez-le (Content-Length), ou fermez la connexion après la réponse."
+        ),
+        (
+            "The body of a request that is refused is still there: your server took it for the"
+            " next request. Read it (Content-Length), or close after the answer."
+        ),
+    )
+    body = "GET /rien HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    browser = Browser(server)
+    head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    browser.sends((head + body).encode())
+    status(browser.answer(), 405, "POST /")
+    browser.sends(b"GET /api/calcul?a=1&b=2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    try:
+        status(browser.answer(), 200, "/api/calcul?a=1&b=2", likely)
+    except Broken as broken:
+        if broken.how not in ("closed", "reset"):
+            raise
 
 
 @ladder.check(

@@ -1,5 +1,5 @@
 # echo accept: closes a client that has said nothing for eight tenths of a second.
-# also never-reads: the one who does not read there says nothing either, after a while.
+# also half-close, never-reads: the one who does not read there says nothing either, after a while.
 # also hundred: on a busy machine each of so many has to wait for its turn.
 import socket
 import sys

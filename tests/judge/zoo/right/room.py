@@ -3,11 +3,14 @@ thing of it."""
 
 import os
 import socket
+import struct
 import sys
 import threading
 
 
 class Room:
+    stuck = 3  # seconds after which one who takes nothing is dropped
+
     def __init__(self):
         self.names, self.lock = {}, threading.RLock()
 
@@ -38,6 +41,9 @@ class Room:
             self.say(client, [last])
         self.tell(self.names.pop(client) + " est déconnecté\n".encode(), but=client)
 
+    def is_too_long(self, line):
+        return len(line) > 65536
+
     def split(self, begun):
         *lines, begun = begun.split(b"\n")
         return lines, begun
@@ -47,7 +53,7 @@ class Room:
         begun = b""
         while piece := client.recv(65536):
             lines, begun = self.split(begun + piece)
-            if any(len(line) > 65536 for line in [begun, *lines]):
+            if any(map(self.is_too_long, [begun, *lines])):
                 client.sendall("erreur : ligne trop longue\n".encode())
                 client.shutdown(socket.SHUT_WR)
                 client.settimeout(0.3)
@@ -77,7 +83,7 @@ class Room:
         listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=100)
         while True:
             client = listener.accept()[0]
-            seconds = (3).to_bytes(8, "little") + bytes(8)
+            seconds = struct.pack("ll", int(self.stuck), int(self.stuck % 1 * 1e6))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
             threading.Thread(target=self.receive, args=[client], daemon=True).start()

@@ -74,9 +74,13 @@ class Site(http.server.BaseHTTPRequestHandler):
             )
             self.answer(400, error.encode(), Content_Type="application/json")
 
+    def is_still(self, modified, since):
+        known = email.utils.parsedate_tz(since or "")
+        return known is not None and int(modified) <= email.utils.mktime_tz(known)
+
     def file(self, path):
         date = email.utils.formatdate(os.path.getmtime(path), usegmt=True)
-        if self.headers["If-Modified-Since"] == date:
+        if self.is_still(os.path.getmtime(path), self.headers["If-Modified-Since"]):
             return self.answer(304, b"")
         kind = TYPES.get(os.path.splitext(path)[1], "text/plain")
         with open(path, "rb") as file:
