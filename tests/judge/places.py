@@ -15,7 +15,7 @@ WRONG = Say(
 CHOSEN = Say("Ce qui a été choisi", "What was chosen")
 
 PLACES = {
-    "accept": ("echo", CALLS, Say("`getaddrinfo` fait d'un", "`getaddrinfo` makes of")),
+    "accept": ("echo", CALLS, Say("`accept` rend un", "`accept` gives a")),
     "session": ("echo", SESSION, Say("Deux terminaux", "Two terminals")),
     "bytes": (
         "judge",
@@ -28,7 +28,7 @@ PLACES = {
         Say("Une réponse en deux", "An answer in two"),
     ),
     "lines": ("echo", SESSION, Say("TCP transporte des octets", "TCP carries bytes")),
-    "half-close": ("echo", CALLS, Say("`getaddrinfo` fait d'un", "`getaddrinfo` makes of")),
+    "half-close": ("echo", CALLS, Say("`accept` rend un", "`accept` gives a")),
     "second": ("echo", CALLS, Say("Voilà pour un client.", "That is one client.")),
     "part": (
         "echo",
