@@ -13,7 +13,7 @@ HOUSE    += $(if $(findstring undefined,$(SAN)),-fno-sanitize=vptr)
 COMPILE   = $(CXX) $(HOUSE) $(CPPFLAGS) $(CXXFLAGS) $(LDFLAGS)
 
 # What nearly all of them include is compiled once, by GCC alone; one program by itself is as soon compiled without.
-COMMON   := $(if $(filter run lab,$(MAKECMDGOALS))$(SAN),,$(if $(findstring Free Software,$(shell $(CXX) --version 2>&1)),build/common.hpp))
+COMMON   := $(if $(filter run lab,$(MAKECMDGOALS))$(SAN),,$(if $(findstring Free Software,$(shell $(CXX) --version 2>&1)),build/common.h))
 
 SOURCES  := $(wildcard tcp/*.cpp echo/*.cpp broadcast/*.cpp unix_domain/*.cpp ntp/*.cpp)
 PROGRAMS := $(SOURCES:%.cpp=build/%)
@@ -43,7 +43,7 @@ MAKEFLAGS += --output-sync
 endif
 
 # The stages, and the two scripts that run them: neither the library they share, nor what is data.
-PORTABLE  = $(filter-out %.sh %/zig,$(wildcard tests/portable/*))
+PORTABLE  = $(filter-out %.sh %.py %/zig,$(wildcard tests/portable/*))
 
 .DEFAULT_GOAL := all
 .PHONY: all run read print see judge lab test tested thorough peers portable unit blackbox exercise answers handout hand-in room bench soak fuzz links lint format clean help
@@ -174,7 +174,7 @@ $(PROGRAMS): build/%: %.cpp build/flags $(COMMON:=.gch)
 	@mkdir -p $(@D)
 	$(COMPILE) $(addprefix -include ,$(COMMON)) -MMD -MP -o $@ $<
 
-build/common.hpp.gch: fd.hpp build/flags
+build/common.h.gch: fd.hpp build/flags
 	@echo '#include "../fd.hpp"' > $(@:.gch=)
 	@for header in algorithm stdexcept vector; do echo "#include <$$header>"; done >> $(@:.gch=)
 	$(COMPILE) -x c++-header -o $@ $(@:.gch=)

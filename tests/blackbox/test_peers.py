@@ -199,7 +199,7 @@ def test_npm_ci_and_npm_start(tmp_path):
     shutil.copytree(ROOT / "tcp/www", tmp_path / "tcp/www")
     folder = tmp_path / "tests/peers/express"
     installed = subprocess.run(["npm", "ci"], cwd=folder, capture_output=True, text=True)
-    if re.search("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH", installed.stderr):
+    if re.search("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|_CERT_", installed.stderr):
         lacking("npm reaches no registry from here")
     assert installed.returncode == 0, installed.stderr
     with started(["npm", "start", "--", "0"], cwd=folder) as address:
