@@ -33,6 +33,21 @@ for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, lambda number, frame: None)
 
 
+LONGEST = 300  # seconds: a test that hangs fails, and the others are run
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    def too_long(number, frame):
+        raise TimeoutError(f"{item.name} has not ended after {LONGEST} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(0 if "soak" in item.path.parts else LONGEST)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
 @pytest.fixture
 def place():
     with short_directory() as directory:

@@ -148,7 +148,9 @@ def netcat(heard, server):
             if source in ready:
                 if (got := take()) == line:
                     return
-                assert got == b"" or got < line, f"{got!r} after {line!r}"
+                if not got:  # the end of the screen: the program has ended
+                    raise Cut
+                assert got < line, f"{got!r} after {line!r}"
             elif heard.client.recv(1, socket.MSG_PEEK) == b"":
                 raise Cut
 
