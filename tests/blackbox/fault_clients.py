@@ -3,6 +3,7 @@ strace can join."""
 
 import contextlib
 import itertools
+import os
 import re
 import socket
 import subprocess
@@ -274,9 +275,10 @@ TRACED = ",".join(
 def states(pid):
     """What the threads of a process and of its children do: S for asleep, t in strace's hands."""
     found = [state for _, state in children(pid)]
-    for stat in proc(pid, "task").glob("*/stat"):
+    for thread in os.listdir(proc(pid, "task")):
         with contextlib.suppress(OSError):  # it has ended meanwhile
-            found.append(stat.read_text().rpartition(")")[2].split()[0])
+            stat = proc(pid, "task", thread, "stat").read_text()
+            found.append(stat.rpartition(")")[2].split()[0])
     return found
 
 

@@ -160,11 +160,11 @@ def threads(pid):
 def children(pid):
     """The processes whose parent it is, zombies among them: [(pid, state)]."""
     found = []
-    for stat in proc().glob("[0-9]*/stat"):
+    for number in filter(str.isdigit, os.listdir(proc())):
         try:
-            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            state, parent = proc(number, "stat").read_text().rpartition(")")[2].split()[:2]
         except OSError:
             continue  # it has ended meanwhile
         if int(parent) == pid:
-            found.append((int(stat.parent.name), state))
+            found.append((int(number), state))
     return found
