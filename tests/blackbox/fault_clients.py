@@ -275,8 +275,8 @@ TRACED = ",".join(
 def states(pid):
     """What the threads of a process and of its children do: S for asleep, t in strace's hands."""
     found = [state for _, state in children(pid)]
-    for thread in os.listdir(proc(pid, "task")):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+    with contextlib.suppress(OSError):  # it has ended meanwhile, or one thread has
+        for thread in os.listdir(proc(pid, "task")):
             stat = proc(pid, "task", thread, "stat").read_text()
             found.append(stat.rpartition(")")[2].split()[0])
     return found

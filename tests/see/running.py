@@ -100,12 +100,13 @@ class Traced:
     def traced(self):
         """The processes that our strace traces now."""
         found = []
-        for status in Path("/proc").glob("[0-9]*/status"):
+        for number in filter(str.isdigit, os.listdir("/proc")):
             try:
-                if f"\nTracerPid:\t{self.process.pid}\n" in status.read_text():
-                    found.append(int(status.parent.name))
+                status = Path("/proc", number, "status").read_text()
             except OSError:
-                pass  # it has just ended
+                continue  # it has just ended
+            if f"\nTracerPid:\t{self.process.pid}\n" in status:
+                found.append(int(number))
         return found
 
 
