@@ -460,11 +460,8 @@ def test_a_class_of_hostile_servers_costs_each_its_own_points(classroom, isolate
     if isolated and namespace("--pid") is None:
         pytest.skip("no PID namespaces here")
     if not isolated:
-        # In a user namespace of its own, which may have no PID namespace below it. Without one
-        # a bomb, and who kills its own keeper, would cost more than this test may.
-        kinds = ("--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc")
-        words = [*needs_namespace(*kinds), "sh", "-c"]
-        words += ['echo 0 > /proc/sys/user/max_pid_namespaces && exec "$@"', "sh"]
+        # Without one a bomb, and who kills its own keeper, would cost more than this test may.
+        words = without_pid_namespaces()
         options += ["--patience", 1]
         del students["bomb"], students["never"], students["sleep"]
     folder = classroom(
@@ -525,6 +522,38 @@ def test_however_the_judge_ends_nothing_of_the_server_is_left(tmp_path, how):
     process.communicate(timeout=PATIENCE)
     assert process.returncode not in (0, 1)
     eventually(lambda: not running(f"MARK={tmp_path}"))
+
+
+def without_pid_namespaces():
+    """Words that run a command in a user namespace which may have no PID namespace below it."""
+    kinds = ("--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc")
+    words = 'echo 0 > /proc/sys/user/max_pid_namespaces && exec "$@"'
+    return [*needs_namespace(*kinds), "sh", "-c", words, "sh"]
+
+
+# Kills a judge whose server has written a file, and waits until nobody else is left. It is process
+# 1: the orphans are its own.
+KILLS = """
+import os, pathlib, subprocess, sys, time
+judge = subprocess.Popen(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.05)
+judge.kill()
+while len(list(filter(str.isdigit, os.listdir("/proc")))) > 1:
+    os.waitpid(-1, os.WNOHANG)
+    time.sleep(0.05)
+"""
+
+
+def test_a_judge_that_is_killed_leaves_nothing_where_its_server_has_no_namespace(tmp_path):
+    written = tmp_path / "written"
+    serves = "import socket, sys\n"
+    serves += "listener = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
+    serves += f"client = listener.accept()\nopen({str(written)!r}, 'w').close()\n"
+    (tmp_path / "moi.py").write_text(serves + "while True: listener.accept()\n")
+    words = [*without_pid_namespaces(), sys.executable, "-c", KILLS, written, sys.executable, JUDGE]
+    words += ["echo", "--patience", "60", "--", sys.executable, tmp_path / "moi.py"]
+    assert subprocess.run(words, cwd=ROOT, timeout=PATIENCE).returncode == 0
 
 
 def judged_in_the_background(tmp_path, *words):
@@ -622,7 +651,8 @@ def test_the_servers_in_the_note_are_those_that_are_judged_there(note):
 
 
 def test_make_judge_is_the_same():
-    words = ["make", "-s", "judge", "AS=datagram", f"CMD={shlex.quote(binary('echo/datagram'))} {{port}}"]
+    server = shlex.quote(binary("echo/datagram"))
+    words = ["make", "-s", "judge", "AS=datagram", f"CMD={server} {{port}}"]
     ended = subprocess.run(
         words, capture_output=True, text=True, cwd=ROOT, env=PLAIN, timeout=PATIENCE
     )

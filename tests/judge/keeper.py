@@ -230,9 +230,8 @@ def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.set_inheritable(orders, False), os.set_inheritable(report, False)
-    if LINUX:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if LINUX and (os.getuid() == 0 or in_a_child(own_namespace)) and own_namespace():
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # with the judge, and init with us
         init = os.fork()
         if init == 0:
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
