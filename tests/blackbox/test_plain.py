@@ -67,6 +67,7 @@ def leave(client):
 @pytest.mark.parametrize("goes", [reset, leave, socket.socket.close])
 def test_who_goes_ends_no_connection_but_its_own(start, goes):
     server = start(SERVER)
+    server.logged("listening on ")  # all is open by now
     before = server.descriptors()
     for _ in range(5):
         goes(server.connect())
