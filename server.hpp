@@ -171,10 +171,10 @@ inline std::int64_t clock_ms() {
     return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
 }
 
-/// Sleeps for a tenth of a second, or until a signal.
-inline void sleep_a_little() {
+/// Sleeps for a tenth of a second, or until a signal: then it returns false.
+inline bool sleep_a_little() {
     const timespec tenth{0, 100'000'000};
-    nanosleep(&tenth, nullptr);
+    return nanosleep(&tenth, nullptr) == 0;
 }
 
 /// For a client, which has nobody else to serve: whether a call failed with `error` for a reason

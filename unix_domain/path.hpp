@@ -122,9 +122,8 @@ class SocketFile {
                 turn_ = std::move(lock);
                 return;
             }
-            const timespec tenth{0, 100'000'000};
             // A signal came. The stop pipe has it, but nothing is ours yet that is to be removed.
-            if (nanosleep(&tenth, nullptr) == -1) std::exit(0);
+            if (!sleep_a_little()) std::exit(0);
         }
         errno = EAGAIN;
         check("lockf " + lock_, -1);
