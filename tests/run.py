@@ -84,15 +84,14 @@ def again(results):
 
 def main(words):
     if importlib.util.find_spec("xdist"):
-        results = list(side_by_side(words))
-        results.append(pytest(["-m", f"{THOROUGH} and alone", *words]))
-        skipped = [result.skipped for result in results]
-        results = again(results[:2]) + results[2:]
+        beside = list(side_by_side(words))
+        alone = pytest(["-m", f"{THOROUGH} and alone", *words])
     else:
         print("One test after the other: with the package python3-pytest-xdist it takes less time.")
-        results = [pytest(["-m", THOROUGH, *words])]
-        skipped = [result.skipped for result in results]
-    for line in summary(sum(skipped, Counter())):
+        beside, alone = [], pytest(["-m", THOROUGH, *words])
+    skipped = sum((result.skipped for result in [*beside, alone]), Counter())
+    results = [*again(beside), alone]
+    for line in summary(skipped):
         print(line)
     if THOROUGH.startswith("not"):
         print("The zoo before the judge and the pages in a browser: make thorough")

@@ -46,7 +46,9 @@ def qualities(row, figure, runs):
 
 
 def verdict(row, figure, runs):
-    """Whether the goal is met: True, False, or None for level."""
+    """Whether the goal, if there is one, is met: True, False, or None for level."""
+    if figure.goal is None:
+        return True
     low, high = interval(qualities(row, figure, runs))
     if not row.peer:
         low, high = -high, -low
@@ -59,7 +61,7 @@ def measure(row):
     runs = []
 
     def known(figure):
-        return figure.goal is None or verdict(row, figure, runs) is not None
+        return verdict(row, figure, runs) is not None
 
     fewest, most = (row.rounds, row.rounds) if row.rounds else (FEWEST, MOST)
     while len(runs) < fewest or len(runs) < most and not all(map(known, row.figures)):
@@ -74,7 +76,7 @@ def result(row, figure, runs):
     found = {"name": row.name + figure.says, "goal": figure.goal, "figure": figure.key}
     found["ours"] = statistics.median(run[figure.key] for run, _ in runs)
     found["interval"] = interval(qualities(row, figure, runs))
-    found["met"] = True if figure.goal is None else verdict(row, figure, runs)
+    found["met"] = verdict(row, figure, runs)
     if row.peer:
         found["peer"] = statistics.median(run[figure.key] for _, run in runs)
         found["ratio"] = times_as_good(figure, found["ours"], found["peer"])
