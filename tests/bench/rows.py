@@ -107,6 +107,26 @@ def wait_for(port, process):
         time.sleep(0.01)
 
 
+@contextlib.contextmanager
+def set_up(name, text, *words):
+    """A peer with a file of its own to set it up: `words` come before the file's name, and PORT in
+    it is a free one. Gives the port."""
+    port = free_port()
+    conf = BENCH / f"{name}.conf"
+    conf.write_text(text.replace("PORT", str(port)))
+    with running(name, *words, conf) as process:
+        wait_for(port, process)
+        yield port
+
+
+def where(program):
+    """What a server that has just been started says that it listens on."""
+    log = BENCH / (Path(program).name + ".log")
+    while not (found := re.search(r"listening on (.*)\n", log.read_text())):
+        time.sleep(0.01)
+    return found[1]
+
+
 def ours(program, *arguments):
     return [BUILD / program, *(arguments or ["0"])]
 
@@ -213,19 +233,15 @@ def socat(target):
         yield port
 
 
-@contextlib.contextmanager
 def haproxy(target):
-    port = free_port()
-    conf = BENCH / "haproxy.cfg"
-    conf.write_text(
+    return set_up(
+        "haproxy",
         "global\n  nbthread 1\n"
         "defaults\n  mode tcp\n  option splice-auto\n"
         "  timeout connect 10s\n  timeout client 60s\n  timeout server 60s\n"
-        f"listen relay\n  bind 127.0.0.1:{port}\n  server target 127.0.0.1:{target}\n"
+        f"listen relay\n  bind 127.0.0.1:PORT\n  server target 127.0.0.1:{target}\n",
+        *("-db", "-f"),
     )
-    with running("haproxy", "-db", "-f", conf) as process:
-        wait_for(port, process)
-        yield port
 
 
 @contextlib.contextmanager
@@ -272,13 +288,11 @@ def idle_relays(count=1000):
     with socket.create_server(("127.0.0.1", 0), backlog=count) as target:
         listen = f"0:127.0.0.1:{target.getsockname()[1]}"
         with running(*ours("tcp/forward", listen)) as process:
-            log = BENCH / "forward.log"
-            while not (found := re.search(r"listening on .*:(\d+)", log.read_text())):
-                time.sleep(0.01)
+            port = int(where("tcp/forward").rpartition(":")[2])
             pairs = []
             for _ in range(count):
                 pairs.append(
-                    (socket.create_connection(("127.0.0.1", int(found[1]))), target.accept()[0])
+                    (socket.create_connection(("127.0.0.1", port)), target.accept()[0])
                 )
                 pairs[-1][0].sendall(b"x" * 1000)
             for _, far in pairs:
@@ -343,19 +357,9 @@ def web_rows():
         with serving(*ours("tcp/web", "-d", site / "static", "0")) as port:
             yield port
 
-    @contextlib.contextmanager
-    def peer(name, text, *words):
-        """A server with a file of its own to set it up, at a free port."""
-        port = free_port()
-        conf = BENCH / f"{name}.conf"
-        conf.write_text(text.replace("PORT", str(port)))
-        with running(name, *words, conf) as process:
-            wait_for(port, process)
-            yield port
-
     # Without a log, which ours writes: to their advantage.
     def nginx():
-        return peer(
+        return set_up(
             "nginx",
             f"worker_processes 1; daemon off; pid {BENCH}/nginx.pid; error_log stderr;\n"
             "events { worker_connections 4096; }\n"
@@ -366,7 +370,7 @@ def web_rows():
         )
 
     def lighttpd():
-        return peer(
+        return set_up(
             "lighttpd",
             f'server.document-root = "{site}"\nserver.bind = "127.0.0.1"\nserver.port = PORT\n'
             "server.max-fds = 8192\nserver.max-connections = 4096\n"
@@ -512,10 +516,8 @@ def idle_clients(program, count, line, answer, *arguments):
     def measure():
         words = ours(program, *arguments, path if is_unix else "0")
         with running(*words) as process:
-            log = BENCH / (Path(program).name + ".log")
-            while not (found := re.search(r"listening on .*?(\d*)\n", log.read_text())):
-                time.sleep(0.01)
-            address = str(path) if is_unix else ("127.0.0.1", int(found[1]))
+            port = where(program).rpartition(":")[2]
+            address = str(path) if is_unix else ("127.0.0.1", int(port))
             clients = [visitor(address) for _ in range(100)]
             before = resident(process)
             clients += [visitor(address) for _ in range(count - len(clients))]
