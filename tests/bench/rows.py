@@ -495,7 +495,8 @@ def ntp_rows():
 
 def resident(process):
     """Bytes of its memory."""
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1]) * 1024
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
 
 
 def idle_clients(program, count, line, answer, *arguments):
