@@ -1,5 +1,5 @@
-// unix_domain/stream_client: to a path what tcp/netcat is to a port. It ties standard input and
-// output to a server.
+// unix_domain/stream_client: ties standard input and output to the server at a path, as tcp/netcat
+// does to one at a port.
 //
 //     build/unix_domain/stream_client /tmp/echo   talks to stream_server /tmp/echo
 //
@@ -78,7 +78,7 @@ bool converse(const Fd& server) {
         if (!up.bytes.empty()) {
             const ssize_t sent = send(server.get(), up.bytes.data(), up.bytes.size(), MSG_DONTWAIT);
             if (!up.passed("send", sent)) {
-                up = {false};
+                up = {false};  // ended, its bytes given up
                 all_taken = false;
             }
         }
@@ -87,7 +87,7 @@ bool converse(const Fd& server) {
 
         if ((from_server & ~POLLOUT) != 0 && down.takes()) {
             down.took("recv", buffer, recv(server.get(), buffer, sizeof buffer, MSG_DONTWAIT));
-            if (!down.open) close(STDOUT_FILENO);  // the server's half-close, for who reads us
+            if (!down.open) close(STDOUT_FILENO);  // whoever reads us sees the end, too
         }
         if ((from_output & ~POLLOUT) != 0) return true;  // nobody reads us any more: no harm
         if ((from_output & POLLOUT) != 0) {
