@@ -85,7 +85,7 @@ inline const Meaning& meaning(int status) {
         {304, "Not Modified", ""},
         {400, "Bad Request", "Cette requête n’est pas du HTTP bien formé."},
         {404, "Not Found", "Rien ne porte ce nom ici."},
-        {405, "Method Not Allowed", "Ici, on ne peut que lire."},
+        {405, "Method Not Allowed", "On ne peut que lire ici."},
         {408, "Request Timeout", "La requête a mis plus de dix secondes à arriver."},
         {431, "Request Header Fields Too Large", "L’en-tête de la requête dépasse 8192 octets."},
         {501, "Not Implemented", "Ce serveur n’offre pas cette méthode."},
