@@ -71,7 +71,7 @@ tested:
 	    $(if $(PYTHON),,echo "The black-box tests were not run: install the package python3-pytest.";) \
 	    exit $$status
 
-thorough: all  ## the tests of what comes with the programs: the zoo before the judge, the pages in a browser
+thorough: all  ## the tests of what comes with the programs: other languages' servers, the judge's zoo, the pages in a browser
 	THOROUGH=1 $(WITH_PYTEST) tests/run.py
 
 peers:  ## install every real program that a test talks to (Debian, Ubuntu): tests/support/packages
@@ -169,8 +169,13 @@ clean:  ## remove what was built
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
+# The plain pair is compiled while what the others share is.
+PLAIN := build/tcp/client build/tcp/server
+$(PLAIN): COMMON :=
+$(filter-out $(PLAIN),$(PROGRAMS)): $(COMMON:=.gch)
+
 # One source file, one program.
-$(PROGRAMS): build/%: %.cpp build/flags $(COMMON:=.gch)
+$(PROGRAMS): build/%: %.cpp build/flags
 	@mkdir -p $(@D)
 	$(COMPILE) $(addprefix -include ,$(COMMON)) -MMD -MP -o $@ $<
 

@@ -1,7 +1,7 @@
 // fd.hpp: the one header that every program shares. It comes first in each of them.
 //
 // A descriptor is an int that somebody must close, once. `Fd` is that somebody.
-// A call that fails returns -1 and sets errno. `check` makes of that an exception that names it.
+// A call that fails returns -1 and sets errno. `check` turns that into an exception.
 #pragma once
 
 // On a 32-bit system the dates after 2038 and the files over 2 GiB must be asked for. The C library
@@ -68,7 +68,7 @@ Result check(const std::string& call, Result result) {
 }
 
 /// From now on a call on `fd` that would have to wait fails instead, with EAGAIN. Returns what
-/// fcntl(2) returns. O_NONBLOCK belongs to the open file: all who share it share the flag.
+/// fcntl(2) returns. O_NONBLOCK belongs to the open file: whoever shares the file has it, too.
 inline int set_nonblocking(const Fd& fd) {
     const int flags = fcntl(fd.get(), F_GETFL);
     return flags == -1 ? -1 : fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK);

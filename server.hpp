@@ -2,9 +2,9 @@
 //
 //     log_line, StderrLog stderr, without ever waiting for whoever reads it
 //     stop_pipe           SIGINT, SIGTERM and their like, as something that poll can see
-//     Rest, rest_or_stop  when the system is short of something: wait a little, do not spin
+//     Rest, rest_or_stop  when the system is short of something: wait a little before asking again
 //     passes              the same for a client
-//     send_all, refuse    all of it to one client; or a word, and the end
+//     send_all, refuse    send one client everything; send it away
 //     PollList            what poll looks at, and what is known of each
 //
 // accept, recv, select and poll are not here: they stand in the programs, where the lesson is.
@@ -50,9 +50,9 @@ inline bool is_shortage(int error) {
 /// of a terminal may hang. What finds no room is lost, in whole lines.
 class StderrLog {
   public:
-    /// Opens once more, in its place, the terminal or the pipe that stderr is. O_NONBLOCK belongs
-    /// to the open file, and the shell shares the one that we were given: only one of our own may
-    /// have it. Where there can be none (somebody else's terminal) poll has to do.
+    /// Opens the terminal or the pipe that stderr is once more, and puts that in its place.
+    /// O_NONBLOCK belongs to the open file, and the one that we were given is the shell's, too: we
+    /// set it on one of our own. Where we get none (somebody else's terminal) at_once_ must do.
     StderrLog() {
         struct stat status {};
         const bool terminal = isatty(STDERR_FILENO) == 1;
@@ -67,8 +67,8 @@ class StderrLog {
             at_once_ = 1;
     }
 
-    /// Keeps a line, made of pieces, for write_some(). Or loses it: a mebibyte waits already, or
-    /// memory is short.
+    /// Keeps a line, made of pieces, for write_some(). The line is lost when a mebibyte waits
+    /// already, or memory is short.
     void add(std::initializer_list<std::string_view> pieces) try {
         if (waiting_.size() > std::size_t{1024} * 1024) return;
         std::string line;
@@ -84,7 +84,7 @@ class StderrLog {
         pollfd room{STDERR_FILENO, POLLOUT, 0};
         while (written_ < waiting_.size() && poll(&room, 1, 0) != 0) {
             const std::string_view rest = std::string_view{waiting_}.substr(written_);
-            const std::size_t whole_lines = rest.rfind('\n', at_once_ - 1) + 1;  // 0: not even one
+            const std::size_t whole_lines = rest.rfind('\n', at_once_ - 1) + 1;  // 0: none fits
             const std::size_t size = whole_lines > 0 ? whole_lines : at_once_;
             const ssize_t written = write(STDERR_FILENO, rest.data(), std::min(size, rest.size()));
             if (written == -1 && later(errno)) return;
@@ -185,20 +185,20 @@ inline bool passes(int error) {
 }
 
 /// After poll or select failed, and not by EINTR: there was no memory for it (ENOMEM), or the limit
-/// of descriptors is now below what it was given (EINVAL). It may pass; to ask again at once would
-/// spin. True when `stop`, the stop pipe, has a signal: a poll that goes on failing cannot tell.
+/// of descriptors is now below what it was given (EINVAL). Sleeps a little, as it may pass. True
+/// when `stop`, the stop pipe, has a signal: a poll that goes on failing cannot tell.
 inline bool rest_or_stop(const Fd& stop) {
     sleep_a_little();
     char byte = 0;
     return read(stop.get(), &byte, 1) == 1;
 }
 
-/// When a listener takes a rest from accepting, and how long. For want of a descriptor the
-/// connection stays in the backlog, and the listener readable: to try again at once would spin.
+/// When a listener takes a rest from accepting, and how long. When no descriptor is free, the
+/// connection stays in the backlog and the listener readable: to try again at once burns a core.
 class Rest {
   public:
-    /// `fd` is what accept(2) returned. Returns it as a socket that does not block; or after a
-    /// failure nothing, and a rest has begun where the system is short of something.
+    /// `fd` is what accept(2) returned. Returns it as a socket that does not block. After a failure
+    /// returns nothing; if the system is short of something, a rest has begun.
     /// On the BSDs an accepted socket inherits O_NONBLOCK from its listener, on Linux it does not.
     Fd accepted(int fd) {
         Fd client{fd};
@@ -214,7 +214,7 @@ class Rest {
         if (!is_shortage(error)) return;
         until_ = clock_ms() + 100;
         if (!std::exchange(said_, true))
-            log_line("accept: ", std::strerror(error), ", resting");  // takes no memory
+            log_line("accept: ", std::strerror(error), ", resting");  // throws nothing
     }
 
     /// One of our own connections was closed: there is room again.
@@ -222,14 +222,13 @@ class Rest {
 
     /// What is left of the rest, in milliseconds, for poll; -1 when there is none, and poll may
     /// wait for ever.
-    [[nodiscard]] int timeout() {
+    [[nodiscard]] int timeout() const {
         const std::int64_t left = until_ - clock_ms();
-        if (left <= 0) until_ = 0;
         return left <= 0 ? -1 : static_cast<int>(left);
     }
 
     /// Sleeps until the rest is over: for a server that blocks.
-    void sleep() {
+    void sleep() const {
         if (timeout() != -1) sleep_a_little();
     }
 
@@ -268,9 +267,9 @@ inline void refuse(const Fd client, std::string_view message) {
 }
 
 /// What poll looks at, and what is known of each. First come entries that have a name in the
-/// program (the stop pipe, the listener), then one for each client, which has its descriptor in
-/// `fd`. The loop itself is the program's. It gives the clients their turns from the last to the
-/// first: the client that remove() moves into a freed place has then had its turn already.
+/// program (the stop pipe, the listener), then one for each client. (A Client has its descriptor in
+/// a member `fd`.) The loop itself is the program's. It gives the clients their turns from the last
+/// to the first: the client that remove() moves into a freed place has then had its turn already.
 template <typename Client>
 struct PollList {
     std::vector<pollfd> polled;  ///< the named entries; then polled[first + i] is clients[i]

@@ -5,9 +5,9 @@
 //                 ^ the slowest's cursor   ^ another's       ^ end: the cursor of all the others
 //
 // What everyone must see is appended once, whole. Each client has a cursor, and is sent what lies
-// between it and the end, in as large a piece as its socket takes: one message more costs no system
-// call more. As there is one log, all see the same order; as nothing else is ever sent from it, no
-// two messages mix. The log is as long as the slowest client is behind, and Patience bounds that.
+// between it and the end, in as large a piece as its socket takes: a thousand messages may go in
+// one system call. As there is one log, all see the same order, and no two messages mix. The log is
+// as long as the slowest client is behind, and Patience bounds that.
 #pragma once
 
 #include <algorithm>
@@ -36,8 +36,8 @@ class Log {
         (bytes_.append(pieces), ...);
     }
 
-    /// The same for the short news that a client has left, which always find room: even when
-    /// memory is short, the others must hear of it. As many as there can be clients in a room.
+    /// The same for the short news that a client has left. Even when memory is short, the others
+    /// must hear of it: append() leaves room for the news of all the clients that there can be.
     template <typename... Piece>
     void append_news(const Piece&... pieces) {
         (bytes_.append(pieces), ...);
@@ -51,7 +51,7 @@ class Log {
     }
 
     /// Nobody will ask for what lies before `position`. It is erased once it is half of what is
-    /// there: what then has to be moved is no more than what was appended since the last time.
+    /// there, or more: so no more bytes have to be moved than are erased.
     void forget(Position position) {
         start_ = position;
         const auto forgotten = static_cast<std::size_t>(start_ - erased_);
@@ -109,7 +109,7 @@ class Cursor {
 };
 
 /// The policy for those who do not keep up. All the others wait for the slowest (or the log would
-/// grow without bound), so it must be held to something: from when it is more than `limit` bytes
+/// grow without bound), so something is asked of it: as soon as it is more than `limit` bytes
 /// behind, it has to accept `least` bytes in every `period`. All times are in milliseconds, by a
 /// clock that nobody sets.
 class Patience {
@@ -118,9 +118,9 @@ class Patience {
     static constexpr std::size_t least = std::size_t{64} * 1024;
     static constexpr std::int64_t period = 5000;
 
-    /// Whether it has run out, at `now`, with a client that is at `at`, and whom others wait for or
-    /// not. Once it has begun only progress stops it: a byte taken here and there, just enough not
-    /// to be awaited, does not.
+    /// Whether it has run out at `now`. The client's cursor is at `at`; `awaited`: others wait for
+    /// it. Once it has begun, only `least` bytes stop it: a byte taken here and there, just enough
+    /// not to be awaited, does not.
     bool is_lost(bool awaited, Log::Position at, std::int64_t now) {
         if (is_running() && at - mark_ >= least) since_ = never;
         if (!is_running() && awaited) {

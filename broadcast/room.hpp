@@ -58,8 +58,8 @@ struct Room {
     /// (backpressure).
     [[nodiscard]] bool must_wait() const { return log.size() > Patience::limit; }
 
-    /// Lets a client in, and says so to the others. Throws std::bad_alloc, and nothing has
-    /// happened.
+    /// Lets a client in, and says so to the others. Throws std::bad_alloc, and has then changed
+    /// nothing.
     void enter(Fd fd) {
         Talker talker{new_name(random, [&](const std::string& name) {
             return std::any_of(clients.begin(), clients.end(),
@@ -68,7 +68,7 @@ struct Room {
         clients.reserve(clients.size() + 1);
         const std::string greeting = talker.greeting();
         talker.enter(log);
-        // After the news of its own coming.
+        // Its cursor stands after the news of its own coming.
         clients.push_back({std::move(fd), std::move(talker), Cursor{log.end(), greeting}});
     }
 

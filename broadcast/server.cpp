@@ -24,7 +24,7 @@
 
 namespace {
 
-/// The client has ended what it says.
+/// The client will say no more: recv has returned 0.
 void end(Client& client, Room& room) {
     const bool last_line_counts = client.state != State::cut_off_by_reset && !client.has_left();
     if (last_line_counts) client.talker.end(room.log);
@@ -34,7 +34,7 @@ void end(Client& client, Room& room) {
 
 /// One recv, so that nobody waits long for anybody.
 void hear(Client& client, Room& room) try {
-    char bytes[16 * 1024];  // as messages, 18 times as many at worst: the log may be so far over
+    char bytes[16 * 1024];  // as messages up to 18 times as long: so far the log may pass its limit
     const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
     if (received == -1 && later(errno)) return;
     if (received == -1) return room.lose(client);
@@ -46,7 +46,7 @@ void hear(Client& client, Room& room) try {
     room.lose(client);  // there is no memory for what it says: it goes, the others stay
 }
 
-/// Hears all who are ready, until that would be too much; who has to wait is the first next time.
+/// Hears all who are ready, until somebody is too far behind. The next turn goes on from there.
 void hear_all(Room& room, const fd_set& readable) {
     const std::size_t count = room.clients.size();
     for (std::size_t i = 0; i < count; ++i, ++room.next) {
@@ -72,7 +72,7 @@ void deliver(Client& client, Room& room) {
         }
     }
     if (client.state == State::leaving && client.cursor.owed(room.log).empty()) {
-        // Half of the end. What still comes is received: a close(2) that leaves it unread is a
+        // Half-closed only. What still comes is received: a close(2) that leaves it unread is a
         // reset, which can overtake the farewell (RFC 2525, 2.17).
         shutdown(client.fd.get(), SHUT_WR);
         client.state = State::closing;
@@ -80,8 +80,8 @@ void deliver(Client& client, Room& room) {
     }
 }
 
-/// Sends everyone what is new, loses those for whom we waited too long, and forgets what all have
-/// been sent.
+/// Sends everyone what is new, loses those for whom we have waited too long, and forgets what
+/// everyone has been sent.
 void deliver_all(Room& room) {
     const std::int64_t now = clock_ms();
     Log::Position slowest = room.log.end();
@@ -94,13 +94,13 @@ void deliver_all(Room& room) {
     room.log.forget(slowest);
 }
 
-/// A descriptor kept only to be given up, when accept says that we have no more (EMFILE): then one
-/// client can be let in, to be told. Nobody stays without it.
+/// A descriptor that is kept only to be given up when accept finds none free (EMFILE): then it can
+/// take one client, to tell it so. While there is no spare one, every newcomer is sent away.
 Fd spare_descriptor() {
     return Fd{open("/dev/null", O_RDONLY)};
 }
 
-/// Lets in those who wait in the backlog, a hundred at most: those who are in want to be heard.
+/// Lets in those who wait in the backlog, a hundred at most: those in the room must be heard, too.
 void accept_all(const Fd& listener, Fd& spare, Rest& rest, Room& room) try {
     for (int i = 0; i < 100; ++i) {
         const int number = accept(listener.get(), nullptr, nullptr);

@@ -74,7 +74,7 @@ class Talker {
     void end_line(std::string_view rest, Log& log) {
         log.append("Message de ", name_, " : ", begun_, rest, "\n");
         begun_.clear();
-        begun_.shrink_to_fit();  // who is silent owns no buffer
+        begun_.shrink_to_fit();  // a silent client owns no buffer
     }
 
     std::string name_;

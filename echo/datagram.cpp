@@ -7,10 +7,9 @@
 //     poll <---------------------+     a datagram, or the stop pipe (SIGINT, SIGTERM)
 //       recvfrom -> sendto ------+     a whole datagram, and the address that it came from
 //
-// Nothing is added to what comes but the words before it, and nobody is greeted, as nobody
-// connects. A datagram may be lost, doubled or overtaken on its way; none is ever cut in two, or
-// joined to another. Before this: tcp/server. Beside it: unix_domain/datagram_server. Beej's
-// Guide, chapter 6.3.
+// The answer is a few words and then what came. Nobody is greeted, as nobody connects. A datagram
+// may be lost, doubled or overtaken on its way; none is ever cut in two, or joined to another.
+// Before this: tcp/server. Beside it: unix_domain/datagram_server. Beej's Guide, chapter 6.3.
 #include "../fd.hpp"
 
 #include <netdb.h>

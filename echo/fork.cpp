@@ -25,7 +25,7 @@
 namespace {
 
 /// Gives the connection a process of its own. Throws std::system_error when there can be no more
-/// processes (EAGAIN, ENOMEM: fork(2)); `client` is then still the caller's, to say so.
+/// processes (EAGAIN, ENOMEM: fork(2)); the caller then still has `client`, and can tell it.
 void start_conversation(Fd& client, Fd& listener) {
     if (check("fork", fork()) == 0) {
         listener = Fd{};  // or the port would be taken for as long as this client stays

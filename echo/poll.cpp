@@ -10,7 +10,7 @@
 //       listener: accept -------+      until nobody is left waiting
 //
 // poll is given a list with an entry for each descriptor. It may be as long as you like, and stays
-// from turn to turn: server.hpp has it. A client's turn is the one of echo/select: echo/turn.hpp.
+// from turn to turn: PollList, in server.hpp. A client's turn is as in echo/select: echo/turn.hpp.
 // Before this: echo/select. After it: echo/generations, for when most clients are silent.
 #include "../fd.hpp"
 
@@ -28,8 +28,8 @@ namespace {
 
 enum Named { stop_entry, listener_entry };
 
-/// What to wait for from a client: that it says something or, while it is owed something, that it
-/// takes it.
+/// What to wait for: that the client says something or, while it is owed something, that there is
+/// room to send it.
 short wanted(const Client& client) {
     return client.unsent.empty() ? POLLIN : POLLOUT;
 }

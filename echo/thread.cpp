@@ -1,5 +1,4 @@
-// echo/thread: a thread for each client. As echo/fork, line by line, but with one process and one
-// memory.
+// echo/thread: a thread for each client. As echo/fork, but with one process and one memory.
 //
 //     build/echo/thread                serves on 127.0.0.1:9090
 //     nc 127.0.0.1 9090                talks to it, from as many terminals as you like
@@ -26,7 +25,7 @@
 namespace {
 
 /// Gives the connection a thread of its own. Throws std::system_error when there can be no more
-/// threads (EAGAIN: pthread_create(3)); `client` is then still the caller's, to say so.
+/// threads (EAGAIN: pthread_create(3)); the caller then still has `client`, and can tell it.
 void start_conversation(Fd& client) {
     std::thread thread{[number = client.get()] {
         const Fd mine{number};

@@ -22,14 +22,14 @@ struct Client {
     std::string unsent{greeting};  ///< the peer has to take it before we read more (backpressure)
 };
 
-/// Leaves `rest` for the client's next turn. When nothing is left, no memory is.
+/// Keeps `rest` for the client's next turn. When it is empty, no memory is kept, either.
 inline void keep_unsent(Client& client, std::string_view rest) {
     std::string kept{rest};    // a copy first: `rest` may lie in `unsent`
     client.unsent.swap(kept);  // what `unsent` was is freed with `kept`
 }
 
-/// A ready client's turn: at most one recv and one send, and no more than most_a_turn bytes of it,
-/// so that nobody waits long for anybody. `answer` is working memory, the same for all clients.
+/// A ready client's turn: at most one recv, and one send of at most most_a_turn bytes, so that
+/// nobody waits long for anybody. `answer` is working memory, the same for all clients.
 /// False when the conversation is over.
 inline bool take_turn(Client& client, std::string& answer) try {
     std::string_view owed = client.unsent;

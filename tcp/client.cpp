@@ -11,7 +11,6 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
-
 #include <atomic>
 #include <charconv>
 #include <csignal>
@@ -33,37 +32,38 @@ void pass_on(int from, int to) {
 }
 
 int main(int argc, char* argv[]) try {
-    const std::string usage = "usage: tcp/client ADDRESS PORT\n", first = argc > 1 ? argv[1] : "";
-    if (first == "-h" || first == "--help") return std::cout << usage, 0;
-    const std::string second = argc == 3 ? argv[2] : "";
+    const std::string usage = "usage: tcp/client ADDRESS PORT\n";
+    const std::string host = argc > 1 ? argv[1] : "", word = argc > 2 ? argv[2] : "";
+    if (host == "-h" || host == "--help") return std::cout << usage, 0;
     in_port_t port = 0;
-    const auto [end, error] = std::from_chars(&second[0], &second[second.size()], port);
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), port);
     sockaddr_in address{};
     address.sin_family = AF_INET;    // IPv4
     address.sin_port = htons(port);  // two bytes, the high one first
-    const bool known = inet_pton(AF_INET, first.c_str(), &address.sin_addr) == 1;  // four bytes
-    if (!known || error != std::errc{} || *end != '\0')
+    const bool valid = inet_pton(AF_INET, host.c_str(), &address.sin_addr) == 1;  // four bytes
+    if (argc != 3 || !valid || error != std::errc{} || *end != '\0')
         return std::cerr << "tcp/client: ADDRESS in digits, and PORT\n" << usage, 2;
     open_standard_descriptors();
     std::signal(SIGPIPE, SIG_IGN);  // so that a write to a server that has gone fails (EPIPE)
     const Fd server{check("socket", socket(AF_INET, SOCK_STREAM, 0))};
     const auto* const generic = reinterpret_cast<sockaddr*>(&address);  // connect takes this type
-    check("connect " + first + ':' + second, connect(server.get(), generic, sizeof address));
+    check("connect " + host + ':' + word, connect(server.get(), generic, sizeof address));
     static std::atomic<int> typing{-1};  // -1 while it goes on; then 0, or an errno
     std::thread{[to = server.get()] {
         try {
             pass_on(STDIN_FILENO, to);
             typing = 0;
-        } catch (const std::system_error& why) {  // reported later: first we hear the server out
-            typing = why.code().value();
+        } catch (const std::system_error& why) {  // EPIPE: the server has closed; no failure
+            typing = why.code() == std::errc::broken_pipe ? 0 : why.code().value();
         }
         typing.notify_one();
         shutdown(to, SHUT_WR);
     }}.detach();  // nobody waits for this thread: it may be waiting for a key
     pass_on(server.get(), STDOUT_FILENO);
-    // One thread only is told of a reset. If the other was, this shutdown fails: wait for it.
+    // Only one thread is told of a reset. If it was the other, our read has returned 0, and this
+    // shutdown fails: the connection is gone. Then we wait until the other has set `typing`.
     if (shutdown(server.get(), SHUT_RD) == -1) typing.wait(-1);
-    if ((errno = typing) > 0 && errno != EPIPE) check("standard input", -1);  // EPIPE: no failure
+    if (errno = typing; errno > 0) check("standard input", -1);  // only now: all is shown
 } catch (const std::exception& error) {
     std::cerr << std::string{"tcp/client: "} + error.what() + '\n';
     return 1;

@@ -20,7 +20,7 @@ inline void set_option(const Fd& fd, int level, int option, int value) {
 
 /// After 60 s of silence the peer is asked, every 10 s, whether it is still there; eight questions
 /// without an answer are a reset: 140 s in all. While it owes us an acknowledgement it is not
-/// asked, and the same time is the limit, also for a peer that takes nothing at all for so long.
+/// asked, but has the same time for that; so has a peer that takes nothing at all.
 /// What accept(2) returns inherits this from its listener. Throws std::system_error.
 inline void keep_alive(const Fd& fd) {
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);

@@ -23,7 +23,7 @@ namespace tcp {
 inline void common_option(int letter, char* argv[], const std::string& program,
                           const std::string& usage) {
     if (letter == 'h') say_usage(usage);
-    // optopt is the letter; it says nothing of a long option (0), or which one was given a value.
+    // optopt is the letter; 0 for an unknown long option, 'h' for --help=x, which takes no value.
     const bool is_long = optopt == 0 || (letter == '?' && optopt == 'h');
     const std::string option = is_long ? argv[optind - 1] : std::string{'-', char(optopt)};
     if (letter == ':') bad_usage(program, option + " wants a value", usage);

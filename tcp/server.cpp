@@ -6,7 +6,7 @@
 //     socket, bind, listen             from here on the kernel takes connections for us
 //     accept <-------------+           the next of them, which has a descriptor of its own
 //     recv, send, recv ... |           until recv returns 0: the client has nothing more to say
-//     close ---------------+           ~Fd does that. After this: tcp/client, echo/iterative.
+//     close ---------------+           ~Fd does that. Read tcp/client next, then echo/iterative.
 #include "../fd.hpp"
 
 #include <arpa/inet.h>
@@ -26,7 +26,7 @@ std::string text(const sockaddr_in& address) {
 void converse(const Fd& client) {
     char bytes[16 * 1024];
     while (const ssize_t received = recv(client.get(), bytes, sizeof bytes, 0)) {
-        if (received == -1 && errno != EINTR) return;  // EINTR: a signal came, and nothing else
+        if (received == -1 && errno != EINTR) return;  // EINTR: a signal came, but no bytes
         for (ssize_t done = 0; done < received;) {     // send may take only a part
             const ssize_t sent = send(client.get(), bytes + done, size_t(received - done), 0);
             if (sent == -1 && errno != EINTR) return;
@@ -55,11 +55,11 @@ int main(int argc, char* argv[]) try {
     check("setsockopt", setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
     check("bind " + text(address), bind(listener.get(), generic, length));
     check("listen", listen(listener.get(), SOMAXCONN));
-    check("getsockname", getsockname(listener.get(), generic, &length));  // PORT 0: which is it?
-    std::cerr << "listening on " + text(address) + '\n';
-    const Fd own{open("/dev/stderr", O_WRONLY | O_APPEND | O_NONBLOCK)};  // stderr, not blocking
-    for (dup2(own.get(), STDERR_FILENO);; std::cerr.clear()) {  // a line that finds no room is lost
-        const Fd client{accept(listener.get(), generic, &length)};  // the address is the client's
+    check("getsockname", getsockname(listener.get(), generic, &length));  // the port, if PORT was 0
+    dup2(Fd{open("/dev/stderr", O_WRONLY | O_APPEND | O_NONBLOCK)}.get(), STDERR_FILENO);
+    std::cerr << "listening on " + text(address) + '\n';  // stderr does not block from here on
+    for (;; std::cerr.clear()) {                          // a line that finds no room is lost
+        const Fd client{accept(listener.get(), generic, &length)};  // `address` is now the client's
         if (!client) sleep(1);  // the client has gone already, or no descriptor is free
         if (client) std::cerr << "client " + text(address) + '\n';
         if (client) converse(client);

@@ -7,8 +7,8 @@ at the end.
     python3 tests/run.py [pytest's own words]       without a word: tests
     THOROUGH=1 python3 tests/run.py                 those marked thorough, and no others
 
-The thorough ones (the zoo before the judge, the pages in a browser) prove what comes with the
-programs, not the programs: make test leaves them to make thorough.
+The thorough ones (the servers in other languages, the zoo before the judge, the pages in a browser)
+prove what comes with the programs, not the programs: make test leaves them to make thorough.
 """
 
 import concurrent.futures
@@ -56,10 +56,20 @@ def pytest(words, output=None):
         return Result(status, Counter(said.get("skipped")), said.get("failed", []))
 
 
+def with_waits(words):
+    """The same words where the tests that wait are the only ones wanted: a worker takes seconds to
+    read all files."""
+    if words != ["tests"]:
+        return words
+    files = ROOT.glob("tests/*/test_*.py")
+    return [str(file) for file in files if "mark.waits" in file.read_text()]
+
+
 def side_by_side(words):
     """Two runs at once; what the second prints comes after the first. The results of both."""
     with concurrent.futures.ThreadPoolExecutor() as pool, tempfile.TemporaryFile() as printed:
-        waits = ["-n", str(4 * CORES), "-m", f"{THOROUGH} and waits and not alone", *words]
+        waits = ["-n", str(4 * CORES), "-m", f"{THOROUGH} and waits and not alone"]
+        waits += with_waits(words)
         waiting = pool.submit(pytest, waits, printed)
         works = ["-n", str(2 * CORES), "-m", f"{THOROUGH} and not waits and not alone", *words]
         yield pytest(works)
@@ -94,7 +104,7 @@ def main(words):
     for line in summary(skipped):
         print(line)
     if THOROUGH.startswith("not"):
-        print("The zoo before the judge and the pages in a browser: make thorough")
+        print("What comes with the programs (servers in other languages, the site): make thorough")
     found = [result.status for result in results if result.status != NOTHING_COLLECTED]
     return max(found, default=NOTHING_COLLECTED)
 

@@ -65,8 +65,8 @@ inline bool is_dead(const sockaddr_un& address) {
     return connect(asker.get(), generic(address), sizeof address) == -1 && errno == ECONNREFUSED;
 }
 
-/// Whether two looks at a name, by lstat(2), saw one file. When a file is gone, the number of its
-/// inode is given again. So this holds while one of the two cannot go, as it is open.
+/// Whether two looks at a name, by lstat(2), saw one file. The number of an inode is used again
+/// once its file is gone. So one of the two files must be open, and cannot be gone.
 inline bool is_same_file(const struct stat& a, const struct stat& b) {
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }

@@ -1,5 +1,5 @@
-// unix_domain/stream_client: to a path what tcp/netcat is to a port. It ties standard input and
-// output to a server.
+// unix_domain/stream_client: ties standard input and output to the server at a path, as tcp/netcat
+// does to one at a port.
 //
 //     build/unix_domain/stream_client /tmp/echo   talks to stream_server /tmp/echo
 //
@@ -31,6 +31,7 @@ struct Flow {
     std::string bytes{};  ///< taken, and to be passed on before we take more (backpressure)
 
     [[nodiscard]] bool takes() const { return open && bytes.empty(); }
+    [[nodiscard]] bool gives() const { return open && !bytes.empty(); }
 
     /// After the read or recv that returned `n`: 0 is the end of this direction.
     void took(const char* call, const char* buffer, ssize_t n) {
@@ -55,12 +56,11 @@ struct Flow {
 bool converse(const Fd& server) {
     Flow up;
     Flow down;
-    bool all_taken = true;
     char buffer[16 * 1024];
     while (up.open || down.open) {
         const auto wanted =
-            static_cast<short>((down.takes() ? POLLIN : 0) | (up.bytes.empty() ? 0 : POLLOUT));
-        const short output = down.bytes.empty() ? 0 : POLLOUT;
+            static_cast<short>((down.takes() ? POLLIN : 0) | (up.gives() ? POLLOUT : 0));
+        const short output = down.gives() ? POLLOUT : 0;
         // poll skips a negative descriptor. It reports POLLHUP even to those who want nothing.
         pollfd polled[entries] = {{up.takes() ? STDIN_FILENO : -1, POLLIN, 0},
                                   {up.open || wanted != 0 ? server.get() : -1, wanted, 0},
@@ -75,19 +75,16 @@ bool converse(const Fd& server) {
             up.took("read", buffer, read(STDIN_FILENO, buffer, sizeof buffer));
             if (!up.open) shutdown(server.get(), SHUT_WR);
         }
-        if (!up.bytes.empty()) {
+        if (up.gives()) {
             const ssize_t sent = send(server.get(), up.bytes.data(), up.bytes.size(), MSG_DONTWAIT);
-            if (!up.passed("send", sent)) {
-                up = {false};
-                all_taken = false;
-            }
+            up.open = up.passed("send", sent);
         }
         // The server has closed altogether: nobody is there for what the user may still type.
         if ((from_server & POLLHUP) != 0 && up.bytes.empty()) up.open = false;
 
         if ((from_server & ~POLLOUT) != 0 && down.takes()) {
             down.took("recv", buffer, recv(server.get(), buffer, sizeof buffer, MSG_DONTWAIT));
-            if (!down.open) close(STDOUT_FILENO);  // the server's half-close, for who reads us
+            if (!down.open) close(STDOUT_FILENO);  // whoever reads us sees the end, too
         }
         if ((from_output & ~POLLOUT) != 0) return true;  // nobody reads us any more: no harm
         if ((from_output & POLLOUT) != 0) {
@@ -95,7 +92,7 @@ bool converse(const Fd& server) {
             if (!down.passed("write", write(STDOUT_FILENO, down.bytes.data(), size))) return true;
         }
     }
-    return all_taken;
+    return up.bytes.empty();
 }
 
 }  // namespace

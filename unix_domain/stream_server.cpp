@@ -1,5 +1,4 @@
-// unix_domain/stream_server: echo/poll over a path. Only the address changed, and the kernel says
-// who is calling.
+// unix_domain/stream_server: echo/poll over a path: another address, and a caller who is known.
 //
 //     build/unix_domain/stream_server /tmp/echo        serves on that path
 //     build/unix_domain/stream_client /tmp/echo        talks to it; so does nc -U /tmp/echo
@@ -32,8 +31,8 @@ namespace {
 
 enum Named { stop_entry, listener_entry };
 
-/// What to wait for from a client: that it says something or, while it is owed something, that it
-/// takes it.
+/// What to wait for: that the client says something or, while it is owed something, that there is
+/// room to send it.
 short wanted(const Client& client) {
     return client.unsent.empty() ? POLLIN : POLLOUT;
 }
@@ -66,7 +65,7 @@ void serve(const Fd& listener, const Fd& stop) {
         list.polled[listener_entry].fd = timeout == -1 ? listener.get() : -1;
         const int ready = poll(list.polled.data(), list.count(), timeout);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
-        if (ready <= 0) continue;  // or the rest is over
+        if (ready <= 0) continue;  // a signal (EINTR), or the rest is over
         if (list.polled[stop_entry].revents != 0) return;
         for (std::size_t i = list.clients.size(); i-- > 0;) {  // backwards: see PollList
             if (list.entry(i).revents == 0) continue;

@@ -94,14 +94,8 @@ def test_ours_have_their_points(program):
     assert (points, judged["of"]) == (20, 20)
 
 
-@pytest.mark.parametrize(
-    "program",
-    [
-        # A shell reads byte by byte: this one keeps a core busy for most of a minute.
-        pytest.param(name, marks=[pytest.mark.thorough] if "broadcast.sh" in name else [])
-        for name in peer_servers.EVERY
-    ],
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("program", peer_servers.EVERY)
 def test_those_in_other_languages_have_theirs(program):
     words, environment = peer_servers.interpreter(program)
     kind = next(kind for kind in ("echo", "commands", "broadcast", "web") if kind in program)

@@ -20,6 +20,8 @@ from peer_servers import EVERY, interpreter
 from wants import lacking, missing
 from web_client import get
 
+pytestmark = pytest.mark.thorough
+
 SHELL = [server for server in EVERY if server.endswith(".sh")]
 WITH_FILES = peer_servers.COMMANDS + peer_servers.WEB
 

@@ -27,6 +27,7 @@ def essence(file):
     return json.loads(read(file).find(SVG + "metadata").text)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", pictures.ALL)
 def test_it_is_still_so(name, tmp_path):
     peer("strace")
