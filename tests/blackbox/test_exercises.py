@@ -87,6 +87,17 @@ def test_a_report_goes_on_after_a_failure_and_counts(tmp_path, language, lines):
     assert "it did not end" not in ended.stdout  # of a test that has failed once is enough
 
 
+@pytest.mark.parametrize(
+    "language, words", [("en", ["expected", "received"]), ("fr", ["attendu", "reçu"])]
+)
+def test_what_was_expected_is_shown_above_what_came(monkeypatch, language, words):
+    monkeypatch.setattr(spoken, "language", language)
+    with pytest.raises(pytest.fail.Exception) as failed:
+        spoken.expect("deux", "un ; deux")
+    said = [line.split(maxsplit=1) for line in str(failed.value).splitlines()]
+    assert said == [[words[0], "'un ; deux'"], [words[1], "'deux'"]]
+
+
 def exercise(*words, **environment):
     return subprocess.run(
         [sys.executable, "tests/exercise.py", *words], capture_output=True, text=True,
