@@ -1,6 +1,7 @@
 """The exercises: they are graded from the easy to the hard, and their tests speak French too, go on
 after a failure, and say at the end how many promises are kept. (`make answers` proves each.)"""
 
+import ast
 import importlib
 import os
 import re
@@ -37,6 +38,29 @@ def test_every_promise_and_every_exercise_is_said_in_french():
         wanted = re.findall(r"(?m)^def test_(\w+)", file.read_text()) + [f"exercise {file.stem}"]
         missing = [name for name in wanted if not known.get(name)]
         assert not missing, f"tests/exercises/french has no {missing} of {file.name}"
+
+
+def in_words(node):
+    """Whether an expression is a text with words of its own, not handed to say()."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    texts = [part.value for part in parts if isinstance(part, ast.Constant)]
+    return any(isinstance(text, str) and re.search("[a-z]{2}", text) for text in texts)
+
+
+def told(node):
+    """What a statement or a call of a test tells the reader when it fails: expressions."""
+    if isinstance(node, ast.Assert) and node.msg:
+        return [node.msg]
+    if isinstance(node, ast.Call):
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        return node.args[:1] if name in ("fail", "fails", "AssertionError") else []
+    return []
+
+
+@pytest.mark.parametrize("file", ROOT.glob("tests/exercises/*.py"), ids=lambda file: file.stem)
+def test_what_a_failure_tells_is_said_in_french_too(file):
+    nodes = ast.walk(ast.parse(file.read_text()))
+    assert not [text.lineno for node in nodes for text in told(node) if in_words(text)]
 
 
 THREE_TESTS = """

@@ -131,6 +131,15 @@ class Student(harness.Program):
             pytest.fail(f"{why} {error.strerror}{log}")
         return self.clients[-1]
 
+    def logged(self, text):
+        __tracebackhide__ = True
+        try:
+            return super().logged(text)
+        except AssertionError:
+            why = say(f"it did not show the line {text!r} on standard error, only:",
+                      f"il n'a pas affiché la ligne {text!r} sur la sortie d'erreur, mais :")
+            pytest.fail(why + "".join(f"\n    {line}" for line in self.log))
+
     def descriptors(self):
         __tracebackhide__ = True
         try:
