@@ -171,6 +171,14 @@ def test_a_program_that_is_not_there_yet_is_said_with_where_to_start():
     assert ended.returncode == 1
 
 
+def test_a_reader_who_has_seen_enough_is_no_error():
+    words = f"{sys.executable} tests/exercise.py | head -n 1"
+    ended = subprocess.run(
+        ["bash", "-c", words], capture_output=True, text=True, timeout=60, cwd=ROOT, env=NO_LANGUAGE
+    )
+    assert (ended.stdout.count("\n"), ended.stderr) == (1, "")
+
+
 def test_the_list_has_every_exercise_once():
     ended = exercise()
     listed = re.findall(r"(?m)^notes/\S+ +\d+ ★+ +(\w+)", ended.stdout)

@@ -136,9 +136,9 @@ class Student(harness.Program):
         try:
             return super().logged(text)
         except AssertionError:
-            why = say(f"it did not show the line {text!r} on standard error, only:",
-                      f"il n'a pas affiché la ligne {text!r} sur la sortie d'erreur, mais :")
-            pytest.fail(why + "".join(f"\n    {line}" for line in self.log))
+            why = say(f"it did not show {text!r} on standard error; its last lines:",
+                      f"il n'a pas affiché {text!r} sur la sortie d'erreur ; ses dernières lignes :")
+            pytest.fail(why + "".join(f"\n    {line}" for line in self.log[-3:]))
 
     def descriptors(self):
         __tracebackhide__ = True
