@@ -136,8 +136,8 @@ class Student(harness.Program):
         try:
             return super().logged(text)
         except AssertionError:
-            why = say(f"it did not show {text!r} on standard error; its last lines:",
-                      f"il n'a pas affiché {text!r} sur la sortie d'erreur ; ses dernières lignes :")
+            why = say(f"it did not show {text!r} on standard error; the end of its log:",
+                      f"il n'a pas affiché {text!r} sur la sortie d'erreur ; fin de son journal :")
             pytest.fail(why + "".join(f"\n    {line}" for line in self.log[-3:]))
 
     def descriptors(self):
