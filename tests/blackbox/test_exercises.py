@@ -2,7 +2,7 @@
 after a failure, and say at the end how many promises are kept. (`make answers` proves each.)"""
 
 import ast
-import importlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -120,6 +120,15 @@ def test_what_was_expected_is_shown_above_what_came(monkeypatch, language, words
         spoken.expect("deux", "un ; deux")
     said = [line.split(maxsplit=1) for line in str(failed.value).splitlines()]
     assert said == [[words[0], "'un ; deux'"], [words[1], "'deux'"]]
+
+
+def test_bytes_are_shown_as_text_where_they_are_text():
+    place = ROOT / "tests/exercises/conftest.py"
+    spec = importlib.util.spec_from_file_location("conftest_of_the_exercises", place)
+    conftest = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(conftest)
+    assert conftest.shown("été\n") == conftest.shown("été\n".encode()) == "'été\\n'"
+    assert conftest.shown(b"t\xc3") == conftest.shown(bytearray(b"t\xc3")) == r"b't\xc3'"
 
 
 def exercise(*words, **environment):
