@@ -141,7 +141,7 @@ bench:  ## every claim of speed, against its peer in the same run
 
 # ROUNDS=2 is a short one: so many thousand connections. SERVER=echo/poll is one, SERVER='echo/thread or tcp/web' are two.
 soak: all  ## twenty thousand connections to each server, most of them hostile, and nothing left behind
-	ROUNDS=$(or $(ROUNDS),20) $(WITH_PYTEST) -m pytest -p no:cacheprovider -q -s $(if $(SERVER),-k '$(SERVER)') tests/soak/soak.py
+	ROUNDS=$(or $(ROUNDS),20) $(WITH_PYTEST) -m pytest -p no:cacheprovider -q -s $(if $(SERVER),-k '$(SERVER)') tests/soak/soak.py tests/soak/greed.py
 
 # Stops at the first finding, and leaves it in build/fuzz/NAME-crash-...; RUNS=100000 is quicker, FUZZERS=... is one.
 fuzz: $(FUZZERS)  ## ten million inputs for each parser (clang and libclang-rt-dev)

@@ -110,7 +110,7 @@ def pytest():
     return Found(
         "pytest", False, needed=True,
         lost=say("no exercise and no server can be tried: make exercise, make judge",
-                 "ni make exercise ni make judge : on ne peut essayer ni exercice, ni serveur"),
+                 "ni make exercise, ni make judge : on ne peut essayer ni exercice ni serveur"),
         helper=install("python3-pytest") + say(
             "; or each student: python3 -m venv build/venv && build/venv/bin/pip install pytest",
             " ; ou chaque élève : python3 -m venv build/venv && build/venv/bin/pip install pytest"),
@@ -219,13 +219,13 @@ def look():
     for name, english, french in (
         ("strace", "the sections Seen from the kernel", "les sections Vu du noyau"),
         ("tcpdump", "the sections Seen on the wire (they want root, too)",
-         "les sections Vu sur le réseau (il y faut aussi être root)"),
+         "les sections Vu sur le réseau (il faut aussi être root)"),
         ("ss", "three exercises of start.md; make lab", "trois exercices de start.md ; make lab"),
         ("socat", "the course page's own servers", "les serveurs de la page du cours"),
         ("curl", "the sessions of web.md", "les sessions de web.md"),
         ("nft", "the firewall of make lab", "le firewall de make lab"),
         ("tmux", "one terminal for several", "plusieurs terminaux dans un seul"),
-        ("pandoc", "make read: read the notes as files", "make read : les notes se lisent alors dans leurs fichiers"),
+        ("pandoc", "make read: read the notes as files", "make read : on lit alors les notes dans leurs fichiers"),
     ):  # fmt: skip
         yield tool(name, False, say(english, french))
 
@@ -243,7 +243,7 @@ def main(words):
             packages += re.findall(r"apt install (\S+)", found.helper)
     seconds = time.monotonic() - start
     if packages:
-        print(f"\n{say('All at once:', 'Tout ensemble :')} apt install {' '.join(dict.fromkeys(packages))}")
+        print(f"\n{say('All at once:', 'En une seule commande :')} apt install {' '.join(dict.fromkeys(packages))}")
     if missing:
         verdict = say("is not ready: what is marked ✗ is needed by all",
                       "n'est pas prête : ce qui porte ✗ est nécessaire à tous")

@@ -16,7 +16,7 @@ FRENCH = (
     (r"ping,", "une ligne à la fois,"),
     (r"bulk,", "en masse,"),
     (r"over TCP", "en TCP"),
-    (r"; 99 % within, us", "; réponse à 99\N{NBSP}% en, µs"),
+    (r"; 99 % within, us", "; délai de 99\N{NBSP}% des réponses, µs"),
     (r"a bare recv and send", "recv et send seuls"),
     (r", each on its core", ", chacun sur son cœur"),
     (r"HAProxy with splice", "HAProxy avec splice"),

@@ -7,7 +7,7 @@ ENGLISH, FRENCH = 0, 1
 MEANING = {
     "EACCES": (
         "You have not the right to: a file's permissions, or a port below 1024 (open(2), bind(2)).",
-        "Vous n'en avez pas le droit : permissions d'un fichier, ou port inférieur à 1024 "
+        "L'opération n'est pas permise : droits d'un fichier, ou port inférieur à 1024 "
         "(open(2), bind(2)).",
     ),
     "EADDRINUSE": (
@@ -138,12 +138,12 @@ NEXT = (
 )
 NOBODY = (
     "It was the last one for now. The loop goes on.",
-    "C'était le dernier pour l'instant. La boucle continue.",
+    "Il n'y avait plus de client en attente. La boucle continue.",
 )
 RESTS = (
     "Said once. The listener rests for a tenth of a second, or until a client goes: meanwhile the "
     "newcomer waits in the backlog.",
-    "Le serveur le signale une fois. La socket d'écoute se repose un dixième de seconde, ou "
+    "Le serveur le signale une fois, et met la socket d'écoute de côté un dixième de seconde, ou "
     "jusqu'au départ d'un client ; d'ici là, les nouveaux venus restent dans la file d'attente "
     "(*backlog*).",
 )
@@ -186,7 +186,7 @@ EXIT = (
 )
 NOT_PARKED = (
     "The client is not parked yet, and served all the same.",
-    "Le client n'est pas encore garé, mais il est servi quand même.",
+    "Le client reste pour l'instant dans la boucle, où il est servi.",
 )
 SHORT_READ = (
     "What has come is dealt with; the rest of the line, or of the request, is waited for.",

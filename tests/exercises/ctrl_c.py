@@ -16,4 +16,4 @@ def test_it_is_the_state_that_ss_shows():
                         "donnez le premier mot de la ligne par ANSWER=..."))
     if answer != "TIMEWAIT":
         pytest.fail(say("look within a minute, at all states (-a), with 9090 in the line",
-                        "regardez dans la minute, dans tous les états (-a), une ligne avec 9090"))
+                        "cherchez dans la minute, parmi tous les états (-a), une ligne qui contient 9090"))

@@ -55,7 +55,7 @@ EVENTS = {
             " send (a buffer to flush)."
         ),
     ),
-    "different": Say("Comparez à l'endroit du ^.", "Compare at the ^."),
+    "different": Say("Comparez les deux lignes au-dessus du ^.", "Compare at the ^."),
     "more": Say(
         "Votre serveur envoie plus que promis.",
         "Your server sends more than was promised.",
@@ -184,8 +184,8 @@ def cut(expected, received, how):
         if at in CUTS and len(expected) - same > 1:
             return Say(
                 (
-                    f"Cela change au bout de {at} octets : la taille d'un tampon. TCP"
-                    " transporte des octets, et recv rend ceux qui sont là : une ligne peut"
+                    f"La réponse diffère au bout de {at} octets : la taille d'un tampon. TCP"
+                    " transporte des octets, et recv rend ceux qui sont arrivés : une ligne peut"
                     " demander plusieurs recv."
                 ),
                 (

@@ -97,7 +97,7 @@ class Terminal:
             self.write(f"      {labels[1]:>10}  {result.received}")
         for line in result.said[-4:]:
             self.write(
-                f"      {str(Say('il a dit', 'it said')):>10}  {dim(line[: WIDTH - 18])}"
+                f"      {str(Say('sortie', 'it said')):>10}  {dim(line[: WIDTH - 18])}"
             )
         name = str(Say("sans doute", "likely"))
         self.write(wrapped(result.likely, " " * 18, f"      {name:>10}  "))
@@ -129,7 +129,7 @@ class Terminal:
             )
         )
         for line in said:
-            self.write(f"    {Say('il a dit', 'it said')}  {line[: WIDTH - 16]}")
+            self.write(f"    {Say('sortie', 'it said')}  {line[: WIDTH - 16]}")
 
 
 def totals(results):

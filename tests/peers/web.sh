@@ -90,8 +90,8 @@ answer() {
     case $method in
         GET | HEAD) ;;
         POST | PUT | DELETE | CONNECT | OPTIONS | TRACE | PATCH)
-            page '405 Method Not Allowed' 'Ici on ne peut que lire.' 'Allow: GET, HEAD' && return ;;
-        *) page '501 Not Implemented' 'Ce serveur ne sait pas faire cela.' && return ;;
+            page '405 Method Not Allowed' 'On ne peut que lire ici.' 'Allow: GET, HEAD' && return ;;
+        *) page '501 Not Implemented' "Ce serveur n'offre pas cette méthode." && return ;;
     esac
     case $target in
         *'#'*) not_http ;;

@@ -279,7 +279,7 @@ class Run:
             if one.ended or time.monotonic() > deadline:
                 raise NotSeen(
                     Say(
-                        f"strace n'a pas le droit de regarder : {one.why()}"
+                        f"strace n'a pas le droit d'observer ce programme : {one.why()}"
                         " (soyez root, ou /proc/sys/kernel/yama/ptrace_scope à 0)",
                         f"strace may not look: {one.why()}"
                         " (be root, or set /proc/sys/kernel/yama/ptrace_scope to 0)",

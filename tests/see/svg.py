@@ -195,5 +195,5 @@ class Picture:
 def draw(ladder, title=None, metadata=""):
     between = Say(" et ", " and ")
     names = str(between).join(name(column) for column in ladder.columns)
-    title = title or f"{Say('Une conversation', 'A conversation')}: {names}"
+    title = title or f"{Say('Une conversation : ', 'A conversation: ')}{names}"
     return Picture(ladder, title, metadata).draw()

@@ -5,13 +5,15 @@ Its name is none that pytest looks for: `make test` passes it over. ROUNDS=2 is 
 thousands.
 """
 
+import itertools
 import os
+import resource
 import time
 from pathlib import Path
 
 import pytest
 import wants
-from harness import PATIENCE, binary, needs_plain_build, sanitized
+from harness import PATIENCE, binary, needs_plain_build, proc, sanitized
 from places import PLACES
 from unix_sockets import short_directory
 
@@ -102,6 +104,47 @@ def test_it_is_at_rest(soaked):
     used = soaked.server.cpu()
     time.sleep(0.5)
     assert soaked.server.cpu() - used < 0.1
+
+
+def coming_and_going(place, times):
+    """A shortage of descriptors or of memory for a tenth of a second, then none, again and
+    again."""
+    pid = place.server.pid
+    for _ in range(times):
+        which = place.random.choice((resource.RLIMIT_NOFILE, resource.RLIMIT_AS))
+        before = resource.prlimit(pid, which)
+        if which == resource.RLIMIT_NOFILE:
+            at_most = place.server.descriptors() + place.random.randrange(5)
+        else:
+            pages = int(proc(pid, "statm").read_text().split()[0])
+            at_most = pages * resource.getpagesize() + place.random.choice((0, 1 << 16, 1 << 20))
+        resource.prlimit(pid, which, (at_most, before[1]))
+        yield 0.1
+        resource.prlimit(pid, which, before)
+        yield 0.1
+
+
+def unchecked(client):
+    """It may be sent away, or its connection end, while something is short."""
+    try:
+        yield from client
+    except (OSError, AssertionError):
+        pass
+
+
+def test_shortages_that_come_and_go_end_nothing(soaked):
+    needs_plain_build(soaked.place.program)
+    place, server = soaked.place, soaked.server
+    if place.program == "unix_domain/datagram_server":
+        pytest.skip("a datagram is lost then, and who sent it would wait for ever")
+    shortages = coming_and_going(place, 10 * ROUNDS)
+    crowd = (unchecked(client) for _ in range(ROUNDS) for client in place.clients(1))
+    place.crowd.run(itertools.chain([shortages], crowd), place.at_once)
+    assert server.process.poll() is None, server.log
+    assert at_rest(server, soaked.warm) == soaked.warm
+    place.crowd.run(place.clients(1), place.at_once)
+    assert place.crowd.failures == []
+    test_it_is_at_rest(soaked)
 
 
 def test_a_signal_ends_it_as_ever(soaked):

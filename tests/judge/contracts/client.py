@@ -276,7 +276,7 @@ def shows(trial):
 @ladder.check(
     "no-newline",
     1,
-    Say("Même sans fin de ligne.", "Without an end of line, too."),
+    Say("Ce qui arrive sans fin de ligne s'affiche aussi.", "Without an end of line, too."),
     Place("lines"),
 )
 def no_newline(trial):
@@ -298,7 +298,7 @@ def no_newline(trial):
     "pieces",
     1,
     Say(
-        "Une réponse en morceaux, ou plusieurs d'un coup, s'affichent en entier.",
+        "Une réponse qui arrive en morceaux, ou plusieurs d'un coup, s'affichent en entier.",
         "An answer in pieces, or several at once, are shown whole.",
     ),
     Place("lines"),

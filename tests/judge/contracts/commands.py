@@ -293,7 +293,7 @@ def two_commands(server):
     "pieces",
     1,
     Say(
-        "Une commande qui arrive en morceaux est une commande.",
+        "Une commande qui arrive en morceaux reste une seule commande.",
         "A command in pieces is one command.",
     ),
     Place("lines"),

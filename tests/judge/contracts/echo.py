@@ -241,7 +241,7 @@ def every_byte(server):
                 ),
                 "silence": Say("Cette ligne reste sans réponse.", "This line has no answer."),
                 "different": Say(
-                    "Un octet a changé en route : voir le ^.",
+                    "Un octet a changé en route : regardez au-dessus du ^.",
                     "A byte has changed on the way: see the ^.",
                 ),
             },
@@ -284,7 +284,7 @@ def no_delay(server):
                 ),
             ),
             Say(
-                "une réponse en moins d'une milliseconde ou deux",
+                "une réponse en une milliseconde ou deux, au plus",
                 "an answer within a millisecond or two",
             ),
             Say(f"{number(quick * 1000)} ms, ou plus", f"{number(quick * 1000)} ms, or more"),
@@ -313,7 +313,7 @@ def two_lines(server):
     "pieces",
     1,
     Say(
-        "Une ligne qui arrive en morceaux est une ligne.",
+        "Une ligne qui arrive en morceaux reste une seule ligne.",
         "A line that comes in pieces is one line.",
     ),
     Place("lines"),

@@ -19,7 +19,7 @@ commande.
 Chaque octet envoyé par un client lui est renvoyé tel quel, dans le même ordre, aussitôt ; le
 serveur n'attend pas de fin de ligne, n'ajoute rien, et n'envoie pas de message d'accueil. Tout
 octet est possible, y compris l'octet 0 et ce qui n'est pas de l'UTF-8. Un client peut se taire
-aussi longtemps qu'il veut.
+aussi longtemps qu'il le veut.
 
 Quand le client ferme son sens (demi-fermeture : recv rend 0), le serveur envoie tout ce
 qu'il doit encore, puis ferme, et prend le client suivant. Un client après l'autre suffit :

@@ -72,13 +72,13 @@ champs, sans le corps) ; connexions gardées ouvertes, requêtes à la suite (pi
     autre chose                404
 
 Un nombre est décimal, comme le lit Number() : ni hexadécimal, ni espaces, ni vide. Rien n'est
-servi hors du dossier, ni par `..`, ni par `%2e%2e`, ni par un lien, ni rien dont une partie du
-nom commence par un point. Pour les autres méthodes : 405 avec Allow, et 501 si la méthode
+servi hors du dossier, que ce soit par `..`, par `%2e%2e` ou par un lien ; rien non plus dont une
+partie du nom commence par un point. Pour les autres méthodes : 405 avec Allow, et 501 si la méthode
 n'existe pas. Pour une requête mal formée : 400. Pour une version 2.0 : 505. Un en-tête compte au
 plus 8 192 octets ; au-delà, 431 ; s'il met plus de dix secondes à arriver, 408.
 
 Après la demi-fermeture du client, la réponse arrive encore. Un client qui se tait ou ne lit
-jamais ne fait attendre personne, et ne remplit pas la mémoire du serveur. D'un client parti il ne
+jamais ne fait attendre personne, et ne remplit pas la mémoire du serveur. D'un client parti, il ne
 reste rien. SIGTERM arrête le serveur, et on peut le relancer aussitôt sur le même port.""",
         """An HTTP/1.1 server on 127.0.0.1 (RFC 9110, RFC 9112). The port is the last word of its
 command; {dir} becomes a folder that the judge has filled. GET and HEAD (the same fields
@@ -576,8 +576,8 @@ def no_sum(server):
             "/api/calcul?" + query,
             Say(
                 (
-                    f"`{query}` n'est pas une somme : un nombre est décimal, entier, et la"
-                    " somme finie."
+                    f"`{query}` n'est pas une somme : un nombre est décimal, sans rien d'autre, et"
+                    " la somme est finie."
                 ),
                 f"`{query}` is no sum: a number is decimal and whole, and the sum finite.",
             ),
@@ -754,7 +754,7 @@ def keep_alive(server):
     Say(
         (
             "Des requêtes à la suite ont leurs réponses, dans l'ordre ; une requête en "
-            "morceaux est une requête."
+            "morceaux reste une seule requête."
         ),
         "Pipelined requests have their answers, in order; one in pieces is one request.",
     ),
