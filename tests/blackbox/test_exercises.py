@@ -1,7 +1,8 @@
 """The exercises: they are graded from the easy to the hard, and their tests speak French too, go on
 after a failure, and say at the end how many promises are kept. (`make answers` proves each.)"""
 
-import importlib
+import ast
+import importlib.util
 import os
 import re
 import subprocess
@@ -37,6 +38,29 @@ def test_every_promise_and_every_exercise_is_said_in_french():
         wanted = re.findall(r"(?m)^def test_(\w+)", file.read_text()) + [f"exercise {file.stem}"]
         missing = [name for name in wanted if not known.get(name)]
         assert not missing, f"tests/exercises/french has no {missing} of {file.name}"
+
+
+def in_words(node):
+    """Whether an expression is a text with words of its own, not handed to say()."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    texts = [part.value for part in parts if isinstance(part, ast.Constant)]
+    return any(isinstance(text, str) and re.search("[a-z]{2}", text) for text in texts)
+
+
+def told(node):
+    """What a statement or a call of a test tells the reader when it fails: expressions."""
+    if isinstance(node, ast.Assert) and node.msg:
+        return [node.msg]
+    if isinstance(node, ast.Call):
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        return node.args[:1] if name in ("fail", "fails", "AssertionError") else []
+    return []
+
+
+@pytest.mark.parametrize("file", ROOT.glob("tests/exercises/*.py"), ids=lambda file: file.stem)
+def test_what_a_failure_tells_is_said_in_french_too(file):
+    nodes = ast.walk(ast.parse(file.read_text()))
+    assert not [text.lineno for node in nodes for text in told(node) if in_words(text)]
 
 
 THREE_TESTS = """
@@ -87,6 +111,26 @@ def test_a_report_goes_on_after_a_failure_and_counts(tmp_path, language, lines):
     assert "it did not end" not in ended.stdout  # of a test that has failed once is enough
 
 
+@pytest.mark.parametrize(
+    "language, words", [("en", ["expected", "received"]), ("fr", ["attendu", "reçu"])]
+)
+def test_what_was_expected_is_shown_above_what_came(monkeypatch, language, words):
+    monkeypatch.setattr(spoken, "language", language)
+    with pytest.raises(pytest.fail.Exception) as failed:
+        spoken.expect("deux", "un ; deux")
+    said = [line.split(maxsplit=1) for line in str(failed.value).splitlines()]
+    assert said == [[words[0], "'un ; deux'"], [words[1], "'deux'"]]
+
+
+def test_bytes_are_shown_as_text_where_they_are_text():
+    place = ROOT / "tests/exercises/conftest.py"
+    spec = importlib.util.spec_from_file_location("conftest_of_the_exercises", place)
+    conftest = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(conftest)
+    assert conftest.shown("été\n") == conftest.shown("été\n".encode()) == "'été\\n'"
+    assert conftest.shown(b"t\xc3") == conftest.shown(bytearray(b"t\xc3")) == r"b't\xc3'"
+
+
 def exercise(*words, **environment):
     return subprocess.run(
         [sys.executable, "tests/exercise.py", *words], capture_output=True, text=True,
@@ -134,6 +178,14 @@ def test_a_program_that_is_not_there_yet_is_said_with_where_to_start():
     ended = exercise("frames", LANG="fr")
     assert "cp tcp/server.cpp tcp/frames.cpp" in ended.stdout and "n'existe pas" in ended.stdout
     assert ended.returncode == 1
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    words = f"{sys.executable} tests/exercise.py | head -n 1"
+    ended = subprocess.run(
+        ["bash", "-c", words], capture_output=True, text=True, timeout=60, cwd=ROOT, env=NO_LANGUAGE
+    )
+    assert (ended.stdout.count("\n"), ended.stderr) == (1, "")
 
 
 def test_the_list_has_every_exercise_once():

@@ -333,6 +333,31 @@ def test_nothing_is_left(tmp_path):
     assert not any(str(source).encode() in word for word in words)
 
 
+def test_no_capture_is_left_when_it_is_told_to_end():
+    peer("strace")
+    peer("tcpdump")
+    if not is_root():
+        pytest.skip("takes root")
+    watching = subprocess.Popen(
+        [sys.executable, SEE, "--client", "sleep 1000", "echo/poll"],
+        stdout=subprocess.DEVNULL,
+        env=PLAIN,
+    )
+
+    def captures():
+        children = proc(watching.pid, "task", watching.pid, "children").read_text().split()
+        return [pid for pid in children if b"tcpdump" in proc(pid, "cmdline").read_bytes()]
+
+    try:
+        (capture,) = eventually(captures)
+        watching.terminate()
+        assert watching.wait(PATIENCE) == 128 + signal.SIGTERM
+        assert not proc(capture).exists()
+    finally:
+        watching.kill()
+        watching.wait()
+
+
 # ---- The picture
 
 

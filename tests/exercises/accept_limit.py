@@ -5,6 +5,7 @@ import time
 
 import harness
 import pytest
+from spoken import say
 
 PROGRAMS = {"tcp/netcat": "tcp/netcat"}
 PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -16,8 +17,13 @@ def gives_up(netcat, soonest):
     try:
         status = netcat.wait()
     except subprocess.TimeoutExpired:
-        raise AssertionError(f"it still waits after {harness.PATIENCE:g} seconds") from None
-    assert time.monotonic() - moment > soonest, "it has given up too early"
+        raise AssertionError(
+            say(f"it still waits after {harness.PATIENCE:g} seconds",
+                f"il attend encore après {harness.PATIENCE:g} secondes")
+        ) from None  # fmt: skip
+    assert time.monotonic() - moment > soonest, say(
+        "it has given up too early", "il a renoncé trop tôt"
+    )
     assert status == 1 and netcat.log[-1] == "tcp/netcat: accept: Connection timed out", (
         status,
         netcat.log,

@@ -8,7 +8,16 @@ import threading
 from harness import PATIENCE, receive
 
 PROGRAMS = {"echo/bug_send": "tests/exercises/programs/bug_send"}
-MUCH = 16 << 20  # bytes: more than all the buffers on the way hold
+MUCH = os.urandom(1 << 16) * 256  # 16 MiB: more than all the buffers on the way hold
+
+
+def fill(client):
+    """Sends of MUCH until nothing more goes, as the server waits for us to read: how many bytes."""
+    client.setblocking(False)
+    went = 0
+    while went < len(MUCH) and select.select([], [client], [], 0.5)[1]:
+        went += client.send(MUCH[went : went + (1 << 16)])
+    return went
 
 
 def test_a_little_comes_back_to_each_client(start):
@@ -20,21 +29,24 @@ def test_a_little_comes_back_to_each_client(start):
         client.expect(f"je suis {number}\n")
 
 
+def test_who_does_not_read_holds_up_nobody(start):
+    server = start("echo/bug_send")
+    fill(server.connect().socket)
+    client = server.connect()
+    client.send("et moi ?\n")
+    client.expect("et moi ?\n")
+
+
 def test_the_fault_is_gone(start, fault):
     server = start("echo/bug_send")
     with fault():
-        sent = os.urandom(1 << 16) * (MUCH >> 16)
         client = server.connect().socket
-        client.setblocking(False)
-        went = 0
-        # Until nothing more goes, as the server waits for us to read.
-        while went < len(sent) and select.select([], [client], [], 0.5)[1]:
-            went += client.send(sent[went : went + (1 << 16)])
+        went = fill(client)
         # To send and to receive have each its own descriptor, and its own limit of time.
-        rest = threading.Thread(target=send, args=(client.dup(), sent[went:]), daemon=True)
+        rest = threading.Thread(target=send, args=(client.dup(), MUCH[went:]), daemon=True)
         rest.start()
         client.settimeout(PATIENCE)
-        assert receive(client, len(sent)) == sent
+        assert receive(client, len(MUCH)) == MUCH
         rest.join(PATIENCE)
 
 

@@ -7,7 +7,7 @@ import threading
 
 import harness
 import pytest
-from spoken import expect
+from spoken import expect, say
 
 PROGRAMS = {"echo/client": "tcp/client"}
 GREETING, PREFIX = "Le serveur écoute.\n", "le serveur répond : "
@@ -55,6 +55,17 @@ def hears(server, text):
     except TimeoutError:
         pass
     expect(got.decode(), text)
+
+
+def hears_the_end(server):
+    """A half-close; what comes before it is an end of line, or nothing, which is sent back."""
+    try:
+        while more := server.recv(1):
+            expect(more, b"\n")
+            server.sendall(more)
+    except TimeoutError:
+        pytest.fail(say("it sends no end (half-close) and waits",
+                        "il n'envoie pas la fin (demi-fermeture), et attend"))  # fmt: skip
 
 
 def test_the_greeting_is_shown_before_anything_is_typed(pair):
@@ -114,6 +125,21 @@ def test_the_end_of_the_input_is_a_half_close_and_the_servers_close_is_the_end(p
     server.sendall("au revoir\n".encode())
     server.close()
     shows(client, "au revoir\n")
+    assert client.wait() == 0
+
+
+def test_a_last_line_without_its_end_has_its_answer_and_ends_the_client(pair):
+    """Whether the client adds the end or not: the server adds none."""
+    client, server = pair()
+    server.sendall(GREETING.encode())
+    shows(client, GREETING)
+    typed(client, "deux")
+    client.process.stdin.close()
+    hears(server, "deux")
+    server.sendall(f"{PREFIX}deux".encode())
+    hears_the_end(server)
+    server.close()
+    expect(b"".join(client.process.stdout).decode().rstrip("\n"), f"{PREFIX}deux")
     assert client.wait() == 0
 
 

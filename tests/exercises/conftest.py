@@ -17,6 +17,14 @@ def shortened(text, most=300):
     return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
 
 
+def shown(what):
+    """As text if it is text, as bytes if it is none: what was expected and what came, alike."""
+    try:
+        return repr(what if isinstance(what, str) else what.decode())
+    except UnicodeDecodeError:
+        return repr(bytes(what))
+
+
 class Client:
     """One end of a connection, which says in words what it misses."""
 
@@ -31,7 +39,7 @@ class Client:
 
     def send(self, text):
         """Sends text (str or bytes) as it is."""
-        self.talk.append((say("sent", "envoyé"), repr(text)))
+        self.talk.append((say("sent", "envoyé"), shown(text)))
         self.socket.sendall(text.encode() if isinstance(text, str) else text)
 
     def _receive(self, is_all, why, expected):
@@ -53,7 +61,7 @@ class Client:
         self.fails(why, expected)
 
     def received(self, got):
-        self.talk.append((say("received", "reçu"), repr(bytes(got).decode(errors="replace"))))
+        self.talk.append((say("received", "reçu"), shown(got)))
 
     @staticmethod
     def broken(error):
@@ -64,13 +72,13 @@ class Client:
         __tracebackhide__ = True
         wanted = text.encode() if isinstance(text, str) else text
         got = self._receive(
-            lambda got: len(got) >= len(wanted), self.closed_early(), repr(text)
+            lambda got: len(got) >= len(wanted), self.closed_early(), shown(text)
         )
         if got != wanted:
             self.talk.pop()
             self.received(got + self._rest())
             self.fails(say("this is not what was to come", "ce n'est pas la réponse attendue"),
-                       repr(text))
+                       shown(text))
 
     def _rest(self):
         """What has come besides, to be shown."""
@@ -130,6 +138,15 @@ class Student(harness.Program):
             log = "".join(f"\n    {line}" for line in self.log)
             pytest.fail(f"{why} {error.strerror}{log}")
         return self.clients[-1]
+
+    def logged(self, text):
+        __tracebackhide__ = True
+        try:
+            return super().logged(text)
+        except AssertionError:
+            why = say(f"it did not show {text!r} on standard error; the end of its log:",
+                      f"il n'a pas affiché {text!r} sur la sortie d'erreur ; fin de son journal :")
+            pytest.fail(why + "".join(f"\n    {line}" for line in self.log[-3:]))
 
     def descriptors(self):
         __tracebackhide__ = True

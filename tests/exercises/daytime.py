@@ -4,6 +4,7 @@ import signal
 import time
 
 from harness import eventually
+from spoken import say
 
 PROGRAMS = {"echo/daytime": "echo/fork"}
 THERE = {"TZ": "<+05>-5"}  # local time, wherever this is: five hours ahead of UTC
@@ -20,8 +21,12 @@ def says_the_time(connect):
     right = [
         time.strftime(form, time.gmtime(second + 5 * 3600)) for second in range(before, after + 1)
     ]
-    there = "(local time is five hours ahead of UTC here)"
-    assert line in right, f"\n    received  {line!r}\n    expected  {right[0]!r} {there}"
+    there = say(
+        "(local time is five hours ahead of UTC here)",
+        "(l'heure locale a ici cinq heures d'avance sur UTC)",
+    )
+    shown = f"  {right[0]!r} {there}\n    {say('received', 'reçu'):8}  {line!r}"
+    assert line in right, f"    {say('expected', 'attendu'):8}{shown}"
     client.expect_end()
     return after
 

@@ -3,6 +3,7 @@
 import time
 
 import harness
+from spoken import say
 from wants import open_files
 
 PROGRAMS = {"echo/epoll": "echo/poll"}
@@ -13,7 +14,10 @@ def test_it_has_an_epoll_descriptor(start):
     server = start("echo/epoll")
     server.connect().expect(HELLO)
     files = open_files(server.pid)
-    assert "anon_inode:[eventpoll]" in files.values(), f"among its descriptors is none: {files}"
+    assert "anon_inode:[eventpoll]" in files.values(), (
+        say("among its descriptors is none:", "aucun de ses descripteurs n'en est un :")
+        + f" {files}"
+    )
 
 
 def test_it_answers_lines_however_they_are_cut(start):
@@ -50,7 +54,10 @@ def test_who_does_not_read_is_owed_everything_and_holds_up_nobody(start):
     client.expect(HELLO + "le serveur répond : me voici\n")
     before = server.cpu()
     time.sleep(0.5)
-    assert server.cpu() - before < 0.25, "it burns the processor while a client does not read"
+    assert server.cpu() - before < 0.25, say(
+        "it burns the processor while a client does not read",
+        "il occupe le processeur pendant qu'un client ne lit pas",
+    )
     slow.settimeout(harness.PATIENCE)
     slow.shutdown(harness.socket.SHUT_WR)
     assert harness.receive_all(slow) == HELLO.encode() + "le serveur répond : \n".encode() * went
@@ -62,7 +69,10 @@ def test_out_of_descriptors_it_lets_the_next_one_wait(start):
     clients[0].expect(HELLO)
     before = server.cpu()
     time.sleep(0.5)
-    assert server.cpu() - before < 0.25, "it burns the processor while it cannot accept"
+    assert server.cpu() - before < 0.25, say(
+        "it burns the processor while it cannot accept",
+        "il occupe le processeur tant qu'il ne peut pas accepter",
+    )
     for client in clients[:20]:
         client.close()
     clients[29].expect(HELLO)

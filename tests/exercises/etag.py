@@ -4,6 +4,7 @@ import http.client
 import os
 
 import pytest
+from spoken import say
 
 PROGRAMS = {"tcp/web": "tcp/web"}
 CONTENT = {"petit": b"bonjour\n", "grand": bytes(100_000)}
@@ -38,7 +39,7 @@ def name(request):
 
 def tag_of(site, name):
     tag = site(name)[1]["ETag"]
-    assert tag is not None, "there is no ETag"
+    assert tag is not None, say("there is no ETag", "il n'y a pas d'ETag")
     assert tag.removeprefix("W/").startswith('"') and tag.endswith('"') and len(tag) > 2, tag
     return tag
 

@@ -1,5 +1,7 @@
 """Fill select in: a server with five gaps, and a test for each."""
 
+from spoken import say
+
 PROGRAMS = {"echo/gaps": "tests/exercises/programs/gaps"}
 
 
@@ -27,7 +29,7 @@ def test_gap_3_a_client_who_speaks_is_noticed(start):
         except ConnectionResetError:
             pass  # closed with unread data: it was noticed
         except TimeoutError:
-            client.fails("nothing came", "'bonjour\\n'")
+            client.fails(say("nothing came", "rien n'est arrivé"), "'bonjour\\n'")
 
 
 def test_gap_4_what_a_client_says_comes_back_to_it(start):

@@ -3,6 +3,7 @@
 import time
 
 from harness import eventually, receive, receive_until
+from spoken import say
 
 PROGRAMS = {"tcp/commands": "tcp/commands"}
 
@@ -18,12 +19,13 @@ def test_silence_is_told_and_ended(start):
     for client in (says_nothing, says_half):
         client.expect("erreur : inactif\n")
         client.expect_end()
-    assert time.monotonic() - began > 1.9, "it was too early"
+    assert time.monotonic() - began > 1.9, say("it was too early", "c'était trop tôt")
     # None of the three has closed. The server does not wait for that for ever, either.
     eventually(lambda: server.descriptors() == before)
-    assert (
-        server.cpu() < 1
-    ), "the server is to sleep in poll, not to look at the clock again and again"
+    assert server.cpu() < 1, say(
+        "the server is to sleep in poll, not to look at the clock again and again",
+        "le serveur doit dormir dans poll, et non regarder sans cesse l'heure",
+    )
 
 
 def test_who_speaks_or_is_owed_something_stays(start, tmp_path):

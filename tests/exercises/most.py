@@ -4,6 +4,7 @@ import time
 
 import harness
 import pytest
+from spoken import say
 
 PROGRAMS = {"tcp/forward": "tcp/forward"}
 
@@ -51,7 +52,8 @@ def test_one_too_many_waits_and_the_others_are_served(start, target):
     target.setblocking(False)
     with pytest.raises(BlockingIOError):
         target.accept()
-        pytest.fail("with -n 2 a third client has been brought to the target")
+        pytest.fail(say("with -n 2 a third client was brought to the target",
+                        "avec -n 2, un troisième client a atteint la cible"))  # fmt: skip
 
 
 def test_who_waits_is_served_when_one_has_gone(start, target):
@@ -75,7 +77,10 @@ def test_who_waits_costs_nothing(start, target):
     talk(*pair)
     before = forward.cpu()
     time.sleep(0.5)
-    assert forward.cpu() - before < 0.25, "it burns the processor while a client waits"
+    assert forward.cpu() - before < 0.25, say(
+        "it burns the processor while a client waits",
+        "il occupe le processeur pendant qu'un client attend",
+    )
 
 
 def test_it_counts_them_all_together(start, target):
@@ -90,8 +95,9 @@ def test_it_counts_them_all_together(start, target):
     with pytest.raises(BlockingIOError):
         target.accept()
         pytest.fail(
-            "with -n 1 a second client, of the other redirection, has been brought to the target"
-        )
+            say("with -n 1 a second client, of the other redirection, was brought to the target",
+                "avec -n 1, un deuxième client, de l'autre redirection, a atteint la cible")
+        )  # fmt: skip
     waiting.close()
 
 
@@ -107,7 +113,8 @@ def test_those_who_come_at_once_are_counted_too(start, target):
     target.setblocking(False)
     with pytest.raises(BlockingIOError):
         target.accept()
-        pytest.fail("with -n 2 a third client has been brought to the target")
+        pytest.fail(say("with -n 2 a third client was brought to the target",
+                        "avec -n 2, un troisième client a atteint la cible"))  # fmt: skip
 
 
 @pytest.mark.parametrize("most", ["0", "-1", "deux", "2x", ""])

@@ -3,6 +3,7 @@
 import time
 
 from harness import eventually
+from spoken import say
 from wants import threads
 
 PROGRAMS = {"echo/generations": "echo/generations"}
@@ -20,8 +21,9 @@ def wait_for_threads(server, count, clients):
         eventually(lambda: threads(server.pid) == count)
     except AssertionError:
         raise AssertionError(
-            f"{clients} silent clients: {threads(server.pid)} threads, not {count}"
-        ) from None
+            say(f"{clients} silent clients: {threads(server.pid)} threads, not {count}",
+                f"{clients} clients muets : {threads(server.pid)} threads, et non {count}")
+        ) from None  # fmt: skip
 
 
 def test_nine_silent_clients_are_too_many_and_all_are_answered(start):
@@ -37,4 +39,7 @@ def test_eight_are_not(start):
     server = start("echo/generations")
     silent(server, 8)
     time.sleep(2.5)  # each has been looked at twice
-    assert threads(server.pid) == 1, "eight silent clients have been given a thread"
+    assert threads(server.pid) == 1, say(
+        "eight silent clients have been given a thread",
+        "un thread a été créé pour huit clients muets",
+    )

@@ -1,6 +1,7 @@
 """A log: the server says how many clients are parked, when that has changed."""
 
 from harness import eventually
+from spoken import say
 
 PROGRAMS = {"echo/generations": "echo/generations"}
 
@@ -24,13 +25,20 @@ def wait_until_said(server, line, meanwhile=lambda: None):
     try:
         eventually(is_said)
     except AssertionError:
-        raise AssertionError(f"waited for {line!r}; the log is {server.log}") from None
+        raise AssertionError(
+            say(f"waited for {line!r}; the log is", f"on attendait {line!r} ; le journal est")
+            + f" {server.log}"
+        ) from None
 
 
 def says_nothing_twice(server):
     lines = ["0 parked", *said(server)]
     again = [one for one, next in zip(lines, lines[1:]) if one == next]
-    assert not again, f"{again[0]!r} is said again, though nothing has changed: {server.log}"
+    assert not again, (
+        say(f"{again[0]!r} is said again, though nothing has changed:",
+            f"{again[0]!r} est répété, alors que rien n'a changé :")
+        + f" {server.log}"
+    )  # fmt: skip
 
 
 def test_it_says_how_many_are_parked_and_how_many_no_longer(start):

@@ -6,6 +6,7 @@ import socket
 
 import harness
 import pytest
+from spoken import say
 
 PROGRAMS = {"tcp/probe": "tcp/probe"}
 
@@ -19,7 +20,7 @@ def three():
             if not harness.is_listening(port) and not harness.is_listening(port + 2):
                 yield port, port + 1, port + 2
                 return
-    pytest.fail("no three ports in a row are free")
+    pytest.fail(say("no three ports in a row are free", "aucune suite de trois ports n'est libre"))
 
 
 def lines(*verdicts):

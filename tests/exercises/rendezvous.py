@@ -7,6 +7,7 @@ import stat
 
 import pytest
 from harness import PATIENCE, eventually, receive
+from spoken import say
 
 PROGRAMS = {"unix_domain/rendezvous": "unix_domain/stream_server"}
 
@@ -30,7 +31,7 @@ def introduced(client):
     closed."""
     data, descriptors, _, _ = socket.recv_fds(client, 100, 4)
     assert (data, len(descriptors)) == (b"\n", 1)
-    assert client.recv(1) == b"", "the server is to close"
+    assert client.recv(1) == b"", say("the server is to close", "le serveur doit fermer")
     client.close()
     end = socket.socket(fileno=descriptors[0])
     assert (end.family, end.type) == (socket.AF_UNIX, socket.SOCK_STREAM)

@@ -6,6 +6,7 @@ import time
 import pytest
 from harness import PATIENCE
 from ntp_server import FIELDS, LAYOUT, ask, packet, parse, report, seconds
+from spoken import say
 
 PROGRAMS = {"ntp/server": "ntp/client", "ntp/client": "ntp/client"}
 COOKIE = 0x0123456789ABCDEF
@@ -39,7 +40,7 @@ def client(start_server):
 def answered(client, datagram):
     client.send(datagram)
     answer = client.recv(2048)
-    assert len(answer) == LAYOUT.size, "an answer is 48 bytes"
+    assert len(answer) == LAYOUT.size, say("an answer is 48 bytes", "une réponse fait 48 octets")
     return parse(answer)
 
 
@@ -59,14 +60,17 @@ def test_the_four_timestamps(client):
     before = seconds(time.time())
     fields = answered(client, request())
     after = seconds(time.time())
-    assert fields["origin"] == COOKIE, "the request's transmit timestamp, as it came"
+    assert fields["origin"] == COOKIE, say(
+        "the request's transmit timestamp, as it came",
+        "l'horodatage d'émission de la requête, tel qu'il est arrivé",
+    )
     moments = [before, fields["receive"], fields["transmit"], after]
     for earlier, later in zip(moments, moments[1:]):
         # Python's clock is a double: a microsecond, or so.
         assert difference(later, earlier) > -0.000002, moments
-    assert (
-        difference(fields["receive"], fields["reference"]) >= 0
-    ), "a clock was last set before now"
+    assert difference(fields["receive"], fields["reference"]) >= 0, say(
+        "a clock was last set before now", "une horloge a été réglée avant maintenant"
+    )
     assert fields["reference"] != 0
 
 

@@ -168,9 +168,13 @@ class Capture:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        for line in self.process.stderr:  # to its end, if it is not allowed
-            if b"listening on" in line:
-                return
+        try:
+            for line in self.process.stderr:  # to its end, if it is not allowed
+                if b"listening on" in line:
+                    return
+        except BaseException:  # Ctrl-C, SIGTERM
+            self.end()
+            raise
         self.process.wait()
         self.process = None
 
@@ -181,6 +185,7 @@ class Capture:
         self.process.send_signal(signal.SIGINT)
         self.process.stderr.read()
         self.process.wait()
+        self.process = None
         return tcpdump.read(self.file.read_text().splitlines())
 
 
@@ -199,12 +204,14 @@ class Run:
 
     def __init__(self, options):
         self.options, self.counts, self.names, self.groups = options, {}, {}, {}
-        self.started = []
+        self.started, self.capture = [], None
         with tempfile.TemporaryDirectory(prefix="see-") as place:
             self.place = Path(place)
             try:
                 self.look()
             finally:
+                if self.capture:
+                    self.capture.end()
                 for one in self.started:
                     if not one.ended:
                         one.end()
@@ -246,14 +253,14 @@ class Run:
             where = listens(options.attach)
             ports = [where.rpartition(":")[2]] if where and ":" in where else []
             known["port"] = ports[0] if ports else ""
-        capture = Capture(ports, self.place / "capture")
+        self.capture = Capture(ports, self.place / "capture")
         if options.client or options.script is not None:
             self.play(known, where)
         else:
             until_told(self.started[-1], told)
         settle(self.started)
         stop = time.time()
-        self.segments = capture.end()
+        self.segments = self.capture.end()
         for one in reversed(self.started):
             one.end()
         self.started.sort(key=lambda one: one.place)

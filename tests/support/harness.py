@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from spoken import say
 from wants import ROOT, cpu_time, memory, open_files, peer, proc
 
 # Seconds until a test gives up waiting; no test waits that long when all is well.
@@ -42,7 +43,7 @@ def eventually(condition, patience=PATIENCE):
     deadline = time.monotonic() + patience
     pause = 0.0005
     while not (result := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, say("waited in vain", "attente vaine")
         time.sleep(pause)
         pause = min(2 * pause, 0.01)
     return result

@@ -35,5 +35,5 @@ def expect(got, wanted):
     if got != wanted:
         import pytest  # tests/exercise.py says so where it is missing
 
-        expected, received = say(("expected", "received"), ("attendu", "reçu"))
+        expected, received = say("expected", "attendu"), say("received", "reçu")
         pytest.fail(f"    {expected:8}  {wanted!r}\n    {received:8}  {got!r}")
