@@ -179,9 +179,9 @@ $(PROGRAMS): build/%: %.cpp build/flags
 	@mkdir -p $(@D)
 	$(COMPILE) $(addprefix -include ,$(COMMON)) -MMD -MP -o $@ $<
 
-build/common.h.gch: fd.hpp build/flags
-	@echo '#include "../fd.hpp"' > $(@:.gch=)
-	@for header in algorithm stdexcept vector; do echo "#include <$$header>"; done >> $(@:.gch=)
+build/common.h.gch: fd.hpp server.hpp build/flags
+	@echo '#include "../server.hpp"' > $(@:.gch=)
+	@for header in memory netdb.h; do echo "#include <$$header>"; done >> $(@:.gch=)
 	$(COMPILE) -x c++-header -o $@ $(@:.gch=)
 
 $(BENCH_TOOLS): build/%: %.cpp build/flags
