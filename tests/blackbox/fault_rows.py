@@ -53,9 +53,9 @@ def but(programs, *others):
 
 # How a table of programs is called in the note, where it would be long; small groups first.
 GROUPS = {
-    ("all loops that accept", "toutes les boucles à connexions"): STREAM_LOOPS,
+    ("all loops that accept", "toutes les boucles qui appellent `accept`"): STREAM_LOOPS,
     ("all loops", "toutes les boucles"): LOOPS,
-    ("all that accept", "tous les serveurs à connexions"): STREAMS,
+    ("all that accept", "tous les serveurs qui appellent `accept`"): STREAMS,
     ("all servers with a port", "tous les serveurs qui ont un port"): WITH_PORT,
     ("all servers", "tous les serveurs"): SERVERS,
 }
