@@ -10,8 +10,8 @@
 #include "../fd.hpp"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <sys/socket.h>
-
 #include <atomic>
 #include <charconv>
 #include <csignal>
@@ -61,10 +61,10 @@ int main(int argc, char* argv[]) try {
         shutdown(to, SHUT_WR);
     }}.detach();  // nobody waits for this thread: it may be waiting for a key
     pass_on(server.get(), STDOUT_FILENO);
-    // One thread only is told of a reset. If the other was, this shutdown fails: wait for it.
-    if (shutdown(server.get(), SHUT_RD) == -1) typing.wait(-1);
+    // One thread only is told of a reset. If the other was, no error is left here: wait for it.
+    pollfd dead{server.get(), 0, 0};
+    if (poll(&dead, 1, 0) == 1 && dead.revents == POLLHUP) typing.wait(-1);
     if ((errno = typing) > 0 && errno != EPIPE) check("standard input", -1);  // EPIPE: no failure
 } catch (const std::exception& error) {
-    std::cerr << std::string{"tcp/client: "} + error.what() + '\n';
-    return 1;
+    return std::cerr << std::string{"tcp/client: "} + error.what() + '\n', 1;
 }
