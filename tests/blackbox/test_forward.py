@@ -429,6 +429,16 @@ def test_a_reset_is_passed_on_though_the_target_has_only_just_been_reached(start
         receive_all(other)
 
 
+def test_what_the_target_said_before_its_end_is_delivered_though_it_has_reset_at_once(start, target):
+    server = start(FORWARD, to(target), under=strace("connect", "connect:delay_exit=300000"))
+    client, far = through(server, target)
+    far.sendall(b"au revoir")
+    far.shutdown(socket.SHUT_WR)
+    reset(far)
+    assert receive_all(client) == b"au revoir"
+    assert not [line for line in server.log if "connect" in line]
+
+
 def test_a_reset_ends_that_connection_only(start, target):
     server = start(FORWARD, to(target))
     client, far = through(server, target)

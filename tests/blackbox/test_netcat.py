@@ -526,6 +526,18 @@ def test_what_the_peer_said_before_it_hung_up_is_shown_though_it_did_not_want_ou
     assert program.wait() == 1
 
 
+def test_what_the_peer_said_before_its_end_is_shown_though_it_has_reset_at_once(netcat, server):
+    program, connection = client_of(
+        netcat, server, under=strace("connect", "connect:delay_exit=300000")
+    )
+    connection.sendall(b"au revoir\n")
+    connection.shutdown(socket.SHUT_WR)
+    reset(connection)
+    assert program.wait() == 1
+    assert program.log == ["tcp/netcat: sending: Connection reset by peer"]
+    assert program.process.stdout.read() == b"au revoir\n"
+
+
 def test_a_socket_option_that_is_refused_is_one_line_and_status_1(server):
     result = subprocess.run(
         [*strace("setsockopt", "setsockopt:error=ENOBUFS:when=1"), binary(NETCAT),
