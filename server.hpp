@@ -58,7 +58,6 @@ class StderrLog {
         const bool terminal = isatty(STDERR_FILENO) == 1;
         const char* name = terminal ? ttyname(STDERR_FILENO) : "/dev/fd/2";
         if (fstat(STDERR_FILENO, &status) == -1) return;
-        std::signal(SIGXFSZ, SIG_IGN);  // a file may have come to its limit (ulimit -f): EFBIG
         if (!terminal && !S_ISFIFO(status.st_mode)) return;  // a file never makes us wait
         const Fd own{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
         if (own)
