@@ -44,26 +44,33 @@ inline bool is_shortage(int error) {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-// ---- The log -----------------------------------------------------
+// ---- Standard output and standard error --------------------------
+
+/// Opens once more, in its place, the terminal or the pipe `name` that `fd` is. O_NONBLOCK belongs
+/// to the open file, and the shell shares the one that we were given: only one of our own may have
+/// it. False where there can be none: somebody else's terminal.
+inline bool open_anew(int fd, const char* name) {
+    const Fd own{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
+    return own && dup2(own.get(), fd) != -1;
+}
+
+/// The most that one write to `fd` is given, in bytes, so that it need not wait when poll has said
+/// POLLOUT. That promises room for PIPE_BUF bytes of a pipe, and for one byte of a terminal: so a
+/// terminal is opened anew.
+inline std::size_t most_at_once(int fd) {
+    return isatty(fd) != 1 || open_anew(fd, ttyname(fd)) ? PIPE_BUF : 1;
+}
 
 /// Standard error. A server must not wait for whoever reads it: a pipe may be full, the other end
 /// of a terminal may hang. What finds no room is lost, in whole lines.
 class StderrLog {
   public:
-    /// Opens once more, in its place, the terminal or the pipe that stderr is. O_NONBLOCK belongs
-    /// to the open file, and the shell shares the one that we were given: only one of our own may
-    /// have it. Where there can be none (somebody else's terminal) poll has to do.
+    /// Others may write to the same pipe after poll has promised us its room. A file never makes us
+    /// wait.
     StderrLog() {
         struct stat status {};
-        const bool terminal = isatty(STDERR_FILENO) == 1;
-        const char* name = terminal ? ttyname(STDERR_FILENO) : "/dev/fd/2";
-        if (fstat(STDERR_FILENO, &status) == -1) return;
-        if (!terminal && !S_ISFIFO(status.st_mode)) return;  // a file never makes us wait
-        const Fd own{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
-        if (own)
-            dup2(own.get(), STDERR_FILENO);
-        else if (terminal)
-            at_once_ = 1;
+        if (fstat(STDERR_FILENO, &status) == 0 && S_ISFIFO(status.st_mode))
+            open_anew(STDERR_FILENO, "/dev/fd/2");
     }
 
     /// Keeps a line, made of pieces, for write_some(). Or loses it: a mebibyte waits already, or
@@ -99,9 +106,7 @@ class StderrLog {
   private:
     std::string waiting_{};
     std::size_t written_ = 0;  ///< bytes of it
-    /// The most that one write is given. poll promises room for PIPE_BUF bytes of a pipe, and for
-    /// one byte of a terminal.
-    std::size_t at_once_ = PIPE_BUF;
+    std::size_t at_once_ = most_at_once(STDERR_FILENO);
 };
 
 /// The one log of a program.
