@@ -567,6 +567,20 @@ def test_a_target_can_be_named(start, target):
     assert receive(far, 5) == b"salut"
 
 
+def test_a_pipe_without_memory_delays_the_answer_of_a_look_up_and_no_more(start, target):
+    """It may find no page for what is written (ENOMEM). The answer must not be lost: nobody would
+    ever ask again."""
+    needs_hosts()
+    nobody = f"0:127.0.0.1:{free_port()}"
+    server = start(FORWARD, f"0:localhost:{target.getsockname()[1]}", nobody, env=NO_LEAKS)
+    server.inject("write", "write:error=ENOMEM:when=1")  # the first of each thread
+    with connect(addresses(server, 2)[1]) as client:
+        assert receive_all(client) == b""  # the first of the main one was a line of the log
+    client, far = through(server, target)
+    client.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+
+
 # ---- What may go wrong ---------------------------------------------------------------------------
 
 
