@@ -143,7 +143,8 @@ void log_line(const Piece&... pieces) {
 /// (TLPI 63.5.2). A flag alone is not enough: when the signal comes after the program has looked at
 /// the flag and before it calls poll, poll sleeps on. ppoll is no help while some descriptor is
 /// always ready: it then returns without letting the blocked signal in. A signal that our parent
-/// had us ignore (nohup) stays ignored. Call it once. Throws std::system_error.
+/// had us ignore (nohup) stays ignored; one that it had blocked is let in. Call it once. Throws
+/// std::system_error.
 inline Fd stop_pipe() {
     static volatile std::sig_atomic_t write_end = -1;
     int ends[2];
@@ -158,11 +159,15 @@ inline Fd stop_pipe() {
         errno = saved;
     };
     action.sa_flags = SA_RESTART;
+    sigset_t ours;
+    sigemptyset(&ours);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
         struct sigaction before {};
         check("sigaction", sigaction(signal, nullptr, &before));
         if (before.sa_handler != SIG_IGN) check("sigaction", sigaction(signal, &action, nullptr));
+        sigaddset(&ours, signal);
     }
+    check("sigprocmask", sigprocmask(SIG_UNBLOCK, &ours, nullptr));
     return read_end;
 }
 

@@ -58,6 +58,18 @@ def test_a_signal_removes_the_path(start, place, server, how):
 
 
 @each_server
+def test_a_signal_that_was_blocked_at_its_start_ends_it(start, place, server):
+    """Who starts it may have blocked signals for a reason of its own; a child inherits that."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        program = start(server, *arguments(server, place / "s"))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    program.stop()
+    assert list(place.iterdir()) == []
+
+
+@each_server
 def test_a_signal_that_was_ignored_at_its_start_does_not_end_it(start, place, server):
     """nohup."""
     program = Program(
