@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -75,8 +76,10 @@ inline int set_nonblocking(const Fd& fd) {
 }
 
 /// Opens /dev/null where a standard descriptor was closed (`<&-`, `2>&-`). Else a socket would get
-/// that number, the lowest free one, and a peer would read what is meant for the user's screen.
+/// that number, the lowest free one, and a peer would read what is meant for the user's screen. And
+/// a write to a file that has come to its limit (`ulimit -f`) is to fail (EFBIG), not to end us.
 inline void open_standard_descriptors() {
+    std::signal(SIGXFSZ, SIG_IGN);
     for (int fd = 0; fd <= 2; ++fd)
         if (fcntl(fd, F_GETFD) == -1) (void)open("/dev/null", O_RDONLY);
 }

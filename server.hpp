@@ -44,27 +44,33 @@ inline bool is_shortage(int error) {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-// ---- The log -----------------------------------------------------
+// ---- Standard output and standard error --------------------------
+
+/// Opens the terminal or the pipe `name`, which `fd` is, once more, and puts that in its place.
+/// O_NONBLOCK belongs to the open file, and the one that we were given is the shell's, too: we set
+/// it on one of our own. False where we get none: somebody else's terminal.
+inline bool open_anew(int fd, const char* name) {
+    const Fd own{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
+    return own && dup2(own.get(), fd) != -1;
+}
+
+/// The most that one write to `fd` is given, in bytes, so that it need not wait when poll has said
+/// POLLOUT. That promises room for PIPE_BUF bytes of a pipe, and for one byte of a terminal: so a
+/// terminal is opened anew.
+inline std::size_t most_at_once(int fd) {
+    return isatty(fd) != 1 || open_anew(fd, ttyname(fd)) ? PIPE_BUF : 1;
+}
 
 /// Standard error. A server must not wait for whoever reads it: a pipe may be full, the other end
 /// of a terminal may hang. What finds no room is lost, in whole lines.
 class StderrLog {
   public:
-    /// Opens the terminal or the pipe that stderr is once more, and puts that in its place.
-    /// O_NONBLOCK belongs to the open file, and the one that we were given is the shell's, too: we
-    /// set it on one of our own. Where we get none (somebody else's terminal) at_once_ must do.
+    /// Others may write to the same pipe after poll has promised us its room. A file never makes us
+    /// wait.
     StderrLog() {
         struct stat status {};
-        const bool terminal = isatty(STDERR_FILENO) == 1;
-        const char* name = terminal ? ttyname(STDERR_FILENO) : "/dev/fd/2";
-        if (fstat(STDERR_FILENO, &status) == -1) return;
-        std::signal(SIGXFSZ, SIG_IGN);  // a file may have come to its limit (ulimit -f): EFBIG
-        if (!terminal && !S_ISFIFO(status.st_mode)) return;  // a file never makes us wait
-        const Fd own{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
-        if (own)
-            dup2(own.get(), STDERR_FILENO);
-        else if (terminal)
-            at_once_ = 1;
+        if (fstat(STDERR_FILENO, &status) == 0 && S_ISFIFO(status.st_mode))
+            open_anew(STDERR_FILENO, "/dev/fd/2");
     }
 
     /// Keeps a line, made of pieces, for write_some(). The line is lost when a mebibyte waits
@@ -100,9 +106,7 @@ class StderrLog {
   private:
     std::string waiting_{};
     std::size_t written_ = 0;  ///< bytes of it
-    /// The most that one write is given. poll promises room for PIPE_BUF bytes of a pipe, and for
-    /// one byte of a terminal.
-    std::size_t at_once_ = PIPE_BUF;
+    std::size_t at_once_ = most_at_once(STDERR_FILENO);
 };
 
 /// The one log of a program.
@@ -139,7 +143,8 @@ void log_line(const Piece&... pieces) {
 /// (TLPI 63.5.2). A flag alone is not enough: when the signal comes after the program has looked at
 /// the flag and before it calls poll, poll sleeps on. ppoll is no help while some descriptor is
 /// always ready: it then returns without letting the blocked signal in. A signal that our parent
-/// had us ignore (nohup) stays ignored. Call it once. Throws std::system_error.
+/// had us ignore (nohup) stays ignored; one that it had blocked is let in. Call it once. Throws
+/// std::system_error.
 inline Fd stop_pipe() {
     static volatile std::sig_atomic_t write_end = -1;
     int ends[2];
@@ -154,11 +159,15 @@ inline Fd stop_pipe() {
         errno = saved;
     };
     action.sa_flags = SA_RESTART;
+    sigset_t ours;
+    sigemptyset(&ours);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
         struct sigaction before {};
         check("sigaction", sigaction(signal, nullptr, &before));
         if (before.sa_handler != SIG_IGN) check("sigaction", sigaction(signal, &action, nullptr));
+        sigaddset(&ours, signal);
     }
+    check("sigprocmask", sigprocmask(SIG_UNBLOCK, &ours, nullptr));
     return read_end;
 }
 

@@ -105,8 +105,10 @@ ntp::Sample ask(const Fd& fd, double wait) {
         check("recvmsg", size);  // ECONNREFUSED: an ICMP packet says that nobody listens there
 
         ntp::Sample sample{ntp::timestamp(sent), ntp::timestamp(received)};
-        verdict = ntp::judge({bytes.data(), static_cast<std::size_t>(size)}, cookie, sample);
-        if (verdict == ntp::Verdict::accepted) return sample;
+        const auto one = ntp::judge({bytes.data(), static_cast<std::size_t>(size)}, cookie, sample);
+        if (one == ntp::Verdict::accepted) return sample;
+        if (verdict == ntp::Verdict::kiss_of_death) continue;  // it stands, whatever follows
+        verdict = one;
         trouble = ntp::reason(verdict, sample.answer);
     }
     if (verdict == ntp::Verdict::kiss_of_death) throw KissOfDeath{trouble};

@@ -10,6 +10,7 @@
 #include "../fd.hpp"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <atomic>
 #include <charconv>
@@ -60,11 +61,10 @@ int main(int argc, char* argv[]) try {
         shutdown(to, SHUT_WR);
     }}.detach();  // nobody waits for this thread: it may be waiting for a key
     pass_on(server.get(), STDOUT_FILENO);
-    // Only one thread is told of a reset. If it was the other, our read has returned 0, and this
-    // shutdown fails: the connection is gone. Then we wait until the other has set `typing`.
-    if (shutdown(server.get(), SHUT_RD) == -1) typing.wait(-1);
+    // Only one thread is told of a reset. If the other was, poll sees no error here: wait for it.
+    pollfd dead{server.get(), 0, 0};
+    if (poll(&dead, 1, 0) == 1 && dead.revents == POLLHUP) typing.wait(-1);
     if (errno = typing; errno > 0) check("standard input", -1);  // only now: all is shown
 } catch (const std::exception& error) {
-    std::cerr << std::string{"tcp/client: "} + error.what() + '\n';
-    return 1;
+    return std::cerr << std::string{"tcp/client: "} + error.what() + '\n', 1;
 }

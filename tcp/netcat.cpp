@@ -75,9 +75,10 @@ enum Named { stop_entry, up_entry, down_entry, reader_entry, peer_entry, next_en
 bool talk(const Fd& socket, const Fd& stop, int next) {
     // Standard input and output go on blocking: O_NONBLOCK belongs to the open file, and the shell
     // has that open too. One read of what poll calls readable returns at once; so does a write to a
-    // pipe, up to PIPE_BUF bytes.
+    // pipe, up to PIPE_BUF bytes. A terminal for our output is opened anew.
+    static const std::size_t most = most_at_once(STDOUT_FILENO);
     Direction up{"sending", STDIN_FILENO, socket.get(), SSIZE_MAX};
-    Direction down{"receiving", socket.get(), STDOUT_FILENO, PIPE_BUF};
+    Direction down{"receiving", socket.get(), STDOUT_FILENO, most};
     while (down.error == 0 && !(up.ended && down.ended)) {
         pollfd polled[] = {
             {stop.get(), POLLIN, 0},

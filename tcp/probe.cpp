@@ -35,8 +35,8 @@ struct Attempt {
 
 /// What the end of a connect, 0 or its errno, means.
 std::string verdict_of(int error, const Fd& fd) {
-    if (error == 0 || error == ECONNRESET) return "open";  // even if it hung up at once
-    if (error == ETIMEDOUT) return "filtered";             // dropped on the way, there or back
+    if (error == 0 || error == ECONNRESET || error == EPIPE) return "open";  // if only for a moment
+    if (error == ETIMEDOUT) return "filtered";  // dropped on the way, there or back
     const std::string reason = kept_icmp(fd);
     if (reason.empty() && error == ECONNREFUSED) return "closed";
     // Without a message it is our own system that knows no way there.

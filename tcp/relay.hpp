@@ -75,8 +75,11 @@ class Relay {
         }
         if (client != 0) return reset();  // it did not wait for us
         const int error = tcp::connect_result(target_.fd);
+        // It has closed and then reset: what it said before is still to be read.
+        while (error == EPIPE && pass_on(target_, client_) && may_speak(target_, client_)) {
+        }
         // The target had taken the connection, or this would be ECONNREFUSED.
-        if (error == ECONNRESET) return reset();
+        if (error == ECONNRESET || error == EPIPE) return reset();
         if (error != 0) return try_next_after(error);
         state_ = State::relaying;
         look_up_.reset();

@@ -13,6 +13,7 @@
 #include <memory>
 #include <thread>
 
+#include "../server.hpp"
 #include "spec.hpp"
 #include "tcp.hpp"
 
@@ -61,7 +62,9 @@ class Resolver {
         spare_ = Fd{};
         std::thread{[look_up, number, done_in = done_in_] {
             look_up->ask(0);
-            (void)!write(done_in, &number, sizeof number);  // a pipe takes it in one piece
+            // A pipe takes it in one piece, or has no memory for it now.
+            while (write(done_in, &number, sizeof number) == -1 && passes(errno)) {
+            }
         }}.detach();
         return look_up;
     } catch (const std::exception& error) {  // of a thread: EAGAIN

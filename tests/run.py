@@ -71,7 +71,7 @@ def side_by_side(words):
         waits = ["-n", str(4 * CORES), "-m", f"{THOROUGH} and waits and not alone"]
         waits += with_waits(words)
         waiting = pool.submit(pytest, waits, printed)
-        works = ["-n", str(2 * CORES), "-m", f"{THOROUGH} and not waits and not alone", *words]
+        works = ["-n", str(3 * CORES), "-m", f"{THOROUGH} and not waits and not alone", *words]
         yield pytest(works)
         yield waiting.result()
         printed.seek(0)

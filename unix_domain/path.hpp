@@ -14,7 +14,8 @@
 // be a lock that no stranger can hold, or he could keep us from starting. Whoever may open a
 // directory may lock it, and everybody may open /tmp. So we lock a file of our own, PATH.lock, that
 // nobody else can open, and remove it when we are done. In /tmp a stranger may have made a file of
-// that name before us. Then we do without a lock.
+// that name before us, or its owner has one of that name that is no lock: it is not empty. Then we
+// do without a lock.
 //
 // socket, bind, listen and connect are not here: they stand in the programs.
 // Sources: unix(7), lockf(3); Stevens, UNP, chapter 15; Kerrisk, TLPI, chapter 57.
@@ -116,6 +117,7 @@ class SocketFile {
             struct stat locked {};
             if (!lock || fstat(lock.get(), &locked) == -1) return;
             if (locked.st_uid != geteuid() || (locked.st_mode & 077) != 0) return;  // a stranger's
+            if (!S_ISREG(locked.st_mode) || locked.st_size > 0) return;  // ours, and not as a lock
             struct stat named {};
             if (lockf(lock.get(), F_TLOCK, 0) == 0 && lstat(lock_.c_str(), &named) == 0 &&
                 is_same_file(locked, named)) {

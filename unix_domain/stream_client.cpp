@@ -14,7 +14,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <climits>
 #include <csignal>
 
 #include "../server.hpp"
@@ -52,10 +51,11 @@ struct Flow {
 /// Talks until both directions have ended. False when the server closed before it had taken all
 /// that we had for it. The standard descriptors stay blocking: they are the shell's too, and would
 /// keep the flag after us. We ask of them only what poll has promised: to read what is there, and
-/// to write PIPE_BUF bytes.
+/// to write PIPE_BUF bytes (most_at_once; a terminal promises less).
 bool converse(const Fd& server) {
     Flow up;
     Flow down;
+    const std::size_t most = most_at_once(STDOUT_FILENO);
     char buffer[16 * 1024];
     while (up.open || down.open) {
         const auto wanted =
@@ -88,7 +88,7 @@ bool converse(const Fd& server) {
         }
         if ((from_output & ~POLLOUT) != 0) return true;  // nobody reads us any more: no harm
         if ((from_output & POLLOUT) != 0) {
-            const std::size_t size = std::min<std::size_t>(down.bytes.size(), PIPE_BUF);
+            const std::size_t size = std::min(down.bytes.size(), most);
             if (!down.passed("write", write(STDOUT_FILENO, down.bytes.data(), size))) return true;
         }
     }

@@ -429,6 +429,16 @@ def test_a_reset_is_passed_on_though_the_target_has_only_just_been_reached(start
         receive_all(other)
 
 
+def test_what_the_target_said_before_its_end_is_delivered_though_it_has_reset_at_once(start, target):
+    server = start(FORWARD, to(target), under=strace("connect", "connect:delay_exit=300000"))
+    client, far = through(server, target)
+    far.sendall(b"au revoir")
+    far.shutdown(socket.SHUT_WR)
+    reset(far)
+    assert receive_all(client) == b"au revoir"
+    assert not [line for line in server.log if "connect" in line]
+
+
 def test_a_reset_ends_that_connection_only(start, target):
     server = start(FORWARD, to(target))
     client, far = through(server, target)
@@ -553,6 +563,20 @@ def test_an_unresolvable_target_closes_that_client_and_not_the_program(start, ta
 def test_a_target_can_be_named(start, target):
     needs_hosts()
     client, far = through(start(FORWARD, f"0:localhost:{target.getsockname()[1]}"), target)
+    client.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+
+
+def test_a_pipe_without_memory_delays_the_answer_of_a_look_up_and_no_more(start, target):
+    """It may find no page for what is written (ENOMEM). The answer must not be lost: nobody would
+    ever ask again."""
+    needs_hosts()
+    nobody = f"0:127.0.0.1:{free_port()}"
+    server = start(FORWARD, f"0:localhost:{target.getsockname()[1]}", nobody, env=NO_LEAKS)
+    server.inject("write", "write:error=ENOMEM:when=1")  # the first of each thread
+    with connect(addresses(server, 2)[1]) as client:
+        assert receive_all(client) == b""  # the first of the main one was a line of the log
+    client, far = through(server, target)
     client.sendall(b"salut")
     assert receive(far, 5) == b"salut"
 

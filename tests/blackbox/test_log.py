@@ -3,6 +3,7 @@ serves on, as fast as before, and ends when it is told to."""
 
 import os
 import pty
+import re
 import resource
 import signal
 import socket
@@ -98,20 +99,42 @@ def test_a_log_that_nobody_reads_holds_nobody_up(tmp_path, place, program, kind)
         os.close(read_end)
 
 
-def test_a_log_that_has_come_to_its_limit_ends_nobody(tmp_path):
+@pytest.mark.parametrize("program", ["tcp/web", "tcp/server"])
+def test_a_log_that_has_come_to_its_limit_ends_nobody(tmp_path, program):
     """A file may be no longer than `ulimit -f` says."""
+    ask, _, _ = TALKERS[program]
     with open(tmp_path / "log", "w+") as log:
-        server = subprocess.Popen([binary("tcp/web"), "0"], stderr=log, cwd=ROOT)
+        server = subprocess.Popen([binary(program), "0"], stderr=log, cwd=ROOT)
         try:
             eventually(lambda: "\n" in (tmp_path / "log").read_text())
-            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (2048, resource.RLIM_INFINITY))
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (128, resource.RLIM_INFINITY))
             port = int((tmp_path / "log").read_text().rpartition(":")[2])
-            for _ in range(5):
-                ask_web(("127.0.0.1", port))
-            assert (tmp_path / "log").stat().st_size == 2048
+            for _ in range(10):
+                ask(("127.0.0.1", port))
+            assert (tmp_path / "log").stat().st_size == 128
         finally:
             server.kill()
             server.wait()
+
+
+@pytest.mark.parametrize("program", ["tcp/client", "tcp/netcat", "tcp/lookup"])
+def test_an_output_that_has_come_to_its_limit_is_one_line_and_status_1(tmp_path, program):
+    """A call that fails (EFBIG), and not a signal that ends the program without a word."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+    with socket.create_server(("127.0.0.1", 0)) as server, open(tmp_path / "out", "w") as out:
+        words = ["127.0.0.1", str(server.getsockname()[1])]
+        client = subprocess.Popen([binary(program), *words[: 1 if "lookup" in program else 2]],
+                                  stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE,
+                                  text=True, preexec_fn=limit)  # fmt: skip
+        if "lookup" not in program:
+            with server.accept()[0] as connection:
+                connection.sendall(b"salut")
+        said = client.communicate(timeout=PATIENCE)[1]
+    assert client.returncode == 1
+    assert re.fullmatch(program + r": \w+: File too large\n", said)
 
 
 def test_a_log_that_is_read_again_goes_on(tmp_path):

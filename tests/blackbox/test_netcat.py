@@ -203,6 +203,23 @@ def test_a_blocked_standard_output_does_not_stop_standard_input(netcat, server):
         assert receive(connection, 12) == b"toujours la\n"
 
 
+def test_a_terminal_whose_other_end_hangs_does_not_stop_standard_input(netcat, server):
+    """poll promises room for one byte of a terminal, and none for the line end that becomes two."""
+    far, near = pty.openpty()
+    program, connection = client_of(netcat, server, stdout=near)
+    assert os.get_blocking(near)  # the open file that the shell shares
+    os.close(near)
+    connection.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        for _ in range(1000):
+            connection.send(b"sept !\n" * 10_000)
+    connection.settimeout(30)
+    for _ in range(3):
+        program.process.stdin.write(b"toujours la\n")
+        assert receive(connection, 12) == b"toujours la\n"
+    os.close(far)
+
+
 def test_a_peer_that_does_not_read_does_not_stop_standard_output(netcat, server):
     program, connection = client_of(netcat, server)
     os.set_blocking(program.process.stdin.fileno(), False)
@@ -528,6 +545,18 @@ def test_what_the_peer_said_before_it_hung_up_is_shown_though_it_did_not_want_ou
     connection.close()
     assert program.process.stdout.read() == b"413 trop gros\n"
     assert program.wait() == 1
+
+
+def test_what_the_peer_said_before_its_end_is_shown_though_it_has_reset_at_once(netcat, server):
+    program, connection = client_of(
+        netcat, server, under=strace("connect", "connect:delay_exit=300000")
+    )
+    connection.sendall(b"au revoir\n")
+    connection.shutdown(socket.SHUT_WR)
+    reset(connection)
+    assert program.wait() == 1
+    assert program.log == ["tcp/netcat: sending: Connection reset by peer"]
+    assert program.process.stdout.read() == b"au revoir\n"
 
 
 def test_a_socket_option_that_is_refused_is_one_line_and_status_1(server):

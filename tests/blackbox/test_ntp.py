@@ -303,6 +303,12 @@ def test_what_was_told_before_the_kiss_of_death_is_reported(fake):
     assert len(server.requests) == 3
 
 
+def test_a_packet_of_anybody_behind_the_kiss_of_death_does_not_undo_it(fake):
+    server = fake(lambda request, n: [kiss("RATE")(request), b"forged"])
+    refused(ask(server, "-n", 3, "-w", "0.2"), "kiss of death: RATE")
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("extra", [4, 16, 20, 72, 1400])
 def test_extension_fields_and_a_mac_are_no_harm(fake, extra):
     server = fake(lambda request, n: [answer(request) + bytes(extra)])

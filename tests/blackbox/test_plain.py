@@ -297,6 +297,18 @@ def test_what_was_said_before_the_reset_is_shown(client):
         assert program.wait() == 1
 
 
+def test_it_ends_when_the_server_has_closed_and_then_resets_though_nothing_is_typed(client):
+    """The end comes before the reset, and neither thread is told of that."""
+    program, server = client()
+    os.kill(program.pid, signal.SIGSTOP)  # it sees both at once
+    server.sendall(b"au revoir")
+    server.shutdown(socket.SHUT_WR)
+    reset(server)
+    os.kill(program.pid, signal.SIGCONT)
+    assert (program.wait(), program.log) == (0, [])
+    assert program.process.stdout.read() == b"au revoir"
+
+
 def test_output_that_cannot_be_written_is_one_line_and_status_1(client):
     with full_disk() as full:
         program, server = client(stdout=full)

@@ -67,13 +67,17 @@ def test_a_connection_of_the_socket_with_itself_is_closed():
         assert (result.returncode, result.stdout) == (1, f"{shown}:{ONE_PORT} closed\n")
 
 
-def test_a_server_that_hangs_up_at_once_is_open(server):
-    """What a client sees: a connection, and then its reset."""
+@pytest.mark.parametrize("says_its_end", [False, True])
+def test_a_server_that_hangs_up_at_once_is_open(server, says_its_end):
+    """What a client sees: a connection, perhaps its end, and then its reset."""
     words = strace("connect", "connect:delay_exit=300000")
     probe = subprocess.Popen([*words, binary(PROBE), "127.0.0.1", str(port_of(server))],
                              stdout=subprocess.PIPE, text=True,
                              env={"ASAN_OPTIONS": "detect_leaks=0"})  # fmt: skip
-    reset(server.accept()[0])
+    connection = server.accept()[0]
+    if says_its_end:
+        connection.shutdown(socket.SHUT_WR)
+    reset(connection)
     assert probe.communicate(timeout=30)[0] == f"127.0.0.1:{port_of(server)} open\n"
     assert probe.returncode == 0
 

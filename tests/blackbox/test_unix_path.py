@@ -58,6 +58,18 @@ def test_a_signal_removes_the_path(start, place, server, how):
 
 
 @each_server
+def test_a_signal_that_was_blocked_at_its_start_ends_it(start, place, server):
+    """Who starts it may have blocked signals for a reason of its own; a child inherits that."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        program = start(server, *arguments(server, place / "s"))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    program.stop()
+    assert list(place.iterdir()) == []
+
+
+@each_server
 def test_a_signal_that_was_ignored_at_its_start_does_not_end_it(start, place, server):
     """nohup."""
     program = Program(
@@ -305,10 +317,28 @@ def fifo_of_that_name(lock):
     os.chown(lock, NOBODY, NOBODY)
 
 
+def file_of_our_own(lock):
+    """It has nothing to do with us: a lock of ours is empty."""
+    lock.touch(mode=0o600)
+    lock.write_text("4242\n")
+
+
+def fifo_of_our_own(lock):
+    os.mkfifo(lock, 0o600)
+
+
 @each_server
 @pytest.mark.parametrize(
     "squat",
-    [strangers_file, open_to_others, link_elsewhere, directory_of_that_name, fifo_of_that_name],
+    [
+        strangers_file,
+        open_to_others,
+        link_elsewhere,
+        directory_of_that_name,
+        fifo_of_that_name,
+        file_of_our_own,
+        fifo_of_our_own,
+    ],
     ids=lambda make: make.__name__,
 )
 def test_what_stands_in_the_place_of_the_lock_keeps_no_server_from_starting(

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pty
 import re
 import resource
 import select
@@ -433,6 +434,28 @@ def test_the_client_reads_on_from_standard_input_while_nobody_reads_its_output(p
             assert receive_until(connection, b"\n") == b"a line\n"
         client.kill()
         client.wait()
+
+
+def test_the_client_reads_on_from_standard_input_while_its_terminal_hangs(place):
+    """poll promises room for one byte of a terminal."""
+    far, near = pty.openpty()
+    with bound(place / "s") as server:
+        server.listen()
+        client = talk(place, stdout=near)
+        os.close(near)
+        with server.accept()[0] as connection:
+            for _ in range(20):  # it may not have come to the terminal's limit yet
+                connection.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    while True:
+                        connection.send(b"sept !\n" * 100)
+                connection.settimeout(PATIENCE)
+                client.stdin.write(b"a line\n")
+                client.stdin.flush()
+                assert receive_until(connection, b"\n") == b"a line\n"
+        client.kill()
+        client.wait()
+    os.close(far)
 
 
 def test_the_client_does_not_spin_on_a_server_that_has_gone_while_nobody_reads_its_output(place):
