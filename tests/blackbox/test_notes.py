@@ -27,7 +27,7 @@ def each_once():
     found = {}
     for file in ENGLISH + FRENCH:
         for index, (_, *block) in enumerate(console.blocks(file)):
-            marks = [pytest.mark.waits] if file.name == "judge.md" else []
+            marks = [pytest.mark.thorough] if file.name == "judge.md" else []  # a minute each
             found.setdefault(str(block), pytest.param(file, index, marks=marks))
     return [*found.values()]
 
