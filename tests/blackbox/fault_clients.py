@@ -311,7 +311,7 @@ class Server:
     def __init__(self, program, place, target):
         self.program = program
         self.path = place / (Path(program).name + f".{next(COUNTER)}")
-        self.trace = self.path.with_suffix(".trace")
+        self.trace = self.path.with_name(self.path.name + ".trace")  # six may run at once
         self.trace.write_text("")
         self.row = None  # under test
         pipes = (
