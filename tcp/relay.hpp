@@ -172,7 +172,8 @@ class Relay {
     /// One recv from an end, and at once a send to the other, for whom nothing waits. False when
     /// one is gone.
     static bool pass_on(End& from, End& to) {
-        static char scratch[most_a_turn];  // one for all relays
+        // One for all relays. With less, each mebibyte wakes whoever sends it more often.
+        static char scratch[1024 * 1024];
         const ssize_t received = recv(from.fd.get(), scratch, sizeof scratch, 0);
         if (received == -1) return later(errno);
         if (received == 0) {
