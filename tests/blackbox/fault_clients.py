@@ -152,7 +152,7 @@ def netcat(heard, server):
                 if not got:  # the end of the screen: the program has ended
                     raise Cut
                 assert got < line, f"{got!r} after {line!r}"
-            elif heard.client.recv(1, socket.MSG_PEEK) == b"":
+            elif heard.client.recv(1 << 16) == b"":  # typed for the one before
                 raise Cut
 
     keyboard, screen = server.process.stdin, server.process.stdout
