@@ -72,7 +72,7 @@ tested:
 	    exit $$status
 
 thorough: all  ## the tests of what comes with the programs: other languages' servers, the judge's zoo, the pages in a browser
-	THOROUGH=1 $(WITH_PYTEST) tests/run.py
+	THOROUGH=1 $(WITH_PYTEST) tests/run.py $(or $(ONLY),tests)
 
 peers:  ## install every real program that a test talks to (Debian, Ubuntu): tests/support/packages
 	@tests/install $$(awk '!/^#/ && (NF == 2 || $$3 == "any" && system("command -v " $$1 " >/dev/null")) { print $$2 }' tests/support/packages | sort -u)
