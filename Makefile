@@ -188,9 +188,17 @@ $(BENCH_TOOLS): build/%: %.cpp build/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -O2 -MMD -MP -o $@ $<
 
+# Catch2 is long, and compiled once for all but main.cpp, which has words for it to be read with.
+UNIT_COMMON := $(COMMON:common.h=unit.h)
+build/tests/unit/main.o: UNIT_COMMON :=
+$(filter-out %/main.o,$(UNIT)): $(UNIT_COMMON:=.gch)
 $(UNIT): build/%.o: %.cpp build/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -O0 -g0 $(CATCH_INCLUDE) -MMD -MP -c -o $@ $<
+	$(COMPILE) -O0 -g0 $(CATCH_INCLUDE) $(addprefix -include ,$(UNIT_COMMON)) -MMD -MP -c -o $@ $<
+
+build/unit.h.gch: fd.hpp tests/unit/catch.hpp build/flags
+	@printf '#include "%s"\n' ../fd.hpp ../tests/unit/catch.hpp > $(@:.gch=)
+	$(COMPILE) -O0 -g0 $(CATCH_INCLUDE) -x c++-header -o $@ $(@:.gch=)
 
 # libFuzzer is clang's.
 $(FUZZERS): build/fuzz/%: tests/fuzz/%.cpp

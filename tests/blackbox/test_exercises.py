@@ -5,6 +5,7 @@ import ast
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -181,7 +182,7 @@ def test_a_program_that_is_not_there_yet_is_said_with_where_to_start():
 
 
 def test_a_reader_who_has_seen_enough_is_no_error():
-    words = f"{sys.executable} tests/exercise.py | head -n 1"
+    words = f"{shlex.quote(sys.executable)} tests/exercise.py | head -n 1"
     ended = subprocess.run(
         ["bash", "-c", words], capture_output=True, text=True, timeout=60, cwd=ROOT, env=NO_LANGUAGE
     )
