@@ -223,6 +223,7 @@ def look():
         ("ss", "three exercises of start.md; make lab", "trois exercices de start.md ; make lab"),
         ("socat", "the course page's own servers", "les serveurs de la page du cours"),
         ("curl", "the sessions of web.md", "les sessions de web.md"),
+        ("xxd", "an exercise of start.md", "un exercice de start.md"),
         ("nft", "the firewall of make lab", "le firewall de make lab"),
         ("tmux", "one terminal for several", "plusieurs terminaux dans un seul"),
         ("pandoc", "make read: read the notes as files", "make read : on lit alors les notes dans leurs fichiers"),
