@@ -173,9 +173,8 @@ class Program:
         if self.process.poll() is None:
             self.process.send_signal(how)
             try:
-                self.wait(
-                    10 if sanitized(self.program) else 1 if self.program not in BLOCKING else 5
-                )
+                unhurried = sanitized(self.program) or self.program.startswith("tests/peers/")
+                self.wait(10 if unhurried else 1 if self.program not in BLOCKING else 5)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.wait()
