@@ -3,10 +3,10 @@ coming are closed. The server never ends, and serves everybody again once there 
 
 import resource
 import time
-from pathlib import Path
 
 import pytest
-from harness import connect, converse, eventually, needs_plain_build, proc, receive_until
+from harness import connect, converse, eventually, needs_plain_build, receive_until
+from wants import memory
 
 EMPTY_LINES = b"\n" * 8192  # each is answered by 22 bytes in echo, 18 in the room
 
@@ -36,7 +36,7 @@ def say_more(clients):
 def test_a_crowd_that_wants_all_the_memory_does_not_end_it(start, program):
     needs_plain_build(program)
     server = start(program)
-    size = int(proc(server.pid, "statm").read_text().split()[0]) * resource.getpagesize()
+    size = memory(server.pid, "VmSize")
     more = 1 << 20 if program != "echo/thread" else 64 << 20  # a thread's stack is 8 MiB of addresses
     resource.prlimit(server.pid, resource.RLIMIT_AS, (size + more, size + more))
     clients = greedy(server.address, 100)
@@ -69,7 +69,7 @@ def test_a_room_without_memory_loses_who_speaks_and_the_others_hear_of_it(start)
         receive_until(client, b"\n")
     for client in clients:
         client.setblocking(False)
-    size = int(proc(server.pid, "statm").read_text().split()[0]) * resource.getpagesize()
+    size = memory(server.pid, "VmSize")
     resource.prlimit(server.pid, resource.RLIMIT_AS, (size, size))
     for _ in range(30):
         say_more(clients)

@@ -3,11 +3,11 @@
 import contextlib
 import resource
 import select
-from pathlib import Path
 
 import pytest
 from harness import needs_plain_build
 from unix_sockets import arguments, dial, is_served
+from wants import memory
 
 STREAM, FILES = "unix_domain/stream_server", "unix_domain/fd_server"
 
@@ -16,8 +16,7 @@ def limit_memory(server, more):
     """Lets the server's memory grow by `more` bytes and no further; None: as it likes."""
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if more is not None:
-        pages = int(Path(f"/proc/{server.pid}/statm").read_text().split()[0])
-        more += pages * resource.getpagesize()
+        more += memory(server.pid, "VmSize")
     resource.prlimit(server.pid, resource.RLIMIT_AS, (hard if more is None else more, hard))
 
 

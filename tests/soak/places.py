@@ -103,8 +103,9 @@ class Place:
         self.crowd.run(self.clients(rounds), self.at_once)
         self.crowd.run((self.speak_at_last(client) for client in residents), self.at_once)
 
-    def clients(self, rounds):
-        kinds = [kind for kind, count in self.mix.items() for _ in range(count)]
+    def clients(self, rounds, without=()):
+        mix = {kind: count for kind, count in self.mix.items() if kind not in without}
+        kinds = [kind for kind, count in mix.items() for _ in range(count)]
         for _ in range(rounds):
             self.random.shuffle(kinds)
             for kind in kinds:

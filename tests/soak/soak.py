@@ -14,7 +14,7 @@ from pathlib import Path
 import clients
 import pytest
 import wants
-from harness import PATIENCE, binary, needs_plain_build, proc, sanitized
+from harness import PATIENCE, binary, needs_plain_build, sanitized
 from places import PLACES
 from unix_sockets import short_directory
 
@@ -117,8 +117,7 @@ def coming_and_going(place, times):
         if which == resource.RLIMIT_NOFILE:
             at_most = place.server.descriptors() + place.random.randrange(5)
         else:
-            pages = int(proc(pid, "statm").read_text().split()[0])
-            at_most = pages * resource.getpagesize() + place.random.choice((0, 1 << 16, 1 << 20))
+            at_most = wants.memory(pid, "VmSize") + place.random.choice((0, 1 << 16, 1 << 20))
         resource.prlimit(pid, which, (at_most, before[1]))
         yield 0.1
         resource.prlimit(pid, which, before)
@@ -137,12 +136,10 @@ def test_shortages_that_come_and_go_end_nothing(soaked):
     needs_plain_build(soaked.place.program)
     place, server = soaked.place, soaked.server
     shortages = coming_and_going(place, 10 * ROUNDS)
-    mix, patient = place.mix, place.checked - {clients.half_closing}
     # Who is answered 503, or whose datagram is lost, must not wait for the rest.
-    place.mix = {kind: count for kind, count in mix.items() if kind not in patient}
-    crowd = (unchecked(client) for _ in range(ROUNDS) for client in place.clients(1))
+    patient = place.checked - {clients.half_closing}
+    crowd = map(unchecked, place.clients(ROUNDS, without=patient))
     place.crowd.run(itertools.chain([shortages], crowd), place.at_once)
-    place.mix = mix
     assert server.process.poll() is None, server.log
     assert at_rest(server, soaked.warm) == soaked.warm
     place.crowd.run(place.clients(1), place.at_once)

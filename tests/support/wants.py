@@ -145,7 +145,8 @@ def cpu_time(pid):
 
 
 def memory(pid, which="VmRSS"):
-    """Bytes of memory: resident now (VmRSS), or the most that ever were (VmHWM)."""
+    """Bytes of memory: resident now (VmRSS), the most that ever were (VmHWM), or all of its address
+    space (VmSize), which RLIMIT_AS bounds."""
     for line in proc(pid, "status").read_text().splitlines():
         if line.startswith(which + ":"):
             return 1024 * int(line.split()[1])
