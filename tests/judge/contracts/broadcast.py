@@ -171,7 +171,7 @@ def names(server):
                 Say(
                     (
                         "Votre serveur ne vérifie pas si le nom est pris (ou tire les noms "
-                        "du port, ou d'un hasard trop pauvre)."
+                        "du port, ou au sort parmi trop peu de valeurs)."
                     ),
                     (
                         "Your server does not look whether the name is taken (or takes names"

@@ -521,7 +521,7 @@ def long_line(server):
             "silence": Say(
                 (
                     "Votre serveur ne lit plus, ou cherche `\\n` depuis le début à chaque recv"
-                    " : cela coûte le carré de la longueur."
+                    " : le coût croît alors comme le carré de la longueur."
                 ),
                 (
                     "Your server reads no more, or looks for `\\n` from the start at each recv:"
