@@ -172,14 +172,14 @@ def loopback():
     yield Found("127.0.0.1", four, "", needed=True, lost=say("nothing works", "rien ne marche"),
                 helper=say("who runs the machines: ip link set lo up",
                            "l'administrateur des machines : ip link set lo up"))  # fmt: skip
-    yield Found("::1", six, "", lost=say("a session of echo.md (-b ::)", "une session d'echo.md (-b ::)"),
+    yield Found("::1", six, "", lost=say("no session over IPv6 in echo.md", "pas de session en IPv6 dans echo.md"),
                 helper=say("who runs the machines: sysctl net.ipv6.conf.all.disable_ipv6=0",
                            "l'administrateur des machines : sysctl net.ipv6.conf.all.disable_ipv6=0"))  # fmt: skip
     try:
         named = any(place[4][0] == "127.0.0.1" for place in socket.getaddrinfo("localhost", 9090))
     except OSError:
         named = False
-    yield Found("localhost", named, "", lost=say("sessions that type the name", "les sessions où l'on tape ce nom"),
+    yield Found("localhost", named, "", lost=say("no session that types the name", "pas de session où l'on tape ce nom"),
                 helper=say("who runs the machines: 127.0.0.1 localhost in /etc/hosts",
                            "l'administrateur des machines : 127.0.0.1 localhost dans /etc/hosts"))  # fmt: skip
 
@@ -188,7 +188,7 @@ def descriptors():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     there = most == resource.RLIM_INFINITY or most >= 1024
     return Found(say("open files", "fichiers ouverts"), there, f"ulimit -Hn: {most}",
-                 lost=say("echo.md's lesson on 1024 clients", "la leçon d'echo.md sur 1024 clients"),
+                 lost=say("not echo.md's lesson on 1024 clients", "pas de leçon sur 1024 clients (echo.md)"),
                  helper=say("who runs the machines: /etc/security/limits.conf",
                             "l'administrateur des machines : /etc/security/limits.conf"))  # fmt: skip
 
@@ -217,16 +217,17 @@ def look():
     yield namespaces()
     yield descriptors()
     for name, english, french in (
-        ("strace", "the sections Seen from the kernel", "les sections Vu du noyau"),
-        ("tcpdump", "the sections Seen on the wire (they want root, too)",
-         "les sections Vu sur le réseau (il faut aussi être root)"),
-        ("ss", "three exercises of start.md; make lab", "trois exercices de start.md ; make lab"),
-        ("socat", "the course page's own servers", "les serveurs de la page du cours"),
-        ("curl", "the sessions of web.md", "les sessions de web.md"),
-        ("xxd", "an exercise of start.md", "un exercice de start.md"),
-        ("nft", "the firewall of make lab", "le firewall de make lab"),
-        ("tmux", "one terminal for several", "plusieurs terminaux dans un seul"),
-        ("pandoc", "make read: read the notes as files", "make read : on lit alors les notes dans leurs fichiers"),
+        ("strace", "no sections Seen from the kernel", "pas de sections Vu du noyau"),
+        ("tcpdump", "no sections Seen on the wire (they want root, too)",
+         "pas de sections Vu sur le réseau (il faut aussi être root)"),
+        ("ss", "three exercises less in start.md; no make lab",
+         "trois exercices de moins dans start.md ; pas de make lab"),
+        ("socat", "not the course page's own servers", "pas de serveurs de la page du cours"),
+        ("curl", "no sessions of web.md", "pas de sessions de web.md"),
+        ("xxd", "one exercise less in start.md", "un exercice de moins dans start.md"),
+        ("nft", "no firewall in make lab", "pas de firewall dans make lab"),
+        ("tmux", "only one shell in each terminal", "un seul shell par terminal"),
+        ("pandoc", "no make read: read the notes as files", "pas de make read : on lit les notes dans leurs fichiers"),
     ):  # fmt: skip
         yield tool(name, False, say(english, french))
 

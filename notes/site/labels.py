@@ -31,7 +31,7 @@ FRENCH = {
     "one send to aB7: from its cursor to the end, however many messages that is":
         "un send à aB7 : de son curseur à la fin, quel que soit le nombre de messages",
     "a send that takes a part moves the cursor by that part":
-        "un send qui n'en prend qu'une partie avance le curseur d'autant",
+        "un send partiel avance le curseur d'autant",
     # ntp
     "the server's clock": "horloge du serveur",
     "our clock": "notre horloge",

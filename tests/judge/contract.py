@@ -145,7 +145,7 @@ class Trial(Conversation):
                 Say(
                     (
                         "Votre serveur ne s'arrête pas à SIGTERM : ne l'ignorez pas, et"
-                        " n'attendez pas dans le gestionnaire que tous les clients partent."
+                        " n'attendez pas que tous les clients partent."
                     ),
                     (
                         "Your server does not end at SIGTERM: do not ignore it, and do not wait"

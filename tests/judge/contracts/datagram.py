@@ -207,8 +207,8 @@ def empty(server):
 def two_clients(server):
     likely = Say(
         (
-            "Votre serveur retient l'adresse du premier : chaque réponse va à l'adresse de son"
-            " datagramme."
+            "Votre serveur retient l'adresse du premier client : chaque réponse va à l'adresse de"
+            " son datagramme."
         ),
         (
             "Your server keeps the address of the first: each answer goes to the address of its"
@@ -369,7 +369,7 @@ def flood(server):
     server.note(
         Say("clients", "clients"),
         Say(
-            "mille clients en envoient deux, et s'en vont",
+            "mille clients envoient chacun deux datagrammes, et s'en vont",
             "a thousand clients send two each, and leave",
         ),
     )
