@@ -112,6 +112,70 @@ def test_a_report_goes_on_after_a_failure_and_counts(tmp_path, language, lines):
     assert "it did not end" not in ended.stdout  # of a test that has failed once is enough
 
 
+NAIVE_CLIENT = """
+import socket, sys
+server = socket.socket()
+if server.connect_ex((sys.argv[1], int(sys.argv[2]))):
+    sys.exit()
+print(server.recv(100).decode(), end="", flush=True)
+for line in sys.stdin:
+    server.sendall(line.encode())
+server.recv(1)
+"""
+
+
+def test_who_writes_the_client_is_told_in_words_what_it_does_wrong(tmp_path):
+    """No TimeoutError, no assertion of two tuples: the reader has a week of sockets, and none of
+    pytest."""
+    naive = tmp_path / "client"
+    naive.write_text('#!/bin/sh\nexec "$PYTHON" -S "$0.py" "$@"\n')
+    naive.chmod(0o755)
+    (tmp_path / "client.py").write_text(NAIVE_CLIENT)
+    run = (
+        "import sys, harness, spoken; spoken.language = 'fr'\n"
+        "harness.binary = lambda program: sys.argv[1]\n"
+        "from exercise_report import Report\n"
+        "Report(sys.stdout).run(['-p', 'no:cacheprovider', 'tests/exercises/client.py',\n"
+        "                        '-k', 'next_line or half_close or nobody'])\n"
+    )
+    environment = {"PATIENCE": "2", "PYTHON": sys.executable,
+                   "PYTHONPATH": os.path.dirname(exercise_report.__file__)}  # fmt: skip
+    ended = subprocess.run(
+        [sys.executable, "-c", run, str(naive)],
+        capture_output=True, text=True, timeout=60, cwd=ROOT, env=os.environ | environment,
+    )  # fmt: skip
+    said = ended.stdout.replace("\u202f", " ")
+    for wrong in (
+        "a envoyé 'deux\\n' avant d'avoir reçu la réponse à 'un\\n'",
+        "n'envoie pas la fin (demi-fermeture), et attend",
+        "code de retour 0, et sur la sortie d'erreur : ''",
+    ):
+        assert wrong in said, said
+    assert not re.search("Error|assert|-v", said), said
+
+
+def test_who_waits_for_ever_is_told_so_in_words(tmp_path):
+    (tmp_path / "test_waits.py").write_text(
+        "import subprocess\n"
+        "def test_a(): raise TimeoutError('timed out')\n"
+        "def test_b(): raise subprocess.TimeoutExpired(['build/a'], 5)\n"
+        "def test_c(): assert (0, 1) == (1, 1)\n"
+    )
+    run = (
+        "import sys, spoken; spoken.language = sys.argv[1]\n"
+        "from exercise_report import Report\n"
+        "Report(sys.stdout).run(['-p', 'no:cacheprovider', sys.argv[2]])\n"
+    )
+    for language, late in (("en", "nothing more came"), ("fr", "rien de plus n'est arrivé")):
+        ended = subprocess.run(
+            [sys.executable, "-c", run, language, str(tmp_path)],
+            capture_output=True, text=True, timeout=60, cwd=tmp_path,
+            env=dict(os.environ, PYTHONPATH=os.path.dirname(exercise_report.__file__)),
+        )  # fmt: skip
+        assert ended.stdout.count(late) == 2 and "Timeout" not in ended.stdout, ended.stdout
+        assert "-v" not in ended.stdout and "(test_waits.py:4)" in ended.stdout, ended.stdout
+
+
 @pytest.mark.parametrize(
     "language, words", [("en", ["expected", "received"]), ("fr", ["attendu", "reçu"])]
 )
