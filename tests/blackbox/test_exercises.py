@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import exercise_report
+import harness
 import pytest
 import spoken
 from harness import ROOT
@@ -187,11 +188,16 @@ def test_what_was_expected_is_shown_above_what_came(monkeypatch, language, words
     assert said == [[words[0], "'un ; deux'"], [words[1], "'deux'"]]
 
 
-def test_bytes_are_shown_as_text_where_they_are_text():
+def conftest_of_the_exercises():
     place = ROOT / "tests/exercises/conftest.py"
     spec = importlib.util.spec_from_file_location("conftest_of_the_exercises", place)
     conftest = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(conftest)
+    return conftest
+
+
+def test_bytes_are_shown_as_text_where_they_are_text():
+    conftest = conftest_of_the_exercises()
     assert conftest.shown("été\n") == conftest.shown("été\n".encode()) == "'été\\n'"
     assert conftest.shown(b"t\xc3") == conftest.shown(bytearray(b"t\xc3")) == r"b't\xc3'"
 
@@ -243,6 +249,34 @@ def test_a_program_that_is_not_there_yet_is_said_with_where_to_start():
     ended = exercise("frames", LANG="fr")
     assert "cp tcp/server.cpp tcp/frames.cpp" in ended.stdout and "n'existe pas" in ended.stdout
     assert ended.returncode == 1
+
+
+def test_a_name_that_is_none_is_said_last_where_it_is_seen_with_the_nearest():
+    """The list is longer than a screen: what stands above it is gone."""
+    ended = exercise("prot", LANG="fr")
+    last = ended.stdout.splitlines()[-1].replace("\u202f", " ")
+    assert last == "Il n'y a pas d'exercice appelé prot. Le plus proche : port"
+    assert exercise("zzzz").stdout.splitlines()[-1] == "There is no exercise called zzzz."
+
+
+@pytest.mark.parametrize("name", ["port", "octets", "ctrl_c"])
+def test_who_gives_no_answer_is_shown_the_whole_command(name):
+    assert f"make exercise NAME={name} ANSWER=" in exercise(name).stdout
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
+def test_a_server_that_has_ended_by_itself_is_said_to_have(monkeypatch, error):
+    """What is left of it in /proc belongs to root: its own user is not let in (gaps, as it comes)."""
+
+    def gone(self):
+        raise error
+
+    monkeypatch.setattr(harness.Program, "descriptors", gone)
+    kind = conftest_of_the_exercises().Student
+    student = kind.__new__(kind)  # none is started
+    student.log = ["echo/gaps: select: Function not implemented"]
+    with pytest.raises(pytest.fail.Exception, match="select: Function not implemented"):
+        student.descriptors()
 
 
 def test_a_reader_who_has_seen_enough_is_no_error():
