@@ -139,7 +139,7 @@ def test_who_writes_the_client_is_told_in_words_what_it_does_wrong(tmp_path):
         "Report(sys.stdout).run(['-p', 'no:cacheprovider', 'tests/exercises/client.py',\n"
         "                        '-k', 'next_line or half_close or nobody'])\n"
     )
-    environment = {"PATIENCE": "2", "PYTHON": sys.executable,
+    environment = {"PATIENCE": "4", "PYTHON": sys.executable,
                    "PYTHONPATH": os.path.dirname(exercise_report.__file__)}  # fmt: skip
     ended = subprocess.run(
         [sys.executable, "-c", run, str(naive)],
