@@ -125,33 +125,43 @@ server.recv(1)
 """
 
 
-def test_who_writes_the_client_is_told_in_words_what_it_does_wrong(tmp_path):
+REFUSED = "import sys; sys.exit('echo/client: connect: Connection refused')"
+
+
+@pytest.mark.parametrize(
+    "client, tests, wrong",
+    [
+        (NAIVE_CLIENT, "next_line or half_close or nobody",
+         ["a envoyé 'deux\\n' avant d'avoir reçu la réponse à 'un\\n'",
+          "n'envoie pas la fin (demi-fermeture), et attend",
+          "code de retour 0, et sur la sortie d'erreur : ''"]),
+        (REFUSED, "greeting",  # who forgets htons
+         ["ne se connecte pas", "echo/client: connect: Connection refused"]),
+    ],
+    ids=["naive", "refused"],
+)  # fmt: skip
+def test_who_writes_the_client_is_told_in_words_what_it_does_wrong(tmp_path, client, tests, wrong):
     """No TimeoutError, no assertion of two tuples: the reader has a week of sockets, and none of
     pytest."""
-    naive = tmp_path / "client"
-    naive.write_text('#!/bin/sh\nexec "$PYTHON" -S "$0.py" "$@"\n')
-    naive.chmod(0o755)
-    (tmp_path / "client.py").write_text(NAIVE_CLIENT)
+    program = tmp_path / "client"
+    program.write_text('#!/bin/sh\nexec "$PYTHON" -S "$0.py" "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "client.py").write_text(client)
     run = (
         "import sys, harness, spoken; spoken.language = 'fr'\n"
         "harness.binary = lambda program: sys.argv[1]\n"
         "from exercise_report import Report\n"
-        "Report(sys.stdout).run(['-p', 'no:cacheprovider', 'tests/exercises/client.py',\n"
-        "                        '-k', 'next_line or half_close or nobody'])\n"
+        "options = ['-p', 'no:cacheprovider', 'tests/exercises/client.py', '-k', sys.argv[2]]\n"
+        "Report(sys.stdout).run(options)\n"
     )
     environment = {"PATIENCE": "4", "PYTHON": sys.executable,
                    "PYTHONPATH": os.path.dirname(exercise_report.__file__)}  # fmt: skip
     ended = subprocess.run(
-        [sys.executable, "-c", run, str(naive)],
+        [sys.executable, "-c", run, str(program), tests],
         capture_output=True, text=True, timeout=60, cwd=ROOT, env=os.environ | environment,
     )  # fmt: skip
     said = ended.stdout.replace("\u202f", " ")
-    for wrong in (
-        "a envoyé 'deux\\n' avant d'avoir reçu la réponse à 'un\\n'",
-        "n'envoie pas la fin (demi-fermeture), et attend",
-        "code de retour 0, et sur la sortie d'erreur : ''",
-    ):
-        assert wrong in said, said
+    assert all(words in said for words in wrong), said
     assert not re.search("Error|assert|-v", said), said
 
 

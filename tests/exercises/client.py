@@ -23,7 +23,11 @@ def pair():
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
             client = harness.Program("echo/client", *listener.getsockname(), **pipes)
             to_close.callback(client.process.kill)
-            server, _ = listener.accept()
+            try:
+                server, _ = listener.accept()
+            except TimeoutError:
+                why = say("it does not connect", "il ne se connecte pas")
+                pytest.fail("\n".join([why, *client.log]))
             server.settimeout(harness.PATIENCE)
             to_close.callback(server.close)
             return client, server
