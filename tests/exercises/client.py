@@ -7,7 +7,7 @@ import subprocess
 
 import harness
 import pytest
-from spoken import expect, say
+from spoken import ended, expect, say
 
 PROGRAMS = {"echo/client": "tcp/client"}
 GREETING, PREFIX = "Le serveur écoute.\n", "le serveur répond : "
@@ -159,6 +159,4 @@ def test_where_nobody_is_it_says_so_and_ends_with_status_1():
         address = free.getsockname()
     said = harness.run("echo/client", *address, stdin=subprocess.DEVNULL)
     if (said.returncode, said.stderr.count("\n")) != (1, 1):
-        pytest.fail(say(f"status {said.returncode}, and on standard error: {said.stderr!r}",
-                        f"code de retour {said.returncode}, et sur la sortie d'erreur : "
-                        f"{said.stderr!r}"))  # fmt: skip
+        pytest.fail(ended(said))
