@@ -109,8 +109,8 @@ def pytest():
             return Found("pytest", True, f"{said}, {python}")
     return Found(
         "pytest", False, needed=True,
-        lost=say("no exercise and no server can be tried: make exercise, make judge",
-                 "ni make exercise, ni make judge : on ne peut essayer ni exercice ni serveur"),
+        lost=say("no exercise can be tested: make exercise",
+                 "aucun exercice ne peut être testé : make exercise"),
         helper=install("python3-pytest") + say(
             "; or each student: python3 -m venv build/venv && build/venv/bin/pip install pytest",
             " ; ou chaque élève : python3 -m venv build/venv && build/venv/bin/pip install pytest"),

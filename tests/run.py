@@ -65,6 +65,13 @@ def with_waits(words):
     return [str(file) for file in files if "mark.waits" in file.read_text()]
 
 
+def prepare(words):
+    """pytest rewrites the assertions of each file that it reads, seconds of work, and keeps the
+    result beside it: once, and not at the same time in each worker."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    pytest(["--collect-only", "-qq", *words], subprocess.DEVNULL)
+
+
 def side_by_side(words):
     """Two runs at once; what the second prints comes after the first. The results of both."""
     with concurrent.futures.ThreadPoolExecutor() as pool, tempfile.TemporaryFile() as printed:
@@ -94,6 +101,7 @@ def again(results):
 
 def main(words):
     if importlib.util.find_spec("xdist"):
+        prepare(words)
         beside = list(side_by_side(words))
         alone = pytest(["-m", f"{THOROUGH} and alone", *words])
     else:

@@ -60,7 +60,8 @@ def directory(tmp_path):
     (root / "sous dossier" / "haut").symlink_to("..")
     os.mkfifo(root / "tube")
     (root / "grand").write_bytes(bytes(range(251)) * (BIG // 251))
-    return root
+    yield root
+    (root / "interdit").rmdir()  # pytest, without rights, could not, and would say so each time
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_the_last_bytes(broken):
     [
         ("en", ["  NO    it greets as the others do", "  ok    the product",
                 "  NO    the last bytes", "          why", "1 of 3"]),
-        ("fr", ["  NON   il accueille comme les autres", "  ok    le produit",
+        ("fr", ["  NON   il accueille ses clients comme le font les autres serveurs", "  ok    le produit",
                 "  NON   les derniers octets", "          why", "1 sur 3"]),
     ],
 )  # fmt: skip

@@ -66,6 +66,23 @@ def test_the_cpp_that_start_explains_stands_in_the_programs_that_follow(language
     assert len(explained) >= 10 and not [piece for piece in explained if piece not in code]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_word_is_used_before_it_is_explained(language):
+    """In bold is where a word is explained; titles and code may name it before."""
+    page = (NOTES[language] / "start.md").read_text().split("\n### ", 1)[1]
+    prose = re.sub(r"(?m)^```[\s\S]*?^```|^#.*|`[^`\n]*`|\]\([^)]*\)", "", page)
+    early = []
+    for word, note in rows(language).items():
+        # Of a terminal too is said that it has a name.
+        if note != "start.md" or word in ("name", "nom"):
+            continue
+        pattern = rf"(?i)(\*\*)?\b{re.escape(stem(word))}(?:r?s|x|r|ss|sses)?\b"
+        uses = [bool(found[1]) for found in re.finditer(pattern, re.sub(r"\s+", " ", prose))]
+        if not uses or not uses[0]:
+            early.append(word)
+    assert not early
+
+
 def test_both_glossaries_have_the_same_words():
     pairs = {}
     for language, path in NOTES.items():

@@ -27,7 +27,8 @@ def each_once():
     found = {}
     for file in ENGLISH + FRENCH:
         for index, (_, *block) in enumerate(console.blocks(file)):
-            marks = [pytest.mark.thorough] if file.name == "judge.md" else []  # a minute each
+            slow = file.name == "judge.md" or "-m venv" in str(block)
+            marks = [pytest.mark.thorough] if slow else []
             found.setdefault(str(block), pytest.param(file, index, marks=marks))
     return [*found.values()]
 

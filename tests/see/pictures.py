@@ -96,7 +96,7 @@ ALL = {
         ONE,
     ),
     "four-times": Picture(
-        Say("Les quatre temps de NTP", "The four times of NTP"),
+        Say("Les quatre horodatages de NTP", "The four times of NTP"),
         [
             *("--client", "build/ntp/client -n 1 -p {port} 127.0.0.1"),
             *("--", "python3", "tests/see/clock.py", "{port}"),

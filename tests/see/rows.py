@@ -335,15 +335,15 @@ def label(line, room):
     ending = ""
     for here, there, beside in arrow.passed:
         ending += f" + fd {here} → {there if there is not None else '?'}"
-    if arrow.lost:
-        ending += f" {Say('jamais lu', 'never read')}"
+    lost = f" {Say('jamais lu', 'never read')}" if arrow.lost else ""
+    all_lost = f" {Say('jamais lus', 'never read')}" if arrow.lost else ""  # so many bytes
     if line.count > 1 or not arrow.data:
         many = f" {Say('en', 'in')} {number(line.count)}" if line.count > 1 else ""
-        return f"{octets(line.size)}{many}{ending}"
-    text = f'"{readable(arrow.data)}"{ending}'
+        return f"{octets(line.size)}{many}{ending}{all_lost}"
+    text = f'"{readable(arrow.data)}"{ending}{lost}'
     if len(text) <= room and len(arrow.data) == arrow.size:
         return text
-    ending = f" {octets(arrow.size)}{ending}"
+    ending = f" {octets(arrow.size)}{ending}{all_lost}"
     size = min(len(arrow.data), room)
     while (
         size > 0
@@ -380,7 +380,7 @@ def says(row, brief=False):
             return ", ".join([calls, *errors, octets(moved)])
         names = Counter(kind_of(event) for event in row.events)
         counts = ", ".join(f"{number(count)} {each}" for each, count in names.most_common(4))
-        return f"… {counts}" + (f": {octets(moved)}" if moved else "")
+        return f"… {counts}" + (f"{Say(' : ', ': ')}{octets(moved)}" if moved else "")
     event = row.event
     call, kind = event.call, event.kind
     if row.kind == "begins":

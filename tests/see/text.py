@@ -123,4 +123,4 @@ def leads(line):
     arrow = line.arrow
     text = f"    {name(arrow.origin)} → {name(arrow.goal)}{Say(' : ', ': ')}{label(line, 200)}"
     taken = line.target.text if line.target and line.target.event else ""
-    return f"{text}, {Say('reçu par', 'taken by')} {taken}" if taken and line.number else text
+    return f"{text}, {Say('que reçoit', 'taken by')} {taken}" if taken and line.number else text

@@ -1,5 +1,6 @@
 """What all tests share: starting a program, waiting for an event, talking bytes."""
 
+import itertools
 import os
 import re
 import resource
@@ -58,10 +59,10 @@ def free_port():
 def is_listening(port):
     """Whether somebody listens on an IPv4 port, in this network: to connect and see would be to be
     a client."""
-    table = proc("net/tcp").read_text().splitlines()
-    return any(
-        line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in table
-    )
+    with proc("net/tcp").open() as table:
+        next(table)
+        listeners = itertools.takewhile(lambda line: line.split()[3] == "0A", table)  # come first
+        return any(line.split()[1].endswith(f":{port:04X}") for line in listeners)
 
 
 def strace(calls, *injections):

@@ -44,8 +44,8 @@ aucun n'est perdu.
 Une ligne compte au plus 65 536 octets, sans son `\\n`. Au client qui en envoie une plus longue,
 le serveur envoie `erreur : ligne trop longue`, puis il ferme ; les autres apprennent son départ.
 
-Un client lent ne perd rien : quand il a plus de 256 Kio de retard, le serveur cesse de lire ceux
-qui envoient. S'il prend alors moins de 64 Kio en cinq secondes, il est exclu, et les autres
+Un client lent ne perd rien : quand il a plus de 256 Kio de retard, le serveur ne lit plus rien de
+ceux qui envoient. S'il prend alors moins de 64 Kio en cinq secondes, il est exclu, et les autres
 apprennent son départ. D'un client parti, il ne reste rien. SIGTERM arrête le serveur, et on peut
 le relancer aussitôt sur le même port.""",
         """A TCP server on 127.0.0.1 where everyone hears everyone. The port is the last word of its
@@ -171,7 +171,7 @@ def names(server):
                 Say(
                     (
                         "Votre serveur ne vérifie pas si le nom est pris (ou tire les noms "
-                        "du port, ou d'un hasard trop pauvre)."
+                        "du port, ou au sort parmi trop peu de valeurs)."
                     ),
                     (
                         "Your server does not look whether the name is taken (or takes names"

@@ -39,7 +39,7 @@ sa réponse n'en a pas non plus.
 
 Il sert plusieurs clients à la fois : un client qui se tait, ou qui ne lit jamais ses
 réponses, ne fait attendre personne ; le serveur ne le déconnecte pas pour autant (pas de
-délai), et ne garde pas sans limite ce qu'il ne lit pas. Un client qui coupe (RST) ou
+délai), et ne garde pas sans limite ce que ce client ne lit pas. Un client qui coupe (RST) ou
 part au milieu d'une ligne ne met fin qu'à sa connexion. D'un client parti, il ne reste rien : ni
 descripteur, ni processus, ni thread. SIGTERM arrête le serveur, et on peut le relancer aussitôt
 sur le même port.""",
@@ -521,7 +521,7 @@ def long_line(server):
             "silence": Say(
                 (
                     "Votre serveur ne lit plus, ou cherche `\\n` depuis le début à chaque recv"
-                    " : cela coûte le carré de la longueur."
+                    " : le coût croît alors comme le carré de la longueur."
                 ),
                 (
                     "Your server reads no more, or looks for `\\n` from the start at each recv:"
@@ -632,9 +632,9 @@ def stops_reading(server, client, piece):
             Say(
                 (
                     "Votre serveur garde toutes les réponses qu'un client ne lit pas : sa"
-                    " mémoire est à la merci d'un seul. Tant que des réponses attendent, cessez"
-                    " de lire ce client (contre-pression ; en asyncio `await writer.drain()`,"
-                    " en Node pause())."
+                    " mémoire est à la merci d'un seul. Tant que des réponses attendent, ne"
+                    " lisez plus rien de ce client (contre-pression ; en asyncio"
+                    " `await writer.drain()`, en Node pause())."
                 ),
                 (
                     "Your server keeps all the answers that a client does not read: its memory"

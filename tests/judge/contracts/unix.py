@@ -23,8 +23,8 @@ commande.
         + """
 
 À son chemin, une socket morte (personne n'y écoute) est remplacée ; là où un autre serveur
-écoute, il s'arrête avec une erreur, et l'autre continue ; ce qui n'est pas une socket n'est
-jamais effacé. SIGTERM arrête le serveur, et on peut le relancer aussitôt au même chemin.""",
+écoute, le nouveau s'arrête avec une erreur, et l'autre continue ; ce qui n'est pas une socket
+n'est jamais effacé. SIGTERM arrête le serveur, et on peut le relancer aussitôt au même chemin.""",
         """A server on a Unix-domain socket of the type SOCK_STREAM. The path is the last word of
 its command.
 
@@ -32,9 +32,9 @@ its command.
         + echo.ladder.explains.en.partition("\n\n")[2].rpartition(" SIGTERM")[0]
         + """
 
-At its path, a dead socket (nobody listens) is replaced; where another server listens, it
-ends with an error, and the other goes on; what is no socket is never removed. SIGTERM ends
-the server, and it can be started again at once at the same path.""",
+At its path, a dead socket (nobody listens) is replaced; where another server listens, the
+new one ends with an error, and the other goes on; what is no socket is never removed. SIGTERM
+ends the server, and it can be started again at once at the same path.""",
     ),
 )
 
@@ -103,9 +103,9 @@ def dead_socket(server):
     "live-socket",
     1,
     Say(
-        "Si un autre serveur écoute déjà à ce chemin, il s'arrête avec une erreur, et "
+        "Si un autre serveur écoute déjà à ce chemin, le nouveau s'arrête avec une erreur, et "
         "l'autre continue.",
-        "Where another listens, it ends with an error, and the other goes on.",
+        "Where another listens, the new one ends with an error, and the other goes on.",
     ),
     Place("path"),
     needs="start",
