@@ -89,8 +89,8 @@ def test_the_last_bytes(broken):
     [
         ("en", ["  NO    it greets as the others do", "  ok    the product",
                 "  NO    the last bytes", "          why", "1 of 3"]),
-        ("fr", ["  NON   il accueille ses clients comme le font les autres serveurs", "  ok    le produit",
-                "  NON   les derniers octets", "          why", "1 sur 3"]),
+        ("fr", ["  NON   il accueille ses clients comme le font les autres serveurs",
+                "  ok    le produit", "  NON   les derniers octets", "          why", "1 sur 3"]),
     ],
 )  # fmt: skip
 def test_a_report_goes_on_after_a_failure_and_counts(tmp_path, language, lines):
@@ -276,7 +276,7 @@ def test_who_gives_no_answer_is_shown_the_whole_command(name):
 
 @pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
 def test_a_server_that_has_ended_by_itself_is_said_to_have(monkeypatch, error):
-    """What is left of it in /proc belongs to root: its own user is not let in (gaps, as it comes)."""
+    """What is left of it in /proc belongs to root: its own user is not let in (an unfilled gap)."""
 
     def gone(self):
         raise error
