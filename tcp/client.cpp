@@ -43,7 +43,7 @@ int main(int argc, char* argv[]) try {
     address.sin_port = htons(port);  // two bytes, the high one first
     const bool valid = inet_pton(AF_INET, host.c_str(), &address.sin_addr) == 1;  // four bytes
     if (argc != 3 || !valid || error != std::errc{} || *end != '\0')
-        return std::cerr << "tcp/client: ADDRESS in digits, and PORT\n" << usage, 2;
+        return std::cerr << "tcp/client: ADDRESS is like 127.0.0.1, PORT like 9090\n" << usage, 2;
     open_standard_descriptors();
     std::signal(SIGPIPE, SIG_IGN);  // so that a write to a server that has gone fails (EPIPE)
     const Fd server{check("socket", socket(AF_INET, SOCK_STREAM, 0))};

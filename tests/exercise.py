@@ -12,6 +12,7 @@ exercise NAME=...`.
 """
 
 import ast
+import difflib
 import importlib.util
 import os
 import re
@@ -108,13 +109,14 @@ def main(words):
         words = words[:at] + words[at + 2 :]
     name = "".join(words)
     if name not in names():
-        if name:
-            print(say("There is no exercise called", "Il n'y a pas d'exercice appelé"), name)
-            print()
         list_all()
         one = "make exercise NAME=..."
         print(say(f"\n{one} tests your solution of one; its note says what is wanted.",
                   f"\n{one} teste votre solution d'un exercice ; sa note en donne l'énoncé."))
+        if name:  # last: the list is longer than a screen
+            near = difflib.get_close_matches(name, names(), 1)
+            print(say("There is no exercise called", "Il n'y a pas d'exercice appelé"), f"{name}.",
+                  *[say("The nearest:", "Le plus proche :") + f" {one}" for one in near])
         return 1 if name else 0
     if not is_built(name):
         return 1

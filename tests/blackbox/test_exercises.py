@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import exercise_report
+import harness
 import pytest
 import spoken
 from harness import ROOT
@@ -88,8 +89,8 @@ def test_the_last_bytes(broken):
     [
         ("en", ["  NO    it greets as the others do", "  ok    the product",
                 "  NO    the last bytes", "          why", "1 of 3"]),
-        ("fr", ["  NON   il accueille comme les autres", "  ok    le produit",
-                "  NON   les derniers octets", "          why", "1 sur 3"]),
+        ("fr", ["  NON   il accueille ses clients comme le font les autres serveurs",
+                "  ok    le produit", "  NON   les derniers octets", "          why", "1 sur 3"]),
     ],
 )  # fmt: skip
 def test_a_report_goes_on_after_a_failure_and_counts(tmp_path, language, lines):
@@ -112,6 +113,80 @@ def test_a_report_goes_on_after_a_failure_and_counts(tmp_path, language, lines):
     assert "it did not end" not in ended.stdout  # of a test that has failed once is enough
 
 
+NAIVE_CLIENT = """
+import socket, sys
+server = socket.socket()
+if server.connect_ex((sys.argv[1], int(sys.argv[2]))):
+    sys.exit()
+print(server.recv(100).decode(), end="", flush=True)
+for line in sys.stdin:
+    server.sendall(line.encode())
+server.recv(1)
+"""
+
+
+REFUSED = "import sys; sys.exit('echo/client: connect: Connection refused')"
+
+
+@pytest.mark.parametrize(
+    "client, tests, wrong",
+    [
+        (NAIVE_CLIENT, "next_line or half_close or nobody",
+         ["a envoyé 'deux\\n' avant d'avoir reçu la réponse à 'un\\n'",
+          "n'envoie pas la fin (demi-fermeture), et attend",
+          "code de retour 0, et sur la sortie d'erreur : ''"]),
+        (REFUSED, "greeting",  # who forgets htons
+         ["ne se connecte pas", "echo/client: connect: Connection refused"]),
+    ],
+    ids=["naive", "refused"],
+)  # fmt: skip
+def test_who_writes_the_client_is_told_in_words_what_it_does_wrong(tmp_path, client, tests, wrong):
+    """No TimeoutError, no assertion of two tuples: the reader has a week of sockets, and none of
+    pytest."""
+    program = tmp_path / "client"
+    program.write_text('#!/bin/sh\nexec "$PYTHON" -S "$0.py" "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "client.py").write_text(client)
+    run = (
+        "import sys, harness, spoken; spoken.language = 'fr'\n"
+        "harness.binary = lambda program: sys.argv[1]\n"
+        "from exercise_report import Report\n"
+        "options = ['-p', 'no:cacheprovider', 'tests/exercises/client.py', '-k', sys.argv[2]]\n"
+        "Report(sys.stdout).run(options)\n"
+    )
+    environment = {"PATIENCE": "4", "PYTHON": sys.executable,
+                   "PYTHONPATH": os.path.dirname(exercise_report.__file__)}  # fmt: skip
+    ended = subprocess.run(
+        [sys.executable, "-c", run, str(program), tests],
+        capture_output=True, text=True, timeout=60, cwd=ROOT, env=os.environ | environment,
+    )  # fmt: skip
+    said = ended.stdout.replace("\u202f", " ")
+    assert all(words in said for words in wrong), said
+    assert not re.search("Error|assert|-v", said), said
+
+
+def test_who_waits_for_ever_is_told_so_in_words(tmp_path):
+    (tmp_path / "test_waits.py").write_text(
+        "import subprocess\n"
+        "def test_a(): raise TimeoutError('timed out')\n"
+        "def test_b(): raise subprocess.TimeoutExpired(['build/a'], 5)\n"
+        "def test_c(): assert (0, 1) == (1, 1)\n"
+    )
+    run = (
+        "import sys, spoken; spoken.language = sys.argv[1]\n"
+        "from exercise_report import Report\n"
+        "Report(sys.stdout).run(['-p', 'no:cacheprovider', sys.argv[2]])\n"
+    )
+    for language, late in (("en", "nothing more came"), ("fr", "rien de plus n'est arrivé")):
+        ended = subprocess.run(
+            [sys.executable, "-c", run, language, str(tmp_path)],
+            capture_output=True, text=True, timeout=60, cwd=tmp_path,
+            env=dict(os.environ, PYTHONPATH=os.path.dirname(exercise_report.__file__)),
+        )  # fmt: skip
+        assert ended.stdout.count(late) == 2 and "Timeout" not in ended.stdout, ended.stdout
+        assert "-v" not in ended.stdout and "(test_waits.py:4)" in ended.stdout, ended.stdout
+
+
 @pytest.mark.parametrize(
     "language, words", [("en", ["expected", "received"]), ("fr", ["attendu", "reçu"])]
 )
@@ -123,11 +198,16 @@ def test_what_was_expected_is_shown_above_what_came(monkeypatch, language, words
     assert said == [[words[0], "'un ; deux'"], [words[1], "'deux'"]]
 
 
-def test_bytes_are_shown_as_text_where_they_are_text():
+def conftest_of_the_exercises():
     place = ROOT / "tests/exercises/conftest.py"
     spec = importlib.util.spec_from_file_location("conftest_of_the_exercises", place)
     conftest = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(conftest)
+    return conftest
+
+
+def test_bytes_are_shown_as_text_where_they_are_text():
+    conftest = conftest_of_the_exercises()
     assert conftest.shown("été\n") == conftest.shown("été\n".encode()) == "'été\\n'"
     assert conftest.shown(b"t\xc3") == conftest.shown(bytearray(b"t\xc3")) == r"b't\xc3'"
 
@@ -179,6 +259,34 @@ def test_a_program_that_is_not_there_yet_is_said_with_where_to_start():
     ended = exercise("frames", LANG="fr")
     assert "cp tcp/server.cpp tcp/frames.cpp" in ended.stdout and "n'existe pas" in ended.stdout
     assert ended.returncode == 1
+
+
+def test_a_name_that_is_none_is_said_last_where_it_is_seen_with_the_nearest():
+    """The list is longer than a screen: what stands above it is gone."""
+    ended = exercise("prot", LANG="fr")
+    last = ended.stdout.splitlines()[-1].replace("\u202f", " ")
+    assert last == "Il n'y a pas d'exercice appelé prot. Le plus proche : port"
+    assert exercise("zzzz").stdout.splitlines()[-1] == "There is no exercise called zzzz."
+
+
+@pytest.mark.parametrize("name", ["port", "octets", "ctrl_c"])
+def test_who_gives_no_answer_is_shown_the_whole_command(name):
+    assert f"make exercise NAME={name} ANSWER=" in exercise(name).stdout
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
+def test_a_server_that_has_ended_by_itself_is_said_to_have(monkeypatch, error):
+    """What is left of it in /proc belongs to root: its own user is not let in (an unfilled gap)."""
+
+    def gone(self):
+        raise error
+
+    monkeypatch.setattr(harness.Program, "descriptors", gone)
+    kind = conftest_of_the_exercises().Student
+    student = kind.__new__(kind)  # none is started
+    student.log = ["echo/gaps: select: Function not implemented"]
+    with pytest.raises(pytest.fail.Exception, match="select: Function not implemented"):
+        student.descriptors()
 
 
 def test_a_reader_who_has_seen_enough_is_no_error():

@@ -56,6 +56,17 @@ def test_the_words_of_start_are_in_bold_there():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_the_cpp_that_start_explains_stands_in_the_programs_that_follow(language):
+    """And what a first reader stumbled over there is explained."""
+    table = (NOTES[language] / "start.md").read_text().partition("C++ ")[2]
+    explained = re.findall(r"(?m)^\| `(.+?)` \| ", table.partition("</details>")[0])
+    programs = [*(f"tcp/{name}.cpp" for name in ("client", "server")), "fd.hpp",
+                *(f"echo/{name}.cpp" for name in ("iterative", "fork", "thread", "select"))]  # fmt: skip
+    code = "".join((ROOT / program).read_text() for program in programs)
+    assert len(explained) >= 10 and not [piece for piece in explained if piece not in code]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_no_word_is_used_before_it_is_explained(language):
     """In bold is where a word is explained; titles and code may name it before."""
     page = (NOTES[language] / "start.md").read_text().split("\n### ", 1)[1]

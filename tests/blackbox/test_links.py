@@ -237,6 +237,13 @@ TABLE = re.findall(r"^\| .*\]\((notes/\w+\.md)\) \|$", README, re.MULTILINE)
 NOTES = sorted({ROOT / note for note in TABLE})
 
 
+@pytest.mark.parametrize("page", FILES, ids=name)
+def test_what_is_said_beside_a_command_is_a_comment(page):
+    """A first reader copies the whole line: `make run   needs a compiler` is no command."""
+    for block in re.findall(r"(?ms)^```(?:sh)?\n(.*?)^```$", page.read_text()):
+        assert not re.findall(r"(?m)^(?:make |tests/|build/|    -- ).*\S {2,}(?!#)\S", block)
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("readme", READMES, ids=name)
 def test_every_program_has_its_line_in_the_table_and_its_note(readme, program):

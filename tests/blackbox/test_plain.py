@@ -377,6 +377,12 @@ def test_bad_usage_says_what_is_wrong_and_the_usage(program, words):
     assert result.stderr.startswith(f"{program}: ") and f"\nusage: {program} " in result.stderr
 
 
+@pytest.mark.parametrize("words", [["localhost", "9090"], ["127.0.0.1:9090"], ["9090"]])
+def test_who_types_a_name_or_a_colon_is_shown_an_address_and_a_port(words):
+    """A first reader has just learnt that a name stands for an address, here too."""
+    assert "127.0.0.1, PORT like 9090\n" in run(CLIENT, *words, stdin=DEVNULL).stderr
+
+
 @pytest.mark.parametrize("program", [SERVER, CLIENT])
 @pytest.mark.parametrize("word", ["-h", "--help"])
 def test_help_is_the_usage_on_standard_output(program, word):

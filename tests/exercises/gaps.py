@@ -51,4 +51,6 @@ def test_gap_5_who_has_nothing_more_to_say_is_closed_and_the_others_stay(start):
     first.expect_end()
     second.send("moi, je reste")
     second.expect("moi, je reste")
-    assert server.descriptors() == before + 1
+    more = server.descriptors() - before
+    assert more == 1, say(f"one client is left, and {more} descriptors are still open",
+                          f"il reste un client, mais {more} descripteurs sont encore ouverts")  # fmt: skip

@@ -11,7 +11,8 @@ PROGRAMS = {}
 def test_it_is_what_strace_shows():
     answer = os.environ.get("ANSWER", "")
     if not answer.isdigit():
-        pytest.fail(say("give the number as ANSWER=...", "donnez le nombre par ANSWER=..."))
+        pytest.fail(say("give the number: make exercise NAME=octets ANSWER=1, if it is 1",
+                        "donnez le nombre : make exercise NAME=octets ANSWER=1, si c'est 1"))
     if answer != "3":
         why = {"1": say("é is not one byte in UTF-8", "é n'est pas un seul octet en UTF-8"),
                "2": say("Enter is a byte too", "Entrée compte aussi pour un octet")}  # fmt: skip

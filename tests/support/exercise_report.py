@@ -57,7 +57,10 @@ def why(report):
     """Why a test has failed, below its sentence."""
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash else report.longreprtext
-    text = re.sub(r"^(Failed|AssertionError): ", "", text)
+    text = re.sub(r"^(Failed|AssertionError): |\n +Use -v to get more diff", "", text)
+    if re.match(r"TimeoutError|subprocess\.TimeoutExpired", text):
+        text = say("nothing more came, and it did not end",
+                   "rien de plus n'est arrivé, pas même la fin")  # fmt: skip
     # A bare assertion says no more than what it compares: the reader may want to see the test.
     if text.startswith("assert "):
         text += f"\n({Path(crash.path).name}:{crash.lineno})"

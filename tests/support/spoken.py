@@ -37,3 +37,9 @@ def expect(got, wanted):
 
         expected, received = say("expected", "attendu"), say("received", "reçu")
         pytest.fail(f"    {expected:8}  {wanted!r}\n    {received:8}  {got!r}")
+
+
+def ended(said):
+    """How a program has ended (a subprocess.CompletedProcess), in words."""
+    return say(f"status {said.returncode}, and on standard error: {said.stderr!r}",
+               f"code de retour {said.returncode}, et sur la sortie d'erreur : {said.stderr!r}")  # fmt: skip
