@@ -831,11 +831,12 @@ def test_a_look_up_that_finds_no_memory_does_not_end_the_program(start, target):
         stack, _ = resource.prlimit(server.pid, resource.RLIMIT_STACK)
         stack = 2 << 20 if stack == resource.RLIM_INFINITY else stack
         limit = memory(server.pid, "VmSize") + stack + pages * resource.getpagesize()
-        resource.prlimit(server.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        before = resource.prlimit(server.pid, resource.RLIMIT_AS)
+        resource.prlimit(server.pid, resource.RLIMIT_AS, (limit, before[1]))
         for _ in range(2):
             with connect(addresses(server, 2)[1]) as client:
                 assert receive_all(client) == b""
-        resource.prlimit(server.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+        resource.prlimit(server.pid, resource.RLIMIT_AS, before)
         client, far = through(server, target)
         client.sendall(b"salut")
         assert receive(far, 5) == b"salut"
