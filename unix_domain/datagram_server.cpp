@@ -27,7 +27,6 @@
 #include "../server.hpp"
 #include "options.hpp"
 #include "path.hpp"
-#include "system.hpp"
 
 namespace {
 
@@ -128,7 +127,6 @@ int main(int argc, char* argv[]) try {
     // have by default, it fits all the same.
     const int room = longest + Reply::prefix.size();
     check("setsockopt", setsockopt(server.get(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room));
-    unix_domain::refuse_descriptors(server);
     unix_domain::SocketFile file{path};
     umask(0177);  // who may write to the file may send: its owner alone, from the first moment
     check("bind " + path, bind(server.get(), unix_domain::generic(address), sizeof address));

@@ -30,7 +30,6 @@
 #include "options.hpp"
 #include "path.hpp"
 #include "rights.hpp"
-#include "system.hpp"
 
 namespace {
 
@@ -88,8 +87,8 @@ bool send_some(Client& client) {
 /// A ready client's turn: at most one recv and one sendmsg. False when the conversation is over.
 bool take_turn(Client& client, const Fd& directory) try {
     if (client.unsent.empty()) {
-        // recv has no room for control messages: a descriptor that a client passes to us, where
-        // that cannot be refused, is closed by the kernel (unix(7)).
+        // recv has no room for control messages: a descriptor that a client sends us, and that
+        // nobody asked for, is closed by the kernel (unix(7)).
         char bytes[PATH_MAX];
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == -1) return later(errno);
@@ -165,7 +164,6 @@ int main(int argc, char* argv[]) try {
     std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     const Fd stop = stop_pipe();    // before bind: from then on there is a file to remove
     const Fd listener{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
-    unix_domain::refuse_descriptors(listener);
     unix_domain::SocketFile file{path};
     umask(0177);  // who may write to the file may connect: its owner alone, from the first moment
     check("bind " + path, bind(listener.get(), unix_domain::generic(address), sizeof address));

@@ -90,7 +90,6 @@ int main(int argc, char* argv[]) try {
     std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     const Fd stop = stop_pipe();    // before bind: from then on there is a file to remove
     const Fd listener{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
-    unix_domain::refuse_descriptors(listener);
     unix_domain::SocketFile file{path};
     umask(0177);  // who may write to the file may connect: its owner alone, from the first moment
     check("bind " + path, bind(listener.get(), unix_domain::generic(address), sizeof address));

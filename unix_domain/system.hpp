@@ -10,10 +10,6 @@
 
 #include "rights.hpp"
 
-#if defined __linux__ && !defined SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83  // the kernel may be newer than the headers
-#endif
-
 namespace unix_domain {
 
 /// Sets what every connection of ours has. Unlike TCP's, a listener's options are not inherited.
@@ -21,19 +17,6 @@ inline void set_options(const Fd& fd) {
     // A byte sent as urgent is a byte of the stream like any other (Linux has them since 5.15).
     const int on = 1;
     setsockopt(fd.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
-}
-
-/// From now on nobody can pass a descriptor (SCM_RIGHTS) to `fd`, or to what a listener accepts:
-/// sendmsg says EPERM. To receive one that nobody asked for is to close it, and for the last owner
-/// that may take as long as its sender likes: a TCP connection with SO_LINGER, whose peer does not
-/// read. Linux can since 6.16.
-inline void refuse_descriptors(const Fd& fd) {
-#ifdef SO_PASSRIGHTS
-    const int off = 0;
-    setsockopt(fd.get(), SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
-#else
-    (void)fd;
-#endif
 }
 
 /// Who called connect, as the kernel saw it then: nothing that the client says can change it.

@@ -21,7 +21,7 @@ from harness import (
     run,
     strace,
 )
-from unix_sockets import NO_LEAK_CHECK, as_nobody, bound, copy_for_all, dial, pass_descriptors
+from unix_sockets import NO_LEAK_CHECK, as_nobody, bound, copy_for_all, dial
 from wants import AS_NOBODY, NOBODY, full_disk, needs_root, open_files, proc
 
 SERVER, CLIENT = "unix_domain/fd_server", "unix_domain/fd_client"
@@ -265,7 +265,7 @@ def test_descriptors_that_nobody_asked_for_are_closed(server, place):
     before = server.descriptors()
     ours, theirs = socket.socketpair()
     with dial(place / "s") as client:
-        pass_descriptors(client, b"hel", [theirs.fileno()] * 20)
+        socket.send_fds(client, [b"hel"], [theirs.fileno()] * 20)
         theirs.close()
         assert ours.recv(1) == b""  # its other end is closed everywhere
         assert server.descriptors() <= before + 1

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import stat
-import struct
 import subprocess
 
 import pytest
@@ -19,7 +18,6 @@ from unix_sockets import (
     is_listening,
     is_served,
     kind,
-    pass_descriptors,
 )
 from wants import NOBODY, full_disk, needs_root, open_files, proc
 
@@ -508,40 +506,3 @@ class TestCommandLine:
         assert (ended.returncode, ended.stdout) == (1, "")
         (line,) = ended.stderr.splitlines()
         assert line.startswith(f"{program}: ") and line.endswith(": No such file or directory")
-
-
-@pytest.mark.parametrize("program", SERVERS)
-def test_a_descriptor_that_takes_long_to_close_holds_nobody_up(start, place, program):
-    """Whoever has it last waits in close(2), whatever O_NONBLOCK says: a TCP connection that is to
-    linger, with bytes that its peer does not read."""
-    if not takes_no_descriptors():
-        pytest.skip("no server can refuse descriptors on this system (SO_PASSRIGHTS, Linux 6.16)")
-    server = start(program, *arguments(program, place / "s"))
-    linger = struct.pack("ii", 1, 3600)  # seconds
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        socket.create_connection(listener.getsockname()) as slow,
-        dial(place / "s", kind(program)) as client,
-    ):
-        slow.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            while True:
-                slow.send(bytes(65536))
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        server.process.send_signal(signal.SIGSTOP)  # so that ours is not the last
-        if not pass_descriptors(client, b"x", [slow.fileno()]):
-            slow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
-        slow.close()
-        server.process.send_signal(signal.SIGCONT)
-        for _ in range(2):  # the first may come before that client's turn
-            assert is_served(program, place / "s")
-
-
-def takes_no_descriptors():
-    """Whether this system lets a socket refuse descriptors."""
-    with socket.socket(socket.AF_UNIX) as one:
-        try:
-            one.setsockopt(socket.SOL_SOCKET, 83, 0)
-        except OSError:
-            return False
-    return True

@@ -28,7 +28,7 @@ from harness import (
     sanitized,
     strace,
 )
-from unix_sockets import NO_LEAK_CHECK, as_nobody, bound, dial, is_listening, pass_descriptors
+from unix_sockets import NO_LEAK_CHECK, as_nobody, bound, dial, is_listening
 from wants import NOBODY, cpu_time, full_disk, needs_descriptors, needs_linux
 
 SERVER, CLIENT = "unix_domain/stream_server", "unix_domain/stream_client"
@@ -193,7 +193,7 @@ def test_descriptors_that_nobody_asked_for_are_closed(server, place):
     before = server.descriptors()
     with greeted(place / "s") as client:
         for _ in range(10):
-            pass_descriptors(client, b"x\n", [0, 1, 2])
+            socket.send_fds(client, [b"x\n"], [0, 1, 2])
             assert receive_until(client, b"\n") == PREFIX + b"x\n"
         assert server.descriptors() == before + 1
 

@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -48,18 +47,6 @@ def bound(path, type=socket.SOCK_STREAM):
     server.settimeout(PATIENCE)
     server.bind(path if isinstance(path, bytes) else str(path))
     return server
-
-
-def pass_descriptors(client, data, descriptors, *to):
-    """Sends them beside `data`, or `data` alone to a server that takes none (Linux 6.16). Returns
-    whether they were taken."""
-    numbers = b"".join(fd.to_bytes(4, sys.byteorder) for fd in descriptors)
-    try:
-        client.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)], 0, *to)
-        return True
-    except PermissionError:
-        client.sendmsg([data], [], 0, *to)
-        return False
 
 
 def is_listening(path):
