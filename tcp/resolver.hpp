@@ -46,6 +46,10 @@ class Resolver {
         check("pipe", pipe(ends));
         done_ = Fd{ends[0]};
         done_in_ = ends[1];
+        // The C library reads now whom to ask for names (nsswitch.conf), and not in a thread when
+        // memory may be short: glibc would end the program then (nss_database_get in 2.36).
+        sethostent(0);
+        endhostent();
         keep_spare();
     }
 

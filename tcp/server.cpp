@@ -12,7 +12,6 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <charconv>
-#include <csignal>
 #include <iostream>
 
 /// An address as people write it: "127.0.0.1:9090".
@@ -56,9 +55,10 @@ int main(int argc, char* argv[]) try {
     check("bind " + text(address), bind(listener.get(), generic, length));
     check("listen", listen(listener.get(), SOMAXCONN));
     check("getsockname", getsockname(listener.get(), generic, &length));  // the port, if PORT was 0
-    dup2(Fd{open("/dev/stderr", O_WRONLY | O_APPEND | O_NONBLOCK)}.get(), STDERR_FILENO);
-    std::cerr << "listening on " + text(address) + '\n';  // stderr does not block from here on
-    for (;; std::cerr.clear()) {                          // a line that finds no room is lost
+    if (dup2(Fd{open("/dev/stderr", O_WRONLY | O_APPEND | O_NONBLOCK)}.get(), STDERR_FILENO) == -1)
+        fcntl(STDERR_FILENO, F_SETFL, O_APPEND | O_NONBLOCK);  // a socket cannot be opened anew
+    std::cerr << "listening on " + text(address) + '\n';       // stderr does not block from here on
+    for (;; std::cerr.clear()) {                               // a line that finds no room is lost
         const Fd client{accept(listener.get(), generic, &length)};  // `address` is now the client's
         if (!client) sleep(1);  // the client has gone already, or no descriptor is free
         if (client) std::cerr << "client " + text(address) + '\n';

@@ -9,17 +9,19 @@
 //       recvfrom -> sendto ---+      a datagram comes whole, and with its sender's address
 //
 // Unlike UDP's, these datagrams are neither lost on their way nor reordered: a sender waits while
-// the receiver's queue is full (unix(7)). We are a sender too, and wait for nobody: an answer that
-// its client does not take is lost.
+// the receiver's queue is full (unix(7)). We are a sender too, and wait for nobody long: an answer
+// that its client does not take is lost.
 //
 // Before this: unix_domain/stream_server. After it: unix_domain/fd_server.
 #include "../fd.hpp"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <csignal>
+#include <set>
 
 #include "../echo/reply.hpp"
 #include "../server.hpp"
@@ -37,8 +39,25 @@ constexpr std::size_t longest = std::size_t{1024} * 1024;
 /// The longest answer that is sent, in bytes, also while much waits to be read.
 constexpr std::size_t short_enough = 1024;
 
+/// The addresses, as bytes, of clients that have not read what we sent them.
+using Deaf = std::set<std::string>;
+
+/// How many bytes we have sent and nobody has read yet. The kernel does not say for whom they are.
+int unread(const Fd& server) {
+    int bytes = 0;
+    ioctl(server.get(), TIOCOUTQ, &bytes);
+    return bytes;
+}
+
+/// Whether somebody reads, within 20 ms, so that no more than `before` bytes are unread.
+bool is_read(const Fd& server, int before) {
+    const timespec millisecond{0, 1'000'000};
+    for (int i = 0; i < 20 && unread(server) > before; ++i) nanosleep(&millisecond, nullptr);
+    return unread(server) <= before;
+}
+
 /// Receives a datagram and answers it, if it can be answered.
-void answer_one(const Fd& server, std::string& bytes) {
+void answer_one(const Fd& server, std::string& bytes, Deaf& deaf) try {
     // The answer is the prefix and then the datagram as it came. Received right behind the prefix,
     // it is ready. There is room for one byte too many, which tells a datagram that is too long.
     char* const datagram = bytes.data() + Reply::prefix.size();
@@ -55,32 +74,42 @@ void answer_one(const Fd& server, std::string& bytes) {
         return;  // half an answer would be a false one
 
     // The length that came is the one to answer with: an abstract address has NULs in it, and no
-    // other end. MSG_DONTWAIT: a client that does not read (EAGAIN: its queue is full) would stop
-    // us, and everybody behind it. It may also have gone (ECONNREFUSED, ENOENT), keep others out of
-    // its directory (EACCES), or have no address, as it never called bind (ENOTCONN). Whatever the
-    // reason, its answer is lost.
+    // other end. A path that fills sun_path has no NUL, and yet Linux counts one (unix(7), BUGS).
+    length = std::min<socklen_t>(length, sizeof client);
     const std::size_t size = Reply::prefix.size() + static_cast<std::size_t>(received);
     // What nobody has read yet takes room in our one send buffer. On Linux poll calls us writable
-    // while that is less than a quarter. Over that, long answers are lost: so one client that does
-    // not read leaves room for the short ones of all others.
+    // while that is less than a quarter. Over that, long answers are lost, and we wait for each
+    // other one to be read. Who does not read it gets no more: so there is room for all others.
     pollfd room{server.get(), POLLOUT, 0};
-    if (size > short_enough && poll(&room, 1, 0) == 0) return;
+    const bool is_tight = poll(&room, 1, 0) == 0;
+    const std::string name{reinterpret_cast<const char*>(&client), length};
+    if (!is_tight || deaf.size() == 1000) deaf.clear();  // so it cannot grow for ever
+    if (is_tight && (size > short_enough || deaf.count(name) > 0)) return;
+    const int before = unread(server);
+    // MSG_DONTWAIT: a client that does not read (EAGAIN: its queue is full) would stop us, and
+    // everybody behind it. It may also have gone (ECONNREFUSED, ENOENT), keep others out of its
+    // directory (EACCES), or have no address, as it never called bind (ENOTCONN). Whatever the
+    // reason, its answer is lost.
     while (sendto(server.get(), bytes.data(), size, MSG_DONTWAIT, address, length) == -1 &&
            errno == EINTR) {
     }
+    if (is_tight && !is_read(server, before)) deaf.insert(name);
+} catch (const std::bad_alloc&) {
+    // There is no memory for its address: its answer is lost.
 }
 
 /// Serves until a signal comes through the stop pipe.
 void serve(const Fd& server, const Fd& stop) {
     std::string bytes{Reply::prefix};
     bytes.resize(bytes.size() + longest + 1);
+    Deaf deaf;
     for (;;) {
         pollfd polled[entries] = {{stop.get(), POLLIN, 0}, {server.get(), POLLIN, 0}};
         const int ready = poll(polled, entries, -1);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready <= 0) continue;
         if (polled[stop_entry].revents != 0) return;
-        answer_one(server, bytes);
+        answer_one(server, bytes, deaf);
     }
 }
 

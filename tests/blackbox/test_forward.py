@@ -816,6 +816,28 @@ def test_when_there_can_be_no_thread_that_client_is_closed_and_the_next_is_serve
     no_connection_left(server, before)
 
 
+def test_a_look_up_that_finds_no_memory_does_not_end_the_program(start, target):
+    """There is address space for the thread's stack and a few pages: the C library finds none at
+    one place or another of its first look-ups."""
+    needs_hosts()
+    needs_plain_build(FORWARD)
+    nobody = f"0:localhost:{free_port()}"
+    for pages in range(1, 7):
+        server = start(FORWARD, f"0:localhost:{target.getsockname()[1]}", nobody)
+        stack, _ = resource.prlimit(server.pid, resource.RLIMIT_STACK)
+        stack = 2 << 20 if stack == resource.RLIM_INFINITY else stack
+        limit = memory(server.pid, "VmSize") + stack + pages * resource.getpagesize()
+        before = resource.prlimit(server.pid, resource.RLIMIT_AS)
+        resource.prlimit(server.pid, resource.RLIMIT_AS, (limit, before[1]))
+        for _ in range(2):
+            with connect(addresses(server, 2)[1]) as client:
+                assert receive_all(client) == b""
+        resource.prlimit(server.pid, resource.RLIMIT_AS, before)
+        client, far = through(server, target)
+        client.sendall(b"salut")
+        assert receive(far, 5) == b"salut"
+
+
 def test_digits_take_no_thread(start, target, tmp_path):
     trace = tmp_path / "trace"
     words = [peer("strace"), "-D", "-f", "-qq", "-o", trace, "-e", "trace=clone,clone3,pipe,pipe2"]

@@ -58,17 +58,29 @@ def first_line(read_end):
     return line.decode().strip()
 
 
-CASES = [(program, kind) for program in TALKERS for kind in ("terminal", "pipe")]
+CASES = [
+    *[(program, kind) for program in TALKERS for kind in ("terminal", "pipe", "socket")],
+    ("tcp/web", "terminal of another"),
+    ("tcp/server", "pipe of another"),
+]
 
 
-@pytest.mark.parametrize("program, kind", [*CASES, ("tcp/web", "terminal of another")])
+def two_ends(kind):
+    """Descriptors of what a log is written to, and read from by whoever reads it: (read, write).
+    What Node.js gives its children for a pipe is a socket."""
+    if "socket" in kind:
+        return [end.detach() for end in socket.socketpair()]
+    return os.pipe() if "pipe" in kind else pty.openpty()
+
+
+@pytest.mark.parametrize("program, kind", CASES)
 def test_a_log_that_nobody_reads_holds_nobody_up(tmp_path, place, program, kind):
     ask, times, status = TALKERS[program]
-    read_end, write_end = os.pipe() if kind == "pipe" else pty.openpty()
+    read_end, write_end = two_ends(kind)
     path = str(tmp_path / "s")
     words = [binary(program), path if "unix" in program else "0"]
     who = {}
-    if kind == "terminal of another":  # as after su: it is open already, and cannot be opened again
+    if "of another" in kind:  # as after su: it is open already, and cannot be opened again
         needs_root()
         os.fchmod(write_end, 0o600)
         words[0] = copy_for_all(program, place)

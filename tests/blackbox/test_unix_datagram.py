@@ -1,10 +1,12 @@
 """unix_domain/datagram_server and datagram_client: one datagram there, one back."""
 
+import ctypes
 import os
 import signal
 import socket
 import stat
 import subprocess
+import sys
 import threading
 import time
 
@@ -38,6 +40,13 @@ def ask(client, place, question):
     answer, sender = client.recvfrom(1 << 21)
     assert sender == str(place / "s")
     return answer
+
+
+def server_buffer():
+    """The size of the server's send buffer: what an unread answer takes of it is over 512 bytes."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as like_it:
+        like_it.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        return like_it.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
 
 
 # ---- The server ----------------------------------------------------------------------------------
@@ -119,12 +128,51 @@ def test_a_sender_that_is_connected_to_another_is_passed_over(server, place, cli
         assert ask(client, place, b"salut") == PREFIX + b"salut"
 
 
+def test_an_address_of_the_whole_length_is_answered(server, place):
+    """108 bytes, and no NUL at their end: recvfrom says a length that is one more (unix(7), BUGS)."""
+    path = str(place / "x").encode().ljust(108, b"x")
+    address = socket.AF_UNIX.to_bytes(2, sys.byteorder) + path
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.settimeout(PATIENCE)
+        if ctypes.CDLL(None).bind(client.fileno(), address, len(address)) == -1:
+            pytest.skip("this system's paths are shorter")
+        client.sendto(b"salut", str(place / "s"))
+        assert client.recv(100) == PREFIX + b"salut"
+
+
 @pytest.mark.parametrize("size", [1000, 50_000, LARGEST])
 def test_a_client_that_never_reads_stops_nobody(server, place, client, size):
     with bound(place / "deaf", socket.SOCK_DGRAM) as deaf:
         for _ in range(100):  # its queue is full after 10 or so answers (net.unix.max_dgram_qlen)
             deaf.sendto(b"x" * size, str(place / "s"))
             assert ask(client, place, b"salut") == PREFIX + b"salut"
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_connected_client_that_never_reads_stops_nobody(server, place, client, size):
+    """Its queue has no end: the kernel holds that who has connected to a socket wants its answers
+    (unix_dgram_sendmsg). All that bounds them is the send buffer of the server."""
+    with bound(place / "deaf", socket.SOCK_DGRAM) as deaf:
+        deaf.connect(str(place / "s"))
+        for _ in range(server_buffer() // 512):
+            deaf.send(b"x" * size)
+        for _ in range(100):
+            deaf.send(b"x" * size)
+            assert ask(client, place, b"salut") == PREFIX + b"salut"
+
+
+def test_who_reads_again_is_answered_again(server, place, client):
+    with bound(place / "deaf", socket.SOCK_DGRAM) as deaf:
+        deaf.connect(str(place / "s"))
+        for _ in range(server_buffer() // 512):
+            deaf.send(b"x")
+        assert ask(client, place, b"salut") == PREFIX + b"salut"  # all before it have had their turn
+        deaf.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                deaf.recv(100)
+        deaf.settimeout(PATIENCE)
+        assert ask(deaf, place, b"salut") == PREFIX + b"salut"
 
 
 def test_a_client_that_never_reads_costs_nothing(server, place, client):
