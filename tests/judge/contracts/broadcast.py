@@ -46,8 +46,8 @@ le serveur envoie `erreur : ligne trop longue`, puis il ferme ; les autres appre
 
 Un client lent ne perd rien : quand il a plus de 256 Kio de retard, le serveur ne lit plus rien de
 ceux qui envoient. Un client qui prend alors moins de 64 Kio en cinq secondes est exclu, et les
-autres apprennent son départ. D'un client parti, il ne reste rien. SIGTERM arrête le serveur, et on peut
-le relancer aussitôt sur le même port.""",
+autres apprennent son départ. D'un client parti, il ne reste rien. SIGTERM arrête le serveur, et
+on peut le relancer aussitôt sur le même port.""",
         """A TCP server on 127.0.0.1 where everyone hears everyone. The port is the last word of its
 command. The text is UTF-8, a line ends in `\\n` and in nothing else, and every other byte
 goes out as it came.
