@@ -48,7 +48,7 @@ usage() {
 case ${PEER_ROLE-} in
     client)
         # shellcheck disable=SC3045  # not in POSIX, and not in every shell
-        ulimit -v 400000 2>/dev/null # KiB: a line without end ends its own shell, not the machine
+        ulimit -v 40000 2>/dev/null # KiB, for each of 300: a line without end ends its own client
         conversation
         finish
         ;;
