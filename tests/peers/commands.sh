@@ -31,7 +31,9 @@ heure() { # date(1) has no colon in the offset
 }
 
 conversation() {
-    while IFS= read -r line || [ -n "$line" ]; do # or: the last one, without its newline
+    # A last line may have no newline; and `read` may fail, for want of memory, and leave $line as it
+    # was.
+    while line='' && IFS= read -r line || [ -n "$line" ]; do
         case $line in
             hello) echo hello ;;
             heure) heure ;;

@@ -9,7 +9,7 @@
 
 conversation() {
     echo 'Le serveur écoute.'
-    while IFS= read -r line; do
+    while line='' && IFS= read -r line; do # '': `read` may fail without having touched it
         printf 'le serveur répond : %s\n' "$line"
     done
     [ -z "$line" ] || printf 'le serveur répond : %s' "$line" # the last one, without its newline

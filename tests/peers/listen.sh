@@ -48,7 +48,7 @@ usage() {
 case ${PEER_ROLE-} in
     client)
         # shellcheck disable=SC3045  # not in POSIX, and not in every shell
-        ulimit -v 400000 2>/dev/null # KiB: a line without end ends its own shell, not the machine
+        ulimit -v 40000 2>/dev/null # KiB, for each of 300: a line without end ends its own client
         conversation
         finish
         ;;
@@ -57,6 +57,8 @@ case ${PEER_ROLE-} in
         { read -r _ <&9; rm -rf -- "$PEER_FILES"; kill -s KILL 0; } &
         exec 9<&-
         before_clients
+        # What shell cannot do: ask those who say nothing to make room. After max-children have come
+        # the next one waits until one of them goes.
         # nofork: what socat has forked for a client becomes our script, with the connection as 0
         # and 1, and no process copies bytes in between. (That one would end half a second after
         # either direction did, answered or not.)

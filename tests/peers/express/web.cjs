@@ -22,8 +22,10 @@ async function main() {
   // Express stays in the directory and passes over names that start with a dot; a link in there it
   // follows.
   app.use("/static", async (request, response, next) => {
-    const name = decodeURIComponent(request.path.slice(1));
-    const opened = await openInside(directory, name).catch(() => undefined);
+    let opened;
+    try {
+      opened = await openInside(directory, decodeURIComponent(request.path.slice(1)));
+    } catch {} // a % that is none, or no UTF-8: uncaught it would end us
     await opened?.file.close();
     next(opened || !["GET", "HEAD"].includes(request.method) ? undefined : "router");
   });
