@@ -49,6 +49,14 @@ int unread(const Fd& server) {
     return bytes;
 }
 
+/// As many as make our send buffer three quarters full.
+int scarce(const Fd& server) {
+    int bytes = 0;
+    socklen_t length = sizeof bytes;
+    getsockopt(server.get(), SOL_SOCKET, SO_SNDBUF, &bytes, &length);
+    return bytes / 4 * 3;
+}
+
 /// Whether somebody reads, within 20 ms, so that no more than `before` bytes are unread.
 bool is_read(const Fd& server, int before) {
     const timespec millisecond{0, 1'000'000};
@@ -78,8 +86,9 @@ void answer_one(const Fd& server, std::string& bytes, Deaf& deaf) try {
     length = std::min<socklen_t>(length, sizeof client);
     const std::size_t size = Reply::prefix.size() + static_cast<std::size_t>(received);
     // What nobody has read yet takes room in our one send buffer. On Linux poll calls us writable
-    // while that is less than a quarter. Over that, long answers are lost, and we wait for each
-    // other one to be read. Who does not read it gets no more: so there is room for all others.
+    // while that is less than a quarter. Over that, long answers are lost; over three quarters, we
+    // wait for each other one to be read, and who does not read it gets no more until three
+    // quarters are free again: so there is room for all others.
     pollfd room{server.get(), POLLOUT, 0};
     const bool is_tight = poll(&room, 1, 0) == 0;
     const std::string name{reinterpret_cast<const char*>(&client), length};
@@ -93,7 +102,7 @@ void answer_one(const Fd& server, std::string& bytes, Deaf& deaf) try {
     while (sendto(server.get(), bytes.data(), size, MSG_DONTWAIT, address, length) == -1 &&
            errno == EINTR) {
     }
-    if (is_tight && !is_read(server, before)) deaf.insert(name);
+    if (before > scarce(server) && !is_read(server, before)) deaf.insert(name);
 } catch (const std::bad_alloc&) {
     // There is no memory for its address: its answer is lost.
 }

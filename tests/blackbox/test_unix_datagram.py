@@ -161,6 +161,15 @@ def test_a_connected_client_that_never_reads_stops_nobody(server, place, client,
             assert ask(client, place, b"salut") == PREFIX + b"salut"
 
 
+def test_who_reads_late_has_half_a_buffer_of_answers(server, place):
+    count = server_buffer() // 2 // 1024  # an answer takes less, in the kernel's count
+    with bound(place / "late", socket.SOCK_DGRAM) as late:
+        late.connect(str(place / "s"))
+        for _ in range(count):
+            late.send(b"x")
+        assert [late.recv(100) for _ in range(count)] == [PREFIX + b"x"] * count
+
+
 def test_who_reads_again_is_answered_again(server, place, client):
     with bound(place / "deaf", socket.SOCK_DGRAM) as deaf:
         deaf.connect(str(place / "s"))
