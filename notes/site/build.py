@@ -139,7 +139,7 @@ def console(text):
         if prompt or goes_on:
             shown = f'<span class="prompt">{html.escape(prompt or "")}</span>'
             lines.append(f"{shown}<kbd>{html.escape(typed)}</kbd>" if typed else shown)
-            goes_on = (goes_on or prompt.rstrip().endswith("$")) and typed.endswith("\\")
+            goes_on = typed.endswith("\\")
         else:
             lines.append(f"<samp>{html.escape(line)}</samp>" if line else "")
     return '<pre class="console" tabindex="0">' + "\n".join(lines) + "</pre>"

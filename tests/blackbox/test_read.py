@@ -196,6 +196,12 @@ def test_a_prompt_is_that_of_a_terminal(made):
     assert "server" in prompts and not prompts & {"Date", "Connection", "ls", "tcpdump", "usage"}
 
 
+def test_a_command_goes_on_in_a_shell_that_was_typed_into(made):
+    """Without its prompt: what is copied would write into a file that has the name of a program."""
+    page = (made / "en/tcp.html").read_text()
+    assert '<span class="prompt">&gt; </span><kbd>| grep --line-buffered' in page
+
+
 def test_the_way_in_is_where_the_server_leads(made, site):
     connection = http.client.HTTPConnection(urlsplit(site).netloc)
     connection.request("GET", "/")
