@@ -123,6 +123,7 @@ def console(text):
     """A session in HTML: the prompts are not part of what one copies. See tests/support/console.py
     for what its lines are."""
     lines, goes_on = [], False
+    terminals = {*re.findall(r"(?m)^(\w+)[$] ", text)}  # no others: "ls: cannot ..." is what ls says
     for line in text.split("\n"):
         if goes_on:
             prompt, typed = re.fullmatch("(> ?)?(.*)", line).groups()
@@ -130,41 +131,72 @@ def console(text):
             prompt, typed, told = re.fullmatch(r"(?:(\w*[$] |\w+>(?: |$))|(\w+: ))?(.*)", line).group(
                 1, 3, 2
             )
+            if told and told[:-2] not in terminals:
+                told, typed = None, line
             if told:
                 lines.append(f'<span class="prompt">{told}</span><samp>{html.escape(typed)}</samp>')
                 continue
         if prompt or goes_on:
             shown = f'<span class="prompt">{html.escape(prompt or "")}</span>'
             lines.append(f"{shown}<kbd>{html.escape(typed)}</kbd>" if typed else shown)
-            goes_on = (goes_on or prompt.rstrip().endswith("$")) and typed.endswith("\\")
+            goes_on = typed.endswith("\\")
         else:
             lines.append(f"<samp>{html.escape(line)}</samp>" if line else "")
     return '<pre class="console" tabindex="0">' + "\n".join(lines) + "</pre>"
 
 
+def grouped(table):
+    """A table whose first column is mostly empty, without that column: what it says is a line across,
+    above the rows that it is said of."""
+    head, body = table.split("<tbody>")
+    rows = re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
+    cells = [re.findall(r"<td[^>]*>.*?</td>", row, re.DOTALL) for row in rows]
+    if 2 * sum(row[0] == "<td></td>" for row in cells) <= len(rows):
+        return table
+    lines = []
+    for first, *others in cells:
+        row = f'<tr>{"".join(others)}</tr>'
+        if first != "<td></td>":
+            said = re.sub("</?td[^>]*>", "", first)
+            group = f'<tr class="group"><td colspan="{len(others)}">{said}</td></tr>'
+            row = f'</tbody>\n<tbody class="start">\n{group}\n{row}\n</tbody>\n<tbody>'  # on one page
+        lines.append(row)
+    head = re.sub(r"<th\b[^>]*>.*?</th>", "", head, count=1, flags=re.DOTALL)
+    return f"{head}<tbody>\n" + "\n".join(lines) + "\n</tbody></table>"
+
+
 def laid_out(table):
     """A table with widths for its columns, by what is in them: a word is not cut where that can be
     helped, and of the rest each column gets by the root of its length. Its cells have the name of
-    their column: on a phone they are below each other."""
-    rows = re.findall(r"<tr>(.*?)</tr>", table[0], re.DOTALL)
+    their column: on a phone they are below each other, and after that name if all of them are short."""
+    table = grouped(table[0])
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
     cells = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL) for row in rows]
     cells = [[html.unescape(plain(cell)) for cell in row] for row in cells]
     columns = list(zip(*(row for row in cells if len(row) == len(cells[0]))))
     # (str.split would cut a French number at its narrow spaces)
     longest = [max(len(word) for cell in column for word in re.split("[ \\n]+", cell)) for column in columns]
-    least = [1.15 * min(length, 14) + 1 for length in longest]  # a letter takes a hundredth and some
+    least = [min(length, 14) + 1.3 for length in longest]  # a letter takes a hundredth of the width
     wish = [sum(map(len, column)) ** 0.5 for column in columns]
+    short = [max(map(len, column)) <= 22 for column in columns]
     left = max(0, 100 - sum(least)) / sum(wish)
     widths = [lot + left * more for lot, more in zip(least, wish)]
     cols = "".join(f'<col style="width: {100 * width / sum(widths):.1f}%">' for width in widths)
 
     def row(match):
-        column = iter(cells[0] if len(cells[0]) > 2 else ())
-        return re.sub("<td", lambda _: f'<td data-column="{html.escape(next(column, ""))}"', match[0])
+        column = iter(zip(cells[0], short) if len(cells[0]) > 2 else ())
 
-    head, body = table[0].split("<tbody>")
+        def named(_):
+            name, is_short = next(column, ("", False))
+            short_class = ' class="short"'
+            return f'<td{short_class if is_short else ""} data-column="{html.escape(name)}"'
+
+        return re.sub("<td", named, match[0])
+
+    head, body = table.split("<tbody>", 1)
     body = re.sub(r"<tr>.*?</tr>", row, body, flags=re.DOTALL)
-    return head.replace("<table>", f"<table><colgroup>{cols}</colgroup>") + "<tbody>" + body
+    many = ' class="many"' if len(columns) > 5 else ""
+    return head.replace("<table>", f"<table{many}><colgroup>{cols}</colgroup>") + "<tbody>" + body
 
 
 def shown_line(file, code):
@@ -284,6 +316,7 @@ class Site:
         )
         text = re.sub(r'<div class="sourceCode"[^>]*>(<pre.*?</pre>)</div>', r"\1", text, flags=re.DOTALL)
         text = re.sub(r'<pre(?! class="console")[^>]*>', '<pre tabindex="0">', text)
+        text = re.sub(r"<p>(<img[^>]*>)</p>", r'<p class="picture" tabindex="0">\1</p>', text)
         text = text.replace("<table>", '<div class="scroll" tabindex="0"><table>')
         text = text.replace("</table>", "</table></div>")
         text = re.sub(r"<th[^>]*></th>", "<td></td>", text)

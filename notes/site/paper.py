@@ -24,6 +24,7 @@ TITLES = {
     "fr": ("socklab", "De petits programmes réseau en C++, et leurs notes", "Table des matières"),
     "en": ("socklab", "Small network programs in C++, and their notes", "Contents"),
 }
+ASKED = ["teacher"]  # printed if it is asked for: it has the answers, and the book is for the room
 TOOLS = ["pandoc", "weasyprint", "rsvg-convert"]
 
 
@@ -52,9 +53,14 @@ def footnotes(text):
     return re.sub(r'<a href="(https?://[^"]*)"[^>]*>(.*?)</a>', noted, text, flags=re.DOTALL)
 
 
+def chosen(site, language, names):
+    """The pages that are printed."""
+    return [page for page in site.order[language] if (page.name in names if names else page.name not in ASKED)]
+
+
 def book(site, language, names):
     """The HTML that is printed."""
-    pages = [page for page in site.order[language] if not names or page.name in names]
+    pages = chosen(site, language, names)
     site.read(pages)
     for page in pages:
         site.bodies[page] = site.body(page)

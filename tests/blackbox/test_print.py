@@ -9,6 +9,10 @@ import pytest
 from harness import ROOT, peer
 from links import links
 
+sys.path.insert(0, str(ROOT / "notes/site"))
+from build import Site  # noqa: E402
+from paper import chosen  # noqa: E402
+
 pytestmark = pytest.mark.thorough
 
 NAMES = {"notes": "README", "tcp": "tcp", "speed": "speed"}  # pages of the site, and their files
@@ -59,8 +63,9 @@ def test_the_contents_give_the_pages_that_the_sections_are_on(printed):
 
 
 def test_a_link_to_another_note_has_its_page_and_one_to_elsewhere_its_address(printed):
-    beside = [int(number) for page in printed for number in re.findall(r"\(p\. (\d+)\)", page)]
+    beside = [int(number) for page in printed for number in re.findall(r"\(p\.\s(\d+)\)", page)]
     assert beside and max(beside) <= len(printed)
+    assert not any(re.search(r"\(p\.\s\d+\)\w", page) for page in printed), "a space is lost"
     addresses = [(text, target) for _, text, target, _ in links(ROOT / "notes/fr/README.md") if "://" in target]
     assert addresses
     for _, address in addresses:
@@ -73,6 +78,23 @@ def test_a_number_is_not_cut(printed):
     for number in numbers:
         whole = number.replace("\u202f", "[ \u202f]")
         assert any(re.search(rf"(?<!\d){whole}(?!\d)", page) for page in printed), number
+
+
+def test_the_answers_are_not_in_the_book_that_is_for_the_room():
+    for language in ("fr", "en"):
+        site = Site(ROOT / "build/print")
+        names = [page.name for page in chosen(site, language, [])]
+        assert "teacher" not in names and "start" in names and "glossary" in names
+        assert [page.name for page in chosen(site, language, ["teacher"])] == ["teacher"]
+
+
+def test_a_drawing_is_no_wider_than_the_paper_and_a_projector():
+    """Its lines are not cut into two: the sizes of the letters in paper.css and style.css are for these."""
+    for note in [*ROOT.glob("notes/*.md"), *ROOT.glob("notes/fr/*.md"), *ROOT.glob("README*.md")]:
+        for kind, block in re.findall(r"(?ms)^ *```(\w*)[^\n]*\n(.*?)^ *```$", note.read_text()):
+            if kind != "console":
+                for line in block.split("\n"):
+                    assert len(line) <= 113, f"{note.relative_to(ROOT)}: {line}"
 
 
 def test_a_session_is_whole_and_there_is_nothing_to_click_on(printed):

@@ -1,5 +1,6 @@
 """make read: the notes as a site, served by tcp/web, in a real browser."""
 
+import html
 import http.client
 import json
 import os
@@ -146,9 +147,59 @@ def test_no_page_is_wider_than_its_screen_nor_asks_another_machine(made, site, b
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         assert too_wide <= 0, f"{page}, by {too_wide} pixels"
+        # A session goes on in a second line; a drawing of calls, on a projector, fits into one.
+        cut_off = browser.execute_script(
+            "return [...document.querySelectorAll(arguments[0])]"
+            ".filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent.slice(0, 200))",
+            ".console" if screen is PHONE else "pre:not(.lines)",
+        )
+        assert not cut_off, f"{page}: {cut_off}"
     asked, statuses = traffic(browser)
     assert asked and all(url.startswith(site) for url in asked), asked
     assert statuses <= {200, 304}
+
+
+def test_the_letters_of_a_picture_can_be_read_on_a_phone(made, site, browser):
+    """A picture that is wider than the screen is moved in its own box. Ladders are as wide as the screen."""
+    by(browser, **PHONE)
+    for page in ("tcp", "echo", "generations", "ntp", "forward", "broadcast", "unix_domain"):
+        browser.get(f"{site}fr/{page}.html")
+        shown = browser.execute_script(
+            "return [...document.images].map(i => [i.getAttribute('src'), i.clientWidth, "
+            "getComputedStyle(i.parentNode).overflowX])"
+        )
+        assert shown
+        for picture, width, overflow in shown:
+            least = 340 if "/see/" in picture else 540
+            assert width >= least and overflow == "auto", f"{page}: {picture}, {width}, {overflow}"
+
+
+def test_a_table_without_its_first_column_has_the_names_of_the_others(made):
+    """On a phone each cell has the name of its column before it; an errno is a line across."""
+    for language in ("fr", "en"):
+        text = (made / language / "errors.html").read_text()
+        table = next(t for t in re.findall("<table.*?</table>", text, re.DOTALL) if "EACCES" in t)
+        head, body = table.split("</thead>")
+        names = re.findall("<th>(.*?)</th>", head)
+        assert len(names) == 4
+        rows = [re.findall('data-column="([^"]*)"', row) for row in re.findall("<tr>.*?</tr>", body, re.DOTALL)]
+        assert len(rows) > 100 and all(list(map(html.unescape, row)) == names for row in rows)
+        groups = re.findall('<tr class="group"><td colspan="4"><strong>(.*?)</strong>', body)
+        assert len(groups) > 10 and len(set(groups)) == len(groups)
+
+
+def test_a_prompt_is_that_of_a_terminal(made):
+    """The name before a colon in a session is a terminal's, or that of the program that says something."""
+    prompts = set()
+    for page in (made / "en").glob("*.html"):
+        prompts |= {*re.findall(r'<span class="prompt">(\w+): </span>', page.read_text())}
+    assert "server" in prompts and not prompts & {"Date", "Connection", "ls", "tcpdump", "usage"}
+
+
+def test_a_command_goes_on_in_a_shell_that_was_typed_into(made):
+    """Without its prompt: what is copied would write into a file that has the name of a program."""
+    page = (made / "en/tcp.html").read_text()
+    assert '<span class="prompt">&gt; </span><kbd>| grep --line-buffered' in page
 
 
 def test_the_way_in_is_where_the_server_leads(made, site):
