@@ -6,6 +6,13 @@ from spoken import say
 PROGRAMS = {"echo/gaps": "tests/exercises/programs/gaps"}
 
 
+def have_come_in(server, count):
+    """Waits until `count` clients have."""
+    __tracebackhide__ = True
+    server.logged("and comes in")
+    harness.eventually(lambda: sum("and comes in" in line for line in server.log) >= count)
+
+
 def test_gap_1_select_sees_who_is_at_the_door(start):
     server = start("echo/gaps")
     server.connect()
@@ -14,16 +21,9 @@ def test_gap_1_select_sees_who_is_at_the_door(start):
 
 def test_gap_2_accept_lets_the_client_in(start):
     server = start("echo/gaps")
-    for _ in range(2):
+    for count in (1, 2):
         server.connect()
-        server.logged("and comes in")
-
-
-def have_come_in(server, count):
-    """Waits until `count` clients have."""
-    __tracebackhide__ = True
-    server.logged("and comes in")
-    harness.eventually(lambda: sum("and comes in" in line for line in server.log) >= count)
+        have_come_in(server, count)
 
 
 def is_noticed(client, why):
@@ -50,7 +50,8 @@ def test_gap_3_a_client_who_speaks_is_noticed(start):
     harness.reset(first.socket)
     server.connect()
     have_come_in(server, 3)
-    is_noticed(second, say("nothing came when another had left, and a third come: look at `highest`",
+    is_noticed(second, say("nothing came when another had left, and a third come: "
+                           "look at `highest`",
                            "rien n'est arrivé, un autre étant parti et un troisième arrivé : "
                            "voyez `highest`"))  # fmt: skip
 
