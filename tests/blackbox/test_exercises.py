@@ -128,6 +128,29 @@ server.recv(1)
 REFUSED = "import sys; sys.exit('echo/client: connect: Connection refused')"
 
 
+def reported(tmp_path, solution, exercise, tests):
+    """What a reader of French is told of a solution in Python, by the exercise's tests that `tests`
+    chooses."""
+    program = tmp_path / "solution"
+    program.write_text('#!/bin/sh\nexec "$PYTHON" -S "$0.py" "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "solution.py").write_text(solution)
+    run = (
+        "import sys, harness, spoken; spoken.language = 'fr'\n"
+        "harness.binary = lambda program: sys.argv[1]\n"
+        "from exercise_report import Report\n"
+        "options = ['-p', 'no:cacheprovider', f'tests/exercises/{sys.argv[2]}.py']\n"
+        "Report(sys.stdout).run([*options, '-k', sys.argv[3]])\n"
+    )
+    environment = {"PATIENCE": "4", "PYTHON": sys.executable,
+                   "PYTHONPATH": os.path.dirname(exercise_report.__file__)}  # fmt: skip
+    ended = subprocess.run(
+        [sys.executable, "-c", run, str(program), exercise, tests],
+        capture_output=True, text=True, timeout=60, cwd=ROOT, env=os.environ | environment,
+    )  # fmt: skip
+    return ended.stdout.replace("\u202f", " ")
+
+
 @pytest.mark.parametrize(
     "client, tests, wrong",
     [
@@ -143,26 +166,45 @@ REFUSED = "import sys; sys.exit('echo/client: connect: Connection refused')"
 def test_who_writes_the_client_is_told_in_words_what_it_does_wrong(tmp_path, client, tests, wrong):
     """No TimeoutError, no assertion of two tuples: the reader has a week of sockets, and none of
     pytest."""
-    program = tmp_path / "client"
-    program.write_text('#!/bin/sh\nexec "$PYTHON" -S "$0.py" "$@"\n')
-    program.chmod(0o755)
-    (tmp_path / "client.py").write_text(client)
-    run = (
-        "import sys, harness, spoken; spoken.language = 'fr'\n"
-        "harness.binary = lambda program: sys.argv[1]\n"
-        "from exercise_report import Report\n"
-        "options = ['-p', 'no:cacheprovider', 'tests/exercises/client.py', '-k', sys.argv[2]]\n"
-        "Report(sys.stdout).run(options)\n"
-    )
-    environment = {"PATIENCE": "4", "PYTHON": sys.executable,
-                   "PYTHONPATH": os.path.dirname(exercise_report.__file__)}  # fmt: skip
-    ended = subprocess.run(
-        [sys.executable, "-c", run, str(program), tests],
-        capture_output=True, text=True, timeout=60, cwd=ROOT, env=os.environ | environment,
-    )  # fmt: skip
-    said = ended.stdout.replace("\u202f", " ")
+    said = reported(tmp_path, client, "client", tests)
     assert all(words in said for words in wrong), said
     assert not re.search("Error|assert|-v", said), said
+
+
+# The server of gaps, with `highest = client.get()` for the third: right until a client has left.
+LAST_FOR_HIGHEST = """
+import select, socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+say = lambda text: print(text, file=sys.stderr, flush=True)
+say("listening on 127.0.0.1:%d" % listener.getsockname()[1])
+clients = []
+while True:
+    highest = [listener, *clients][-1].fileno()
+    watched = [one for one in (listener, *clients) if one.fileno() <= highest]
+    ready = select.select(watched, [], [])[0]
+    for client in [one for one in clients if one in ready]:
+        try:
+            received = client.recv(16384)
+        except ConnectionResetError:
+            received = b""
+        if received:
+            client.sendall(received)
+        else:
+            clients.remove(client)
+            client.close()
+    if listener in ready:
+        say("a client is at the door")
+        clients.append(listener.accept()[0])
+        say("and comes in")
+"""
+
+
+def test_a_highest_descriptor_that_is_the_last_is_noticed_and_all_else_of_it_is_right(tmp_path):
+    said = reported(tmp_path, LAST_FOR_HIGHEST, "gaps", "gap")
+    assert re.findall("(?m)^  (ok|NON) +trou (.)", said) == [
+        ("ok", "1"), ("ok", "2"), ("NON", "3"), ("ok", "4"), ("ok", "5")
+    ], said  # fmt: skip
+    assert "voyez `highest`" in said, said
 
 
 def test_who_waits_for_ever_is_told_so_in_words(tmp_path):

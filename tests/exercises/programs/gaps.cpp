@@ -1,5 +1,6 @@
 // echo/gaps: what comes goes back (RFC 862), to all clients in one select loop. It has five gaps:
-// fill in GAP 1, try, then GAP 2 ... There is a test for each.
+// fill in GAP 1, try, then GAP 2 ... There is a test for each. ([[maybe_unused]] keeps the compiler
+// from warning of what is not used yet.)
 //
 //     make exercise NAME=gaps
 //
