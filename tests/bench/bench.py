@@ -86,8 +86,9 @@ def result(row, figure, runs):
 def line(r):
     def number(x):
         """Three digits that count."""
+        x = float(f"{x:.3g}")
         digits = 2 - floor(log10(abs(x))) if x else 0
-        return f"{round(x, digits):,.{max(digits, 0)}f}"
+        return f"{x:,.{max(digits, 0)}f}"
 
     word = {True: "", False: " **missed**", None: " level"}[r["met"]]
     between = "-".join(map(number, r["interval"]))
