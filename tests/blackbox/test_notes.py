@@ -130,6 +130,9 @@ def test_the_runner_tells_a_true_session_from_a_false_one(block, complaint):
 
 
 def test_words_that_vary_match_anything_but_keep_their_value():
+    console.run(["$ echo 'Tue Dec  1'; echo 1", "Sat Nov 28", "28"], ["Sat", "Nov", "28"])
+    with pytest.raises(AssertionError):
+        console.run(["$ echo 'port: 1'", "port:28"], ["28"])
     console.run(["$ echo je suis : aZ3; echo aZ3 parle", "je suis : XYZ", "XYZ parle"], ["XYZ"])
     with pytest.raises(AssertionError):
         console.run(["$ echo je suis : aZ3; echo bbb parle", "je suis : XYZ", "XYZ parle"], ["XYZ"])

@@ -17,7 +17,7 @@ A command may go on over lines after a backslash at its end. A comment before th
     <!-- varies: K3x 2026-11-22 -->
 
 names words that are different each time: each matches any run of characters but blanks, the same
-one throughout. Commands run in bash from the project's root, with build/ made, in a network
+one throughout, and a blank before it several (the first of a month is "Dec  1"). Commands run in bash from the project's root, with build/ made, in a network
 namespace of their own where the system allows (`unshare --net`), so that the ports in the text are
 free.
 """
@@ -126,6 +126,7 @@ class Words:
         fresh = []
         for word, value in self.known.items():
             place = re.escape(word)
+            pattern = pattern.replace(re.escape(" ") + place, " +" + place)
             if value is not None:
                 pattern = pattern.replace(place, re.escape(value))
             elif place in pattern:
