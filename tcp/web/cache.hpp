@@ -1,20 +1,21 @@
-// tcp/web/cache.hpp: small files kept in memory, each for as long as it is the one on disk.
+// tcp/web/cache.hpp: small files kept in memory, each used only while it is the one on disk.
 //
 //     fstatat -> find -> send                          it is still the file that we know
-//     fstatat -> open, read, close -> keep -> send     it is not
+//     fstatat -> open, fstat, read -> keep -> send     it is not, or we do not know it
 //
-// How does one know that a file is still the same? By its device and inode, its size, and two
-// times, to the nanosecond: when it was last written (mtime), and when anything of it last changed
-// (ctime), which no program can set. Every write makes the times new.
+// How does one know that a file is still the same? By its device and inode, its size, and two times
+// in nanoseconds: mtime, when its bytes were last written, and ctime, when anything of it last
+// changed. A program can set mtime back (touch -d), but not ctime. A write makes both new.
 //
-// But the clock that they come from ticks: every few milliseconds on most systems (not on Linux
-// since 6.13, for the usual disks), every 2 s on a FAT disk. A file that is written twice within
-// one tick has the same times before and after. So we keep a file only when the tick of its last
-// change is over: what changes it later gives it later times. Git has the same trouble with its
-// index ("racy git" in its technical documentation).
+// But the clock that they come from ticks: every few milliseconds on most systems, every 2 s on a
+// FAT disk. A file that is written twice within one tick has the same times before and after. So we
+// keep a file only when its last change is more than 2 s old: any change from then on gives it
+// later times. One between our look and our read does no harm: what we read is kept under the times
+// before it, which nobody will see again. (Linux since 6.13 has finer times on the usual disks. Git
+// has the same trouble with its index: "racy git" in its technical documentation.)
 //
-// Two things no time tells: a store through a mapping (mmap) before msync(2), and a change on a
-// file server whose clock is more than two seconds slow.
+// What the times do not show: bytes stored through a mapping (mmap) before msync(2), and a change
+// on a file server whose clock is more than two seconds behind ours.
 #pragma once
 
 #include "../../fd.hpp"
@@ -46,25 +47,25 @@ inline Version version_of(const struct stat& status) {
 /// What is kept of a file.
 struct Kept {
     std::string content;
-    std::string fields;  ///< of a response that has it
+    std::string fields;  ///< to send with it: Last-Modified
 };
 
 class Cache {
   public:
-    static constexpr std::size_t most = std::size_t{8} * 1024 * 1024;  ///< bytes, about
+    static constexpr std::size_t most = std::size_t{8} * 1024 * 1024;  ///< bytes kept in all, about
 
-    /// What is kept of the file that has this status; nullptr when we do not know it.
+    /// What is kept of the file that has this status, good until the next keep(); or nullptr.
     [[nodiscard]] const Kept* find(const struct stat& status) const {
         const auto found = files_.find(version_of(status));
         return found == files_.end() ? nullptr : &found->second;
     }
 
-    /// Keeps what was read of a file after it had this status, at the time `now` or later. Or does
-    /// not: its last change is too recent. When there is no room, all others go.
+    /// Keeps what was read, unless the file's last change is too recent. The order is: `now` was
+    /// taken, then `status`, then the file was read. Without room, all that was kept before goes.
     void keep(const struct stat& status, Kept kept, std::time_t now) {
-        constexpr std::time_t tick = 2;  // seconds
+        constexpr std::time_t tick = 2;  // seconds: the longest, of FAT
         if (status.st_mtime >= now - tick || status.st_ctime >= now - tick) return;
-        const std::size_t size = kept.content.size() + kept.fields.size() + 300;  // for the entry
+        const std::size_t size = kept.content.size() + kept.fields.size() + 300;  // the map's
         if (size_ + size > most) {
             files_.clear();
             size_ = 0;

@@ -21,9 +21,9 @@
 struct Files {
     Fd directory;  ///< see find_inside()
     Cache cache{};
-    /// The last look, since poll returned, at a file that is kept: who asked for what, its type,
-    /// and what is kept. It serves all who ask for the same, if poll had announced their requests:
-    /// they were on their way before that look.
+    /// The kept file that was looked at last, since poll returned: its target, its type and what is
+    /// kept. Whom poll announced in the same round, and who asks for the same, gets it without
+    /// another look: the request had begun to arrive before.
     std::string looked_for{};
     std::string_view type{};
     const Kept* seen = nullptr;
