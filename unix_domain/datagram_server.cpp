@@ -94,7 +94,7 @@ void answer_one(const Fd& server, std::string& bytes, Deaf& deaf) try {
     const std::string name{reinterpret_cast<const char*>(&client), length};
     if (!is_tight || deaf.size() == 1000) deaf.clear();  // so it cannot grow for ever
     if (is_tight && (size > short_enough || deaf.count(name) > 0)) return;
-    const int before = unread(server);
+    const int before = is_tight ? unread(server) : 0;
     // MSG_DONTWAIT: a client that does not read (EAGAIN: its queue is full) would stop us, and
     // everybody behind it. It may also have gone (ECONNREFUSED, ENOENT), keep others out of its
     // directory (EACCES), or have no address, as it never called bind (ENOTCONN). Whatever the
@@ -102,7 +102,7 @@ void answer_one(const Fd& server, std::string& bytes, Deaf& deaf) try {
     while (sendto(server.get(), bytes.data(), size, MSG_DONTWAIT, address, length) == -1 &&
            errno == EINTR) {
     }
-    if (before > scarce(server) && !is_read(server, before)) deaf.insert(name);
+    if (is_tight && before > scarce(server) && !is_read(server, before)) deaf.insert(name);
 } catch (const std::bad_alloc&) {
     // There is no memory for its address: its answer is lost.
 }
