@@ -17,9 +17,9 @@ A command may go on over lines after a backslash at its end. A comment before th
     <!-- varies: K3x 2026-11-22 -->
 
 names words that are different each time: each matches any run of characters but blanks, the same
-one throughout, and a blank before it several (the first of a month is "Dec  1"). Commands run in bash from the project's root, with build/ made, in a network
-namespace of their own where the system allows (`unshare --net`), so that the ports in the text are
-free.
+one throughout; the blank before it may be several (the first of a month is "Dec  1"). Commands run
+in bash from the project's root, with build/ made, in a network namespace of their own where the
+system allows (`unshare --net`), so that the ports in the text are free.
 """
 
 import fcntl
