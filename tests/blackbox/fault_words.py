@@ -113,7 +113,7 @@ MEANING = {
     ),
     "EPROTO": (
         "The protocol went wrong while the connection was made (accept(2)).",
-        "Le protocole a échoué pendant l'établissement de la connexion (accept(2)).",
+        "Erreur de protocole pendant l'établissement de la connexion (accept(2)).",
     ),
     "ETIMEDOUT": (
         "The peer has not acknowledged anything for minutes (tcp(7)).",

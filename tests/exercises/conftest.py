@@ -183,7 +183,8 @@ def start():
             lives = say("did not end at SIGTERM", "ne s'est pas terminé à SIGTERM")
             pytest.fail(f"{server.program} {lives}")
         if status not in (0, -signal.SIGTERM):
-            how = signal.Signals(-status).name if status < 0 else f"status {status}"
+            code = say(f"status {status}", f"code de retour {status}")
+            how = signal.Signals(-status).name if status < 0 else code
             ended = say(f"ended with {how}; its log:", f"s'est terminé ({how}) ; son journal :")
             pytest.fail(f"{server.program} {ended}\n    " + "\n    ".join(server.log))
 

@@ -52,7 +52,7 @@ def test_gap_3_a_client_who_speaks_is_noticed(start):
     have_come_in(server, 3)
     is_noticed(second, say("nothing came when another had left, and a third come: "
                            "look at `highest`",
-                           "rien n'est arrivé, un autre étant parti et un troisième arrivé : "
+                           "rien n'est arrivé, après le départ d'un client et l'arrivée d'un troisième : "
                            "voyez `highest`"))  # fmt: skip
 
 

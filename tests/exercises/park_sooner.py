@@ -21,8 +21,8 @@ def wait_for_threads(server, count, clients):
         eventually(lambda: threads(server.pid) == count)
     except AssertionError:
         raise AssertionError(
-            say(f"{clients} silent clients: {threads(server.pid)} threads, not {count}",
-                f"{clients} clients muets : {threads(server.pid)} threads, et non {count}")
+            say(f"threads for {clients} silent clients: {threads(server.pid)}, not {count}",
+                f"threads pour {clients} clients muets : {threads(server.pid)}, et non {count}")
         ) from None  # fmt: skip
 
 

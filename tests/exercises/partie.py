@@ -4,6 +4,7 @@ import http.client
 import random
 
 import pytest
+from spoken import say
 
 PROGRAMS = {"tcp/web": "tcp/web"}
 CONTENT = {"petit": bytes(range(100)), "grand": random.Random(1).randbytes(300_000)}
@@ -114,7 +115,7 @@ def test_the_next_request_finds_its_place(site):
     head = "GET /static/grand HTTP/1.1\r\nHost: a\r\n"
     client.send(head + "Range: bytes=7-100006\r\n\r\n" + head + "Range: bytes=1-2\r\n\r\n")
     for first, last in [(7, 100006), (1, 2)]:
-        assert client.line("a status line").split(" ")[1] == "206"
-        while client.line("a field, or the empty line") != "\r":
+        assert client.line(say("a status line", "une ligne d'état")).split(" ")[1] == "206"
+        while client.line(say("a field, or the empty line", "un champ, ou la ligne vide")) != "\r":
             pass
         client.expect(CONTENT["grand"][first : last + 1])

@@ -2,6 +2,7 @@
 
 import pytest
 from harness import receive
+from spoken import say
 
 PROGRAMS = {"tcp/web": "tcp/web"}
 
@@ -14,9 +15,10 @@ def client(start):
 def get(client, target):
     """The status and the body that `target` has; a Content-Type of JSON is wanted."""
     client.send(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
-    status = client.line("a status line").split(" ")[1]
+    status = client.line(say("a status line", "une ligne d'état")).split(" ")[1]
     fields = {}
-    while line := client.line("a field, or the empty line").rstrip("\r"):
+    field = say("a field, or the empty line", "un champ, ou la ligne vide")
+    while line := client.line(field).rstrip("\r"):
         name, value = line.split(":", 1)
         fields[name.lower()] = value.strip()
     body = receive(client.socket, int(fields["content-length"])).decode()

@@ -4,6 +4,7 @@ import contextlib
 
 import harness
 import pytest
+from spoken import say
 
 PROGRAMS = {"tcp/forward": "tcp/forward"}
 
@@ -23,10 +24,10 @@ def test_a_client_is_reset_when_its_target_refuses(start, closed):
         got = forward.connect().socket.recv(100)
     except ConnectionResetError:  # in recv, or so soon that connect itself is told of it
         return
-    pytest.fail(
-        "the client has seen "
-        + (repr(got) if got else "an end (a FIN), as if the target had closed")
-    )
+    if got:
+        pytest.fail(say(f"the client has received {got!r}", f"le client a reçu {got!r}"))
+    pytest.fail(say("the client has seen an end (a FIN), as if the target had closed",
+                    "le client a vu une fin (un FIN), comme si la cible avait fermé"))  # fmt: skip
 
 
 def test_it_is_still_said_why(start, closed):

@@ -69,7 +69,7 @@ def test_the_four_timestamps(client):
         # Python's clock is a double: a microsecond, or so.
         assert difference(later, earlier) > -0.000002, moments
     assert difference(fields["receive"], fields["reference"]) >= 0, say(
-        "a clock was last set before now", "la date du dernier réglage d'une horloge est déjà passée"
+        "a clock was last set before now", "le dernier réglage d'une horloge ne peut pas être à venir"
     )
     assert fields["reference"] != 0
 

@@ -148,7 +148,7 @@ def student(anchor, name, judged):
         out.append(f'<p class="likely">{text(why)}</p>')
         out += [preformatted(judged["said"])] if judged["said"] else []
     elif not failures:
-        out.append(f"<p>{Say('Tout est là.', 'Everything is there.')}</p>")
+        out.append(f"<p>{Say('Toutes les promesses sont tenues.', 'Everything is there.')}</p>")
     else:
         for check in failures:
             out += failure(f"{anchor}-{check['id']}", check)

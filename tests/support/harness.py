@@ -44,7 +44,7 @@ def eventually(condition, patience=PATIENCE):
     deadline = time.monotonic() + patience
     pause = 0.0005
     while not (result := condition()):
-        assert time.monotonic() < deadline, say("waited in vain", "attente vaine")
+        assert time.monotonic() < deadline, say("waited in vain", "délai dépassé")
         time.sleep(pause)
         pause = min(2 * pause, 0.01)
     return result
@@ -290,5 +290,5 @@ def fill(client, piece, limit=200 << 20):
             went += client.send(piece)
         except BlockingIOError:
             pass
-        assert went < limit, "the server swallows without end"
+        assert went < limit, say("the server swallows without end", "le serveur lit sans fin")
     return went

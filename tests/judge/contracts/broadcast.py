@@ -32,14 +32,14 @@ Une ligne X d'ABC est envoyée à tous, lui compris :
 
     Message de ABC : X
 
-Quand il s'en va (il ferme, ferme son sens, ou coupe), les autres reçoivent :
+Quand il s'en va (il ferme, ferme son sens d'envoi, ou coupe), les autres reçoivent :
 
     ABC est déconnecté
 
 Une dernière ligne sans `\\n` est un message, qui se termine par `\\n` comme les autres. Un client
-qui ferme son sens (demi-fermeture) reçoit encore tout ce qui lui est dû, ses messages compris,
-puis le serveur ferme. Deux messages ne se mêlent jamais, tous les voient dans le même ordre, et
-aucun n'est perdu.
+qui ferme son sens d'envoi (demi-fermeture) reçoit encore tout ce qui lui est dû, ses messages
+compris, puis le serveur ferme. Deux messages ne se mêlent jamais, tous les voient dans le même
+ordre, et aucun n'est perdu.
 
 Une ligne compte au plus 65 536 octets, sans son `\\n`. Au client qui en envoie une plus longue,
 le serveur envoie `erreur : ligne trop longue`, puis il ferme ; les autres apprennent son départ.
@@ -335,7 +335,7 @@ def last_line(server):
     1,
     Say(
         (
-            "Un client qui ferme son sens reçoit encore ses messages, puis la fin ; les "
+            "Un client qui ferme son sens d'envoi reçoit encore ses messages, puis la fin ; les "
             "autres reçoivent `ABC est déconnecté`."
         ),
         (

@@ -26,10 +26,10 @@ sens sont indépendants : le serveur peut parler quand personne ne tape, et l'on
 quand il se tait. Tout octet est possible ; aucun n'est perdu, ajouté ou changé, si lente que
 soit l'autre extrémité.
 
-À la fin de l'entrée, le client ferme son sens (demi-fermeture, shutdown SHUT_WR), et affiche
-encore tout ce qui arrive. Quand le serveur ferme, le client se termine, avec le code 0, même
-si l'entrée est ouverte. Quand un appel échoue (personne n'écoute, la connexion est coupée), il
-se termine avec le code 1, et une ligne sur la sortie d'erreur. SIGTERM l'arrête.""",
+À la fin de l'entrée, le client ferme son sens d'envoi (demi-fermeture, shutdown SHUT_WR), et
+affiche encore tout ce qui arrive. Quand le serveur ferme, le client se termine, avec le code 0,
+même si l'entrée est ouverte. Quand un appel échoue (personne n'écoute, la connexion est coupée),
+il se termine avec le code 1, et une ligne sur la sortie d'erreur. SIGTERM l'arrête.""",
         """A TCP client, IPv4. The last two words of its command are the address and the port.
 
 What comes on standard input goes to the server, at once, line by line; what comes from the
@@ -298,7 +298,7 @@ def no_newline(trial):
     "pieces",
     1,
     Say(
-        "Une réponse qui arrive en morceaux, ou plusieurs d'un coup, s'affichent en entier.",
+        "Une réponse en morceaux, ou plusieurs d'un coup : tout s'affiche, en entier.",
         "An answer in pieces, or several at once, are shown whole.",
     ),
     Place("lines"),

@@ -33,8 +33,8 @@ milieu et à la fin, `\\r`, l'octet 0, `\\`, `*`, et ce qui n'est pas de l'UTF-8
 a sa réponse : `le serveur répond : ` et `\\n`. Une ligne peut compter des millions d'octets ;
 la réponse peut commencer avant la fin de la ligne.
 
-Quand le client ferme son sens (demi-fermeture : recv rend 0), le serveur envoie tout ce
-qu'il doit encore, puis ferme. Si la dernière ligne n'a pas de `\\n`, il y répond aussi, et
+Quand le client ferme son sens d'envoi (demi-fermeture : recv rend 0), le serveur envoie tout
+ce qu'il doit encore, puis ferme. Si la dernière ligne n'a pas de `\\n`, il y répond aussi, et
 sa réponse n'en a pas non plus.
 
 Il sert plusieurs clients à la fois : un client qui se tait, ou qui ne lit jamais ses

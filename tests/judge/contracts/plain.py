@@ -21,8 +21,8 @@ serveur n'attend pas de fin de ligne, n'ajoute rien, et n'envoie pas de message 
 octet est possible, y compris l'octet 0 et ce qui n'est pas de l'UTF-8. Un client peut se taire
 aussi longtemps qu'il le veut.
 
-Quand le client ferme son sens (demi-fermeture : recv rend 0), le serveur envoie tout ce
-qu'il doit encore, puis ferme, et prend le client suivant. Un client après l'autre suffit :
+Quand le client ferme son sens d'envoi (demi-fermeture : recv rend 0), le serveur envoie tout
+ce qu'il doit encore, puis ferme, et prend le client suivant. Un client après l'autre suffit :
 les autres attendent leur tour. Un client qui coupe (RST), ou qui part sans lire, ne met fin
 qu'à sa connexion. D'un client parti, il ne reste rien. SIGTERM arrête le serveur, et on peut le
 relancer aussitôt sur le même port.""",

@@ -72,10 +72,10 @@ champs, sans le corps) ; connexions gardées ouvertes, requêtes à la suite (pi
     autre chose                404
 
 Un nombre est décimal, comme le lit Number() : ni hexadécimal, ni espaces, ni vide. Rien n'est
-servi hors du dossier, que ce soit par `..`, par `%2e%2e` ou par un lien ; rien non plus dont une
-partie du nom commence par un point. Pour les autres méthodes : 405 avec Allow, et 501 si la méthode
-n'existe pas. Pour une requête mal formée : 400. Pour une version 2.0 : 505. Un en-tête compte au
-plus 8 192 octets ; au-delà, 431 ; s'il met plus de dix secondes à arriver, 408.
+servi hors du dossier, que ce soit par `..`, par `%2e%2e` ou par un lien, ni aucun fichier dont
+une partie du nom commence par un point. Pour les autres méthodes : 405 avec Allow, et 501 si la
+méthode n'existe pas. Pour une requête mal formée : 400. Pour une version 2.0 : 505. Un en-tête
+compte au plus 8 192 octets ; au-delà, 431 ; s'il met plus de dix secondes à arriver, 408.
 
 Après la demi-fermeture du client, la réponse arrive encore. Un client qui se tait ou ne lit
 jamais ne fait attendre personne, et ne remplit pas la mémoire du serveur. D'un client parti, il ne
