@@ -305,6 +305,12 @@ def test_one_that_does_not_start_is_status_3_with_what_it_said(words, why):
     assert ("it said  du bruit" in ended.stdout) == ("echo" in words[-1])
 
 
+def test_of_a_long_line_that_it_said_the_end_is_shown_too():
+    ended = judge("echo", "--", "python3", "/no/such/" + "folder/" * 12 + "moi.py")
+    (line,) = [line for line in ended.stdout.splitlines() if "it said" in line]
+    assert line.endswith("[Errno 2] No such file or directory") and len(line) <= 90
+
+
 def test_one_that_listens_elsewhere_is_told_where():
     proc()
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -39,6 +39,15 @@ def wrapped(text, indent, first=None):
     ).replace("\u2028", "\\u2028")
 
 
+def shortened(line, room):
+    """`line` in `room` columns: where it is too long its middle goes, as its end often has the
+    reason."""
+    if len(line) <= room:
+        return line
+    head = room // 3
+    return f"{line[:head]} … {line[head + 3 - room :]}"
+
+
 class Terminal:
     """Tells of each check as it comes."""
 
@@ -97,7 +106,7 @@ class Terminal:
             self.write(f"      {labels[1]:>10}  {result.received}")
         for line in result.said[-4:]:
             self.write(
-                f"      {str(Say('sortie', 'it said')):>10}  {dim(line[: WIDTH - 18])}"
+                f"      {str(Say('sortie', 'it said')):>10}  {dim(shortened(line, WIDTH - 18))}"
             )
         name = str(Say("sans doute", "likely"))
         self.write(wrapped(result.likely, " " * 18, f"      {name:>10}  "))
@@ -129,7 +138,7 @@ class Terminal:
             )
         )
         for line in said:
-            self.write(f"    {Say('sortie', 'it said')}  {line[: WIDTH - 16]}")
+            self.write(f"    {Say('sortie', 'it said')}  {shortened(line, WIDTH - 16)}")
 
 
 def totals(results):
