@@ -78,8 +78,9 @@ def main(words):
         print(say(f"not in it: {path} (a link, or over 1 MiB)",
                   f"laissé de côté : {path} (un lien, ou plus de 1 Mio)"))
     if Path("run") not in taken:
-        print(say("There is no file `run`: the judge will not know how to start a server of yours.",
-                  "Il n'y a pas de fichier `run` : le juge ne pourra pas lancer votre serveur."))
+        print(say("There is no file `run`: the judge will not know how to start a server of yours. In it, one line:",
+                  "Il n'y a pas de fichier `run` : le juge ne pourra pas lancer votre serveur. Une ligne y suffit :"),
+              "python3 moi.py {port}")  # fmt: skip
     kib = -(-archive.stat().st_size // 1024)
     print(archive.relative_to(ROOT), say(f"({len(taken)} files, {kib} KiB)",
                                          f"({len(taken)} fichiers, {kib} Kio)"))

@@ -76,7 +76,8 @@ def test_without_a_name_it_asks_whose_it_is(project):
 def test_it_says_when_the_judge_would_not_know_how_to_start_a_server(project):
     assert "`run`" not in hand_in(project, "NAME=a").stdout
     (project / "run").unlink()
-    assert "`run`" in hand_in(project, "NAME=a").stdout
+    said = hand_in(project, "NAME=a").stdout
+    assert "`run`" in said and "python3 moi.py {port}" in said
 
 
 def test_the_judge_takes_what_was_handed_in_in_python_and_in_cpp(project, tmp_path):
