@@ -10,10 +10,14 @@ Makefile that are about what is left out are left out too.
 import io
 import re
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests/support"))
+from spoken import say  # noqa: E402
+
 LEFT_OUT = re.compile(
     r"\.ci/|\.git|CHANGELOG|CONTRIBUTING|tests/handout|notes/(fr/)?teacher\.md|tests/blackbox/test_(answers|handout)\.py"
     r"|tests/(answers|portable|soak)/"
@@ -43,14 +47,26 @@ def contents(file):
     return "\n".join(kept).encode()
 
 
+def known():
+    """The names of the files that git knows; nothing where this is no clone, or there is no git."""
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    except FileNotFoundError:
+        return []
+    return list(filter(None, listed.stdout.split("\0"))) if listed.returncode == 0 else []
+
+
 def main():
-    known = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
-    ).stdout
+    files = known()
+    if not files:
+        print(say("What goes in is what git knows: git is missing, or this is no clone. To make it one:",
+                  "On y met ce que git connaît : git manque, ou ce dossier n'est pas un clone. Pour en faire un :"),
+              "git init && git add . && git commit -m socklab", file=sys.stderr)  # fmt: skip
+        return 1
     (ROOT / "build").mkdir(exist_ok=True)
     archive = ROOT / "build/socklab.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
-        for file in filter(None, known.split("\0")):
+        for file in files:
             if LEFT_OUT.match(file) or not (ROOT / file).is_file():
                 continue
             entry = tar.gettarinfo(ROOT / file, f"socklab/{file}")
@@ -59,7 +75,8 @@ def main():
             entry.size = len(text := contents(file))
             tar.addfile(entry, io.BytesIO(text))
     print(archive.relative_to(ROOT))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

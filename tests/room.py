@@ -217,11 +217,12 @@ def look():
     yield namespaces()
     yield descriptors()
     for name, english, french in (
-        ("strace", "no sections Seen from the kernel", "pas de sections Vu du noyau"),
+        ("strace", "no sections Seen from the kernel; one exercise less in start.md",
+         "pas de sections Vu du noyau ; un exercice de moins dans start.md"),
         ("tcpdump", "no sections Seen on the wire (they want root, too)",
          "pas de sections Vu sur le réseau (il faut aussi être root)"),
-        ("ss", "three exercises less in start.md; no make lab",
-         "trois exercices de moins dans start.md ; pas de make lab"),
+        ("ss", "two exercises less in start.md; no make lab",
+         "deux exercices de moins dans start.md ; pas de make lab"),
         ("socat", "not the course page's own servers", "pas de serveurs de la page du cours"),
         ("curl", "no sessions of web.md", "pas de sessions de web.md"),
         ("xxd", "one exercise less in start.md", "un exercice de moins dans start.md"),

@@ -1,7 +1,9 @@
 """make handout: the archive for a class has no answers, and what it says is there is there. (That
 it builds and passes `make test` is tried by hand: it takes as long as the tests do.)"""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -70,3 +72,16 @@ def test_all_that_it_builds_finds_its_headers(handed_out):
         words = ["c++", "-std=c++20", "-fsyntax-only", "-M", source]
         ended = subprocess.run(words, capture_output=True, text=True, timeout=60)
         assert not system.search(ended.stderr), ended.stderr
+
+
+def test_in_what_is_no_clone_it_says_how_to_make_it_one(tmp_path):
+    (tmp_path / "tests/support").mkdir(parents=True)
+    for file in ("tests/handout.py", "tests/support/spoken.py"):
+        shutil.copy(ROOT / file, tmp_path / file)
+    environment = dict(os.environ, GIT_CEILING_DIRECTORIES=str(tmp_path.parent))
+    ended = subprocess.run(
+        [sys.executable, "tests/handout.py"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 1 and "git init && git add . && git commit" in ended.stderr
+    assert "Traceback" not in ended.stderr and not (tmp_path / "build").exists()

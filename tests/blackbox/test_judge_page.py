@@ -120,6 +120,16 @@ def test_a_print_shows_every_failure(at):
     assert printed.startswith(b"%PDF")
 
 
+def test_in_print_each_student_has_a_paper_of_their_own(at):
+    here = at()
+    here.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    breaks = here.execute_script(
+        "return [...document.querySelectorAll('.student, h2')].map(e => getComputedStyle(e).breakBefore)"
+    )
+    here.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert breaks == ["page"] * (3 + 1)  # and the list of the checks is on none of them
+
+
 def test_it_wants_nothing_from_elsewhere(at, page):
     text = page.read_text()
     assert (

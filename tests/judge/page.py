@@ -57,7 +57,8 @@ pre { overflow-x: auto; background: var(--soft); padding: .5rem; border-radius: 
   .scroll { overflow: visible; border: 0; }
   .class thead th { height: 6rem; }
   details { break-inside: avoid; }
-  .student { break-inside: auto; background: none; }
+  .student { break-before: page; break-inside: auto; background: none; }
+  h2 { break-before: page; }
   details::details-content { content-visibility: visible; display: block; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 }
