@@ -98,10 +98,14 @@ class Place:
     def soak(self, rounds):
         """So many thousands of connections. What is found wrong is in crowd.failures."""
         residents = []
-        self.crowd.run((self.reside(residents) for _ in range(self.residents)), self.at_once)
+        self.run(self.reside(residents) for _ in range(self.residents))
         self.settle()
-        self.crowd.run(self.clients(rounds), self.at_once)
-        self.crowd.run((self.speak_at_last(client) for client in residents), self.at_once)
+        self.run(self.clients(rounds))
+        self.run(self.speak_at_last(client) for client in residents)
+
+    def run(self, clients):
+        """Runs all of them, and whoever they have come to, to their end."""
+        self.crowd.run(clients, self.at_once)
 
     def clients(self, rounds, without=()):
         mix = {kind: count for kind, count in self.mix.items() if kind not in without}
@@ -380,8 +384,8 @@ class Forward(Echo):
             self.crowd.accompany(self.accepting(listener, self.targets[kind]))
         return self.through["echo"]
 
-    def soak(self, rounds):
-        super().soak(rounds)
+    def run(self, clients):
+        super().run(clients)
         self.crowd.run([self.until_the_targets_are_alone()], 1)
 
     def until_the_targets_are_alone(self):

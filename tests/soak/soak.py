@@ -145,10 +145,10 @@ def test_shortages_that_come_and_go_end_nothing(soaked):
     patient = place.checked - {clients.half_closing}
     thousands = (place.clients(1, without=patient) for _ in iter(lambda: bool(over), True))
     crowd = map(unchecked, itertools.chain.from_iterable(thousands))
-    place.crowd.run(itertools.chain([shortages()], crowd), place.at_once)
+    place.run(itertools.chain([shortages()], crowd))
     assert server.process.poll() is None, server.log
     assert at_rest(server, soaked.warm) == soaked.warm
-    place.crowd.run(place.clients(1), place.at_once)
+    place.run(place.clients(1))
     assert place.crowd.failures == []
     test_it_is_at_rest(soaked)
 
