@@ -283,6 +283,30 @@ def test_what_a_server_said_when_it_came_back_is_shown_whole(tmp_path):
     assert check["said"] == ["listening", "[Errno 98] Address already in use"]
 
 
+def test_one_that_comes_back_on_another_port_is_told_that_bind_failed(tmp_path):
+    """It does not look at what bind says; a listener without an address is given any port. Its
+    command is right, and is not spoken of."""
+    proc()
+    server = tmp_path / "no_look_at_bind.py"
+    server.write_text(
+        "import contextlib\n"
+        + (ZOO / "echo_no_reuseaddr.py")
+        .read_text()
+        .replace(
+            "    daemon_threads = True\n",
+            "    daemon_threads = True\n\n"
+            "    def server_bind(self):\n"
+            "        with contextlib.suppress(OSError):\n"
+            "            self.socket.bind(self.server_address)\n",
+        )
+    )
+    judged = verdict("echo", *QUICK, "--", sys.executable, server)
+    [check] = [check for check in judged["checks"] if not check["passed"]]
+    assert check["id"] == "sigterm"
+    assert "it listens on port " in check["received"] and "{port}" not in check["received"]
+    assert "bind has failed" in check["likely"] and "SO_REUSEADDR" in check["likely"]
+
+
 # ---- Servers that do not start
 
 

@@ -187,8 +187,26 @@ class Trial(Conversation):
         try:
             server.start(again_on=where if server.transport == "unix" else where[1])
         except NotStarted:
-            said = server.said()
-            if any("in use" in line.lower() or "eaddrinuse" in line.lower() for line in said):
+            said, received = server.said(), server.why_not()
+            other = server.other_port() if server.transport == "tcp" else None
+            if other:  # it took its port from the command the first time: bind has failed since
+                received = Say(
+                    f"il écoute sur le port {other}, et non sur {where[1]}",
+                    f"it listens on port {other}, and not on {where[1]}",
+                )
+                likely = Say(
+                    (
+                        "bind a échoué, sans que le programme regarde ce qu'il rend, et listen"
+                        " a pris un port au hasard. Le port est encore pris, par des connexions"
+                        " en TIME-WAIT : SO_REUSEADDR avant bind."
+                    ),
+                    (
+                        "bind has failed, the program has not looked at what it returns, and"
+                        " listen has taken any port. The port is still taken, by connections"
+                        " in TIME_WAIT: SO_REUSEADDR before bind."
+                    ),
+                )
+            elif any("in use" in line.lower() or "eaddrinuse" in line.lower() for line in said):
                 likely = Say(
                     (
                         "Le port est encore pris, par des connexions en TIME-WAIT :"
@@ -204,7 +222,7 @@ class Trial(Conversation):
             else:
                 likely = Say("Il ne redémarre pas.", "It does not start again.")
             raise Fault(
-                likely, Say("il écoute de nouveau", "it listens again"), server.why_not()
+                likely, Say("il écoute de nouveau", "it listens again"), received
             ) from None
 
     def settles(self, condition, patience=5):
