@@ -141,7 +141,8 @@ def console(text):
             lines.append(f"{shown}<kbd>{html.escape(typed)}</kbd>" if typed else shown)
             goes_on = typed.endswith("\\")
         else:
-            lines.append(f"<samp>{html.escape(line)}</samp>" if line else "")
+            drawn = ' class="drawn"' if re.search("[─-╿]", line) else ""
+            lines.append(f"<samp{drawn}>{html.escape(line)}</samp>" if line else "")
     return '<pre class="console" tabindex="0">' + "\n".join(lines) + "</pre>"
 
 
