@@ -120,7 +120,9 @@ def main(words):
                 )
             (place / "book.html").write_text(book(Site(place), language, names))
             pdf = out / ".".join(["socklab", language, *names, "pdf"])
-            subprocess.run(["weasyprint", "-q", place / "book.html", pdf], check=True)
+            unfinished = out / f"{place.name}.pdf"
+            subprocess.run(["weasyprint", "-q", place / "book.html", unfinished], check=True)
+            unfinished.replace(pdf)  # whoever reads it has all of it
             print(pdf.relative_to(ROOT))
 
 
