@@ -46,13 +46,13 @@ WORDS = {
         other="en", name="Français", notes="Les notes", home="Le projet", index="Le cours et ses notes",
         slides="Diapositives", book="Tout sur une page, pour y chercher un mot (Ctrl-F)",
         menu="Menu", before="Précédent", after="Suivant", here="Sur cette page",
-        read="lire cette section en français", line="ligne", code="Le code",
+        read="lire cette section en français", line="ligne", code="Le code", colon="\u202f: ",
     ),
     "en": dict(
         other="fr", name="English", notes="The notes", home="The project", index="The course and its notes",
         slides="Slides (in French)", book="All on one page, to look for a word (Ctrl-F)",
         menu="Menu", before="Previous", after="Next", here="On this page",
-        read="read this section in English", line="line", code="The code",
+        read="read this section in English", line="line", code="The code", colon=": ",
     ),
 }  # fmt: skip
 
@@ -141,7 +141,8 @@ def console(text):
             lines.append(f"{shown}<kbd>{html.escape(typed)}</kbd>" if typed else shown)
             goes_on = typed.endswith("\\")
         else:
-            lines.append(f"<samp>{html.escape(line)}</samp>" if line else "")
+            drawn = ' class="drawn"' if re.search("[─-╿]", line) else ""
+            lines.append(f"<samp{drawn}>{html.escape(line)}</samp>" if line else "")
     return '<pre class="console" tabindex="0">' + "\n".join(lines) + "</pre>"
 
 
@@ -326,7 +327,7 @@ class Site:
     def switch(self, page, other, anchor=""):
         words = WORDS[other.language]
         href = relpath(other.place, os.path.dirname(page.place)) + (f"#{anchor}" if anchor else "")
-        label = f' aria-label="{words["name"]} : {words["read"]}"' if anchor else ""
+        label = f' aria-label="{words["name"]}{words["colon"]}{words["read"]}"' if anchor else ""
         return (
             f'<a class="switch" lang="{other.language}" hreflang="{other.language}"'
             f' href="{html.escape(href)}"{label}>{words["name"]}</a>'
@@ -366,7 +367,7 @@ class Site:
         words, here = WORDS[language], os.path.dirname(place)
         steps = "".join(
             f'<a rel="{rel}" href="{relpath(page.place, here)}"'
-            f' aria-label="{words[which]} : {html.escape(plain(page.title))}">{sign}</a>'
+            f' aria-label="{words[which]}{words["colon"]}{html.escape(plain(page.title))}">{sign}</a>'
             for rel, which, sign, page in (
                 ("prev", "before", "←", before),
                 ("next", "after", "→", after),
@@ -531,12 +532,13 @@ class Site:
         told = ""
         for language in WORDS:
             pages = [page for page in self.told.get(file, ()) if page.language == language]
+            words = WORDS[language]
             entries = ", ".join(
                 f'<a href="{relpath(page.place, here)}">{plain(page.title)}</a>'
                 for page in sorted(pages, key=self.order[language].index)
             )
             if entries:
-                told += f'<p class="told" lang="{language}">{WORDS[language]["notes"]} : {entries}</p>'
+                told += f'<p class="told" lang="{language}">{words["notes"]}{words["colon"]}{entries}</p>'
         switch = "".join(
             f'<a class="language" lang="{language}" hreflang="{language}"'
             f' href="{relpath(f"{language}/index.html", here)}">{words["name"]}</a>'

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from build import HERE, ROOT, WORDS, Site, pictures, plain
+from build import HERE, PICTURES, ROOT, WORDS, Site, pictures, plain
 from packages import PACKAGES  # build has put its place on the path
 
 TITLES = {
@@ -53,6 +53,24 @@ def footnotes(text):
     return re.sub(r'<a href="(https?://[^"]*)"[^>]*>(.*?)</a>', noted, text, flags=re.DOTALL)
 
 
+def strips(picture):
+    """A ladder that is high, as a table: its pages may end between two of its rows, which are 19 high,
+    and each begins with the names of the columns."""
+    name = picture[1]
+    width, height = map(int, re.search(r'viewBox="0 0 (\d+) (\d+)"', (PICTURES / f"{name}.svg").read_text()).groups())
+    if height < 600:
+        return picture[0]
+
+    def strip(above, below):
+        part = f"0 {-above * 0.54:.2f}pt / {width * 0.54:.2f}pt {height * 0.54:.2f}pt"
+        style = f"height: {(below - above) * 0.54:.2f}pt; background: url(pictures/{name}.png) {part} no-repeat"
+        return f'<tr><td><div style="{style}"></div></td></tr>'
+
+    ends = [0, 34, *range(34 + 19 * 12, height - 160, 19 * 4), height]
+    head, *rows = map(strip, ends, ends[1:])
+    return f'<table class="ladder"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
+
+
 def chosen(site, language, names):
     """The pages that are printed."""
     return [page for page in site.order[language] if (page.name in names if names else page.name not in ASKED)]
@@ -67,6 +85,7 @@ def book(site, language, names):
     body = site.book(language, pages)
     body = re.sub(r'<a href="(?!#|https?:)[^"]*"[^>]*>(.*?)</a>', r"\1", body, flags=re.DOTALL)
     body = re.sub(r'<a href="(#[^"]*)"', r'<a class="inside" href="\1"', body)
+    body = re.sub(r'<p class="picture"[^>]*><img[^>]*src="pictures/(see/[\w.-]+)\.svg"[^>]*></p>', strips, body)
     body = re.sub(r'src="(pictures/[\w./-]+)\.svg"', r'src="\1.png"', body)
     # WeasyPrint counts from 1, whatever a list starts with.
     body = re.sub(
@@ -101,7 +120,9 @@ def main(words):
                 )
             (place / "book.html").write_text(book(Site(place), language, names))
             pdf = out / ".".join(["socklab", language, *names, "pdf"])
-            subprocess.run(["weasyprint", "-q", place / "book.html", pdf], check=True)
+            unfinished = out / f"{place.name}.pdf"
+            subprocess.run(["weasyprint", "-q", place / "book.html", unfinished], check=True)
+            unfinished.replace(pdf)  # whoever reads it has all of it
             print(pdf.relative_to(ROOT))
 
 

@@ -11,7 +11,7 @@ from links import links
 
 sys.path.insert(0, str(ROOT / "notes/site"))
 from build import Site  # noqa: E402
-from paper import chosen  # noqa: E402
+from paper import chosen, strips  # noqa: E402
 
 pytestmark = pytest.mark.thorough
 
@@ -95,6 +95,23 @@ def test_a_drawing_is_no_wider_than_the_paper_and_a_projector():
             if kind != "console":
                 for line in block.split("\n"):
                     assert len(line) <= 113, f"{note.relative_to(ROOT)}: {line}"
+
+
+def test_the_strips_of_a_high_ladder_are_all_of_it():
+    """What is above the first one is at the head of each page; the others follow each other."""
+    high = 0
+    for picture in (ROOT / "notes/pictures/see").glob("*.svg"):
+        table = strips(["as it was", f"see/{picture.stem}"])
+        height = int(re.search(r'viewBox="0 0 \d+ (\d+)"', picture.read_text())[1])
+        places = re.findall(r"height: ([\d.]+)pt; background: url\(\S+\) 0 -?([\d.]+)pt", table)
+        assert bool(places) == (height >= 600), picture.name
+        end = 0
+        for strip, above in places:
+            assert abs(float(above) - end) < 0.02, picture.name
+            end = float(above) + float(strip)
+        assert not places or abs(end - 0.54 * height) < 0.02, picture.name
+        high += bool(places)
+    assert high > 20
 
 
 def test_a_session_is_whole_and_there_is_nothing_to_click_on(printed):
