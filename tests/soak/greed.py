@@ -94,7 +94,8 @@ def test_the_polite_wait_for_a_turn_of_each_who_is_greedy(served):
     print(f"\n{program}, ms:", end=" ")
     for count, figures in found.items():
         print(f"beside {count} {' '.join(f'{figure:.3g}' for figure in figures)};", end=" ")
-    beside_one = found[1][1]
-    assert beside_one < 100
+    # One who is greedy may be slower than its server, and take no whole turn: 256 KiB, some 0.3 ms.
+    a_turn = max(found[1][1], 0.3)
+    assert a_turn < 100
     for count in (8, 64):
-        assert found[count][1] < 3 * count * beside_one
+        assert found[count][1] < 3 * count * a_turn
