@@ -81,6 +81,9 @@ class Resolver {
     /// one though connections have all the others, one is kept while nothing is looked up.
     void keep_spare() { spare_ = Fd{dup(done_.get())}; }
 
+    /// Whether the spare one has been given up: a look-up has it, or is yet to find it.
+    [[nodiscard]] bool looks_up() const { return done_ && !spare_; }
+
   private:
     Fd done_{};
     int done_in_ = -1;  ///< never closed: at the end of the program a thread may still write to it
