@@ -89,7 +89,7 @@ void look_up(Server& server, std::size_t which) {
 void take_answer(Server& server) {
     std::size_t which = 0;
     if (read(server.resolver.done().get(), &which, sizeof which) != sizeof which) return;
-    server.resolver.keep_spare();
+    server.resolver.ended();
     end_wait(server, which, std::exchange(server.redirections[which].look_up, nullptr));
 }
 

@@ -979,6 +979,20 @@ def test_a_newcomer_does_not_take_the_descriptor_of_a_look_up(start, target):
     assert receive(far, 5) == b"salut"
 
 
+def test_two_look_ups_share_the_last_descriptor(start, target):
+    needs_hosts()
+    name = f"0:localhost:{target.getsockname()[1]}"
+    server = start(FORWARD, name, name, env=NO_LEAKS)
+    most = server.descriptors() + 4  # two relays; the spare one is for both look-ups
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most, most))
+    server.inject("openat", "openat:delay_exit=500000")  # each has its file open for a while
+    clients = [connect(address) for address in addresses(server, 2)]
+    for client in clients:
+        client.sendall(b"salut")
+    for far in [accept(target) for _ in clients]:
+        assert receive(far, 5) == b"salut"
+
+
 @with_one_port
 def test_a_target_that_is_nobody_but_the_relay_itself_is_refused(start):
     """The relay connects from the port that it connects to, and nobody listens there."""
