@@ -433,6 +433,17 @@ def test_a_thousand_slow_clients_cost_a_descriptor_each_for_ten_seconds(start):
         assert server.cpu() - before < 2
 
 
+def test_a_head_that_came_in_time_is_answered_by_a_server_that_was_stopped(start):
+    server = start(PROGRAM)
+    connection = Connection(server.address).send(GET + b"\r\n" + GET)
+    assert connection.response().status == 302  # and the second head has begun
+    server.process.send_signal(signal.SIGSTOP)
+    connection.send(b"\r\n")
+    time.sleep(10.5)  # over its patience
+    server.process.send_signal(signal.SIGCONT)
+    assert connection.response().status == 302
+
+
 # ---- Clients that misbehave
 
 
