@@ -43,6 +43,13 @@ inline bool is_served_name(std::string_view name) {
            name.find("/.") == name.npos && name.find('\0') == name.npos;
 }
 
+/// Whether `count` descriptors are free; if not, errno says why (EMFILE ...). `any` is an open one.
+inline bool are_free(int count, const Fd& any) {
+    if (count == 0) return true;
+    const Fd one{dup(any.get())};
+    return one && are_free(count - 1, any);
+}
+
 /// A regular file, found but not opened yet.
 struct Found {
     int parent = -1;        ///< the directory it stands in

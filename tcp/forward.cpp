@@ -89,7 +89,7 @@ void look_up(Server& server, std::size_t which) {
 void take_answer(Server& server) {
     std::size_t which = 0;
     if (read(server.resolver.done().get(), &which, sizeof which) != sizeof which) return;
-    server.resolver.keep_spare();
+    server.resolver.ended();
     end_wait(server, which, std::exchange(server.redirections[which].look_up, nullptr));
 }
 
@@ -98,10 +98,13 @@ void take_answer(Server& server) {
 void accept_all(Server& server, std::size_t which) try {
     const Fd& listener = server.redirections[which].listener;
     for (int i = 0; i < SOMAXCONN; ++i) {
-        // A relay needs two descriptors: while there is no second one, the client is better off in
-        // the backlog.
+        // A relay needs two descriptors, and a look-up one: while they are not there, the client is
+        // better off in the backlog.
+        const bool looks_up = server.resolver.looks_up();
         Fd second{dup(listener.get())};
-        Fd client = server.rest.accepted(second ? accept(listener.get(), nullptr, nullptr) : -1);
+        const Fd third{looks_up ? dup(listener.get()) : -1};
+        const bool enough = second && (third || !looks_up);
+        Fd client = server.rest.accepted(enough ? accept(listener.get(), nullptr, nullptr) : -1);
         if (!client) return;
         server.add(Relay{std::move(client), std::move(second), which});
     }

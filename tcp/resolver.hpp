@@ -65,11 +65,18 @@ class Resolver {
         look_up->in_thread = true;
         spare_ = Fd{};
         std::thread{[look_up, number, done_in = done_in_] {
-            look_up->ask(0);
+            // Another look-up may have the only descriptor that is left, for a moment.
+            for (int tries = 50; tries > 0; --tries) {
+                errno = 0;
+                look_up->ask(0);
+                if (look_up->error == 0 || (errno != EMFILE && errno != ENFILE)) break;
+                sleep_a_little();
+            }
             // A pipe takes it in one piece, or has no memory for it now.
             while (write(done_in, &number, sizeof number) == -1 && passes(errno)) {
             }
         }}.detach();
+        ++under_way_;
         return look_up;
     } catch (const std::exception& error) {  // of a thread: EAGAIN
         log_line(target.host, ": ", error.what());
@@ -77,12 +84,24 @@ class Resolver {
         return nullptr;
     }
 
-    /// A look-up takes a descriptor, for a file or a socket, one after the other. So that there is
-    /// one though connections have all the others, one is kept while nothing is looked up.
-    void keep_spare() { spare_ = Fd{dup(done_.get())}; }
+    /// To be called when a number has been read: that look-up is over.
+    void ended() {
+        --under_way_;
+        keep_spare();
+    }
+
+    /// Whether the spare one has been given up: a look-up has it, or is yet to find it.
+    [[nodiscard]] bool looks_up() const { return done_ && !spare_; }
 
   private:
+    /// A look-up takes a descriptor, for a file or a socket, one after the other. So that there is
+    /// one though connections have all the others, one is kept while nothing is looked up.
+    void keep_spare() {
+        if (under_way_ == 0) spare_ = Fd{dup(done_.get())};
+    }
+
     Fd done_{};
-    int done_in_ = -1;  ///< never closed: at the end of the program a thread may still write to it
+    int done_in_ = -1;   ///< never closed: at the end of the program a thread may still write to it
+    int under_way_ = 0;  ///< how many threads look up a name
     Fd spare_{};
 };

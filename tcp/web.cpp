@@ -77,18 +77,18 @@ bool take_turn(Client& client, Server& server) try {
     const bool late = client.until <= server.now;
     client.heard = server.now;
     if (late && client.stage == Stage::ended) return false;
-    if (late) {
-        respond_last(client, 408);
-    } else if (wanted(client) == POLLIN) {
+    if (wanted(client) == POLLIN) {
         char bytes[16 * 1024];
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
-        if (received == -1) return later(errno);
+        if (received == -1 && !(late && later(errno))) return later(errno);
         if (client.stage == Stage::ended) return received > 0;
         if (received == 0 && client.received.empty()) return false;
         if (received == 0) respond_last(client, 400);  // in the middle of a head
-        client.received.append(bytes, static_cast<std::size_t>(received));
+        if (received > 0) client.received.append(bytes, static_cast<std::size_t>(received));
     }
     if (client.owed.empty()) answer(client, server);
+    // Not before: we may have been kept from running (SIGSTOP) while the rest was there.
+    if (late && client.until <= server.now) respond_last(client, 408);
     if (!client.owed.send_some(client.fd)) return false;
     if (wanted(client) == POLLIN) wait_for_the_next(client, server.now);
     return true;
@@ -102,7 +102,9 @@ void accept_all(const Fd& listener, Server& server, Rest& rest) try {
     auto* const peer = reinterpret_cast<sockaddr*>(&address);
     for (int i = 0; i < SOMAXCONN; ++i) {
         socklen_t length = sizeof address;
-        Fd fd = rest.accepted(accept(listener.get(), peer, &length));
+        // One for the client, and two for a walk to a file, which are nobody's to keep.
+        const bool enough = are_free(3, listener);
+        Fd fd = rest.accepted(enough ? accept(listener.get(), peer, &length) : -1);
         if (fd) {
             server.list.add({std::move(fd), tcp::text(peer, length), server.now}, POLLIN);
             continue;

@@ -36,7 +36,7 @@ enum Named { stop_entry, server_entry, entries };
 /// allows, by default 208 KiB on Linux; only who asked for more can send one that we drop.
 constexpr std::size_t longest = std::size_t{1024} * 1024;
 
-/// The longest answer that is sent, in bytes, also while much waits to be read.
+/// The longest answer, in bytes, that may have the last of our send buffer.
 constexpr std::size_t short_enough = 1024;
 
 /// The addresses, as bytes, of clients that have not read what we sent them.
@@ -49,12 +49,12 @@ int unread(const Fd& server) {
     return bytes;
 }
 
-/// As many as make our send buffer three quarters full.
-int scarce(const Fd& server) {
+/// How many bytes are so many quarters of our send buffer.
+int quarters(int count, const Fd& server) {
     int bytes = 0;
     socklen_t length = sizeof bytes;
     getsockopt(server.get(), SOL_SOCKET, SO_SNDBUF, &bytes, &length);
-    return bytes / 4 * 3;
+    return bytes / 4 * count;
 }
 
 /// Whether somebody reads, within 20 ms, so that no more than `before` bytes are unread.
@@ -86,15 +86,18 @@ void answer_one(const Fd& server, std::string& bytes, Deaf& deaf) try {
     length = std::min<socklen_t>(length, sizeof client);
     const std::size_t size = Reply::prefix.size() + static_cast<std::size_t>(received);
     // What nobody has read yet takes room in our one send buffer. On Linux poll calls us writable
-    // while that is less than a quarter. Over that, long answers are lost; over three quarters, we
-    // wait for each other one to be read, and who does not read it gets no more until three
-    // quarters are free again: so there is room for all others.
+    // while that is less than a quarter. Over that, a long answer is dear, and over a half each one
+    // is: we wait for it to be read, and who does not read it gets no more of the kind until three
+    // quarters are free again. The last quarter is for short ones. So there is room for all others.
     pollfd room{server.get(), POLLOUT, 0};
     const bool is_tight = poll(&room, 1, 0) == 0;
     const std::string name{reinterpret_cast<const char*>(&client), length};
     if (!is_tight || deaf.size() == 1000) deaf.clear();  // so it cannot grow for ever
-    if (is_tight && (size > short_enough || deaf.count(name) > 0)) return;
-    const int before = is_tight ? unread(server) : 0;
+    const bool is_long = size > short_enough;
+    const int before = is_tight || is_long ? unread(server) : 0;
+    bool is_dear = is_tight && (is_long || before > quarters(2, server));
+    if (is_dear && deaf.count(name) > 0) return;
+    if (is_dear && is_long && before + static_cast<int>(size) > quarters(3, server)) return;
     // MSG_DONTWAIT: a client that does not read (EAGAIN: its queue is full) would stop us, and
     // everybody behind it. It may also have gone (ECONNREFUSED, ENOENT), keep others out of its
     // directory (EACCES), or have no address, as it never called bind (ENOTCONN). Whatever the
@@ -102,7 +105,8 @@ void answer_one(const Fd& server, std::string& bytes, Deaf& deaf) try {
     while (sendto(server.get(), bytes.data(), size, MSG_DONTWAIT, address, length) == -1 &&
            errno == EINTR) {
     }
-    if (is_tight && before > scarce(server) && !is_read(server, before)) deaf.insert(name);
+    if (is_long) is_dear = poll(&room, 1, 0) == 0;  // it may have filled the first quarter itself
+    if (is_dear && !is_read(server, before)) deaf.insert(name);
 } catch (const std::bad_alloc&) {
     // There is no memory for its address: its answer is lost.
 }

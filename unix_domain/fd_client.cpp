@@ -12,6 +12,7 @@
 // TLPI 61.13.3, cmsg(3).
 #include "../fd.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <climits>
@@ -68,7 +69,12 @@ void print(const Fd& file) {
         if (check("read", got) == 0) return;
         for (std::string_view rest{bytes, static_cast<std::size_t>(got)}; !rest.empty();) {
             const ssize_t written = write(STDOUT_FILENO, rest.data(), rest.size());
-            if (written == -1 && errno == EINTR) continue;
+            if (written == -1 && later(errno)) {
+                // EAGAIN: another program has it open, too, and has set O_NONBLOCK.
+                pollfd room{STDOUT_FILENO, POLLOUT, 0};
+                poll(&room, 1, -1);
+                continue;
+            }
             if (written == -1 && (errno == EPIPE || errno == EBADF)) return;  // nobody reads us
             rest.remove_prefix(static_cast<std::size_t>(check("write", written)));
         }

@@ -364,7 +364,7 @@ def test_out_of_descriptors_it_says_so_once_and_rests_and_serves_again(start):
     for client in clients:
         client.sendall(b"hello\n")
     server.logged("accept: Too many open files")
-    room = 40 - BASE
+    room = 40 - BASE - 2  # for files
     served = eventually(lambda: (ready := readable(clients, 0)) and len(ready) == room and ready)
     if not sanitized(PROGRAM):
         before, start_time = server.cpu(), time.monotonic()
@@ -377,12 +377,25 @@ def test_out_of_descriptors_it_says_so_once_and_rests_and_serves_again(start):
     assert len([line for line in server.log if "accept" in line]) == 1
 
 
+def test_those_who_come_leave_two_descriptors_for_files(start, directory):
+    server = start(PROGRAM, "-d", directory, 0, nofile=40)
+    clients = [server.connect() for _ in range(60)]
+    server.logged("accept: Too many open files")
+    for _ in range(3):
+        clients[0].sendall(b"fichier salut\nfichier sous dossier/bas/b\n")
+        answer = b"salut 8\nbonjour\nsous dossier/bas/b 6\nen bas"
+        assert receive(clients[0], len(answer)) == answer
+
+
 def test_without_a_descriptor_for_the_file_it_cannot_be_found(start, directory):
     server = start(PROGRAM, "-d", directory, 0, nofile=40)
     clients = [server.connect() for _ in range(60)]
     server.logged("accept: Too many open files")
-    clients[0].sendall(b"fichier salut\nhello\n")
-    assert receive_until(clients[0], b"hello\n") == missing(b"salut") + b"hello\n"
+    for client in clients[:2]:  # they do not read on: two files are open
+        client.sendall(b"fichier grand\n")
+        receive_until(client, b"\n")
+    clients[2].sendall(b"fichier salut\nhello\n")
+    assert receive_until(clients[2], b"hello\n") == missing(b"salut") + b"hello\n"
 
 
 def test_a_thousand_clients_leave_nothing_behind(server):

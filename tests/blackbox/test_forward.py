@@ -959,6 +959,40 @@ def test_the_next_address_is_tried_with_the_descriptors_of_the_last(start, targe
     assert not [line for line in server.log if line.startswith(("connect ", "name.example: "))]
 
 
+def test_a_newcomer_does_not_take_the_descriptor_of_a_look_up(start, target):
+    """It is let in when there is one for it beside: the others are not sent away for it."""
+    needs_hosts()
+    server = start(FORWARD, f"0:localhost:{target.getsockname()[1]}", env=NO_LEAKS)
+    most = server.descriptors() + 3  # for a relay, and half of one
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most, most))
+    server.inject("openat", "openat:delay_enter=500000")  # the look-up takes its time
+    first = server.connect()
+    eventually(lambda: threads(server.pid) == 2)
+    second = server.connect()
+    server.logged("accept: Too many open files, resting")
+    far = accept(target)
+    first.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+    first.close(), far.close()
+    far = accept(target)
+    second.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
+
+
+def test_two_look_ups_share_the_last_descriptor(start, target):
+    needs_hosts()
+    name = f"0:localhost:{target.getsockname()[1]}"
+    server = start(FORWARD, name, name, env=NO_LEAKS)
+    most = server.descriptors() + 4  # two relays; the spare one is for both look-ups
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most, most))
+    server.inject("openat", "openat:delay_exit=500000")  # each has its file open for a while
+    clients = [connect(address) for address in addresses(server, 2)]
+    for client in clients:
+        client.sendall(b"salut")
+    for far in [accept(target) for _ in clients]:
+        assert receive(far, 5) == b"salut"
+
+
 @with_one_port
 def test_a_target_that_is_nobody_but_the_relay_itself_is_refused(start):
     """The relay connects from the port that it connects to, and nobody listens there."""

@@ -161,6 +161,18 @@ def test_a_connected_client_that_never_reads_stops_nobody(server, place, client,
             assert ask(client, place, b"salut") == PREFIX + b"salut"
 
 
+@pytest.mark.parametrize("size", [1, 1000, 10_000, 100_000])
+def test_the_long_answers_of_others_go_on_when_one_never_reads(server, place, client, size):
+    question = b"x" * 20_000
+    with bound(place / "deaf", socket.SOCK_DGRAM) as deaf:
+        deaf.connect(str(place / "s"))
+        for _ in range(server_buffer() // max(size, 512)):
+            deaf.send(b"x" * size)
+        for _ in range(20):
+            deaf.send(b"x" * size)
+            assert ask(client, place, question) == PREFIX + question
+
+
 def test_who_reads_late_has_half_a_buffer_of_answers(server, place):
     count = server_buffer() // 2 // 1024  # an answer takes less, in the kernel's count
     with bound(place / "late", socket.SOCK_DGRAM) as late:

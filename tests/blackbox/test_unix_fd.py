@@ -533,6 +533,20 @@ def test_a_closed_standard_output_ends_the_client_quietly(server, place, root):
     assert client.log == []
 
 
+def test_a_standard_output_that_does_not_block_loses_nothing(server, place, root):
+    """O_NONBLOCK belongs to the open file: another program, which has our terminal open too, may
+    have set it."""
+    (root / "large").write_bytes(content := os.urandom(1 << 20))
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    client = Program(CLIENT, place / "s", "large", stdout=write_end)
+    os.close(write_end)
+    with open(read_end, "rb") as output:
+        time.sleep(0.2)  # for it to fill the pipe; it may take longer: the test then shows nothing
+        assert output.read() == content
+    assert client.wait() == 0
+
+
 def test_a_full_disk_is_one_line(server, place):
     client = Program(CLIENT, place / "s", "hello", stdout=full_disk())
     assert client.wait() == 1
