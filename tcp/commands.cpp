@@ -96,9 +96,9 @@ bool take_turn(Client& client, const Fd& directory) try {
 /// Takes everybody who waits in the backlog, as echo/poll does.
 void accept_all(const Fd& listener, PollList<Client>& list, Rest& rest) try {
     for (int i = 0; i < SOMAXCONN; ++i) {
-        // One for the client, and two for a walk to a file: who would have those of all the others
-        // is better off in the backlog.
-        const bool enough = are_free(3, listener);
+        // One for the client, and two for a walk to a file: who would take those from the others is
+        // better off in the backlog.
+        const bool enough = list.clients.empty() || are_free(3, listener);
         Fd fd = rest.accepted(enough ? accept(listener.get(), nullptr, nullptr) : -1);
         if (!fd) return;
         list.add({std::move(fd)}, POLLIN);

@@ -102,8 +102,8 @@ void accept_all(const Fd& listener, Server& server, Rest& rest) try {
     auto* const peer = reinterpret_cast<sockaddr*>(&address);
     for (int i = 0; i < SOMAXCONN; ++i) {
         socklen_t length = sizeof address;
-        // One for the client, and two for a walk to a file, which are nobody's to keep.
-        const bool enough = are_free(3, listener);
+        // One for the client, and two for a walk to a file, which are not to be taken from others.
+        const bool enough = server.list.clients.empty() || are_free(3, listener);
         Fd fd = rest.accepted(enough ? accept(listener.get(), peer, &length) : -1);
         if (fd) {
             server.list.add({std::move(fd), tcp::text(peer, length), server.now}, POLLIN);

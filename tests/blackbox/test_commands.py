@@ -387,6 +387,14 @@ def test_those_who_come_leave_two_descriptors_for_files(start, directory):
         assert receive(clients[0], len(answer)) == answer
 
 
+def test_the_only_client_may_have_the_last_descriptor(start):
+    server = start(PROGRAM, nofile=BASE + 1)
+    for _ in range(2):
+        with server.connect() as client:
+            client.sendall(b"hello\n")
+            assert receive(client, 6) == b"hello\n"
+
+
 def test_without_a_descriptor_for_the_file_it_cannot_be_found(start, directory):
     server = start(PROGRAM, "-d", directory, 0, nofile=40)
     clients = [server.connect() for _ in range(60)]

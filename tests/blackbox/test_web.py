@@ -568,6 +568,14 @@ def test_out_of_descriptors_it_says_so_once_and_rests_and_serves_again(start):
     assert len([line for line in server.log if "accept" in line]) == 1
 
 
+def test_the_only_client_may_have_the_last_descriptor(start):
+    server = start(PROGRAM, nofile=BASE + 1)
+    for _ in range(2):
+        client = Connection(server.address)
+        assert client.get("/").status == 302
+        client.close()
+
+
 def test_those_who_come_leave_two_descriptors_for_files(start, directory):
     """Nobody can make room: nobody has been silent for a second."""
     server = start(PROGRAM, "-d", directory, 0, nofile=40)
