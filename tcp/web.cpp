@@ -77,18 +77,19 @@ bool take_turn(Client& client, Server& server) try {
     const bool late = client.until <= server.now;
     client.heard = server.now;
     if (late && client.stage == Stage::ended) return false;
-    if (wanted(client) == POLLIN) {
-        char bytes[16 * 1024];
+    char bytes[16 * 1024];
+    // Of a server that was stopped (Control-Z) until now, the rest of the head may be waiting.
+    if (late && recv(client.fd.get(), bytes, 1, MSG_PEEK) == -1) {
+        respond_last(client, 408);
+    } else if (wanted(client) == POLLIN) {
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
-        if (received == -1 && !(late && later(errno))) return later(errno);
+        if (received == -1) return later(errno);
         if (client.stage == Stage::ended) return received > 0;
         if (received == 0 && client.received.empty()) return false;
         if (received == 0) respond_last(client, 400);  // in the middle of a head
-        if (received > 0) client.received.append(bytes, static_cast<std::size_t>(received));
+        client.received.append(bytes, static_cast<std::size_t>(received));
     }
     if (client.owed.empty()) answer(client, server);
-    // Not before: we may have been kept from running (SIGSTOP) while the rest was there.
-    if (late && client.until <= server.now) respond_last(client, 408);
     if (!client.owed.send_some(client.fd)) return false;
     if (wanted(client) == POLLIN) wait_for_the_next(client, server.now);
     return true;

@@ -39,22 +39,24 @@ constexpr std::size_t longest = std::size_t{1024} * 1024;
 /// The longest answer, in bytes, that may have the last of our send buffer.
 constexpr std::size_t short_enough = 1024;
 
-/// The addresses, as bytes, of clients that have not read what we sent them.
-using Deaf = std::set<std::string>;
+/// Our send buffer: there is one, and the answers to all clients share it.
+struct SendBuffer {
+    int quarter;                   ///< of its room, in bytes
+    std::set<std::string> deaf{};  ///< the addresses, as bytes, of who has not read its answers
+};
+
+SendBuffer send_buffer(const Fd& server) {
+    int room = 0;
+    socklen_t length = sizeof room;
+    check("getsockopt", getsockopt(server.get(), SOL_SOCKET, SO_SNDBUF, &room, &length));
+    return {room / 4};
+}
 
 /// How many bytes we have sent and nobody has read yet. The kernel does not say for whom they are.
 int unread(const Fd& server) {
     int bytes = 0;
     ioctl(server.get(), TIOCOUTQ, &bytes);
     return bytes;
-}
-
-/// How many bytes are so many quarters of our send buffer.
-int quarters(int count, const Fd& server) {
-    int bytes = 0;
-    socklen_t length = sizeof bytes;
-    getsockopt(server.get(), SOL_SOCKET, SO_SNDBUF, &bytes, &length);
-    return bytes / 4 * count;
 }
 
 /// Whether somebody reads, within 20 ms, so that no more than `before` bytes are unread.
@@ -65,7 +67,7 @@ bool is_read(const Fd& server, int before) {
 }
 
 /// Receives a datagram and answers it, if it can be answered.
-void answer_one(const Fd& server, std::string& bytes, Deaf& deaf) try {
+void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
     // The answer is the prefix and then the datagram as it came. Received right behind the prefix,
     // it is ready. There is room for one byte too many, which tells a datagram that is too long.
     char* const datagram = bytes.data() + Reply::prefix.size();
@@ -85,19 +87,18 @@ void answer_one(const Fd& server, std::string& bytes, Deaf& deaf) try {
     // other end. A path that fills sun_path has no NUL, and yet Linux counts one (unix(7), BUGS).
     length = std::min<socklen_t>(length, sizeof client);
     const std::size_t size = Reply::prefix.size() + static_cast<std::size_t>(received);
-    // What nobody has read yet takes room in our one send buffer. On Linux poll calls us writable
-    // while that is less than a quarter. Over that, a long answer is dear, and over a half each one
-    // is: we wait for it to be read, and who does not read it gets no more of the kind until three
-    // quarters are free again. The last quarter is for short ones. So there is room for all others.
-    pollfd room{server.get(), POLLOUT, 0};
-    const bool is_tight = poll(&room, 1, 0) == 0;
-    const std::string name{reinterpret_cast<const char*>(&client), length};
-    if (!is_tight || deaf.size() == 1000) deaf.clear();  // so it cannot grow for ever
+    // What nobody has read yet takes room from all others. A long answer is watched when it does
+    // not fit into the first quarter of the buffer, a short one when half of the buffer is taken:
+    // we wait for it to be read, and who does not read it gets no more of those until three
+    // quarters are free again. The last quarter is for short answers.
     const bool is_long = size > short_enough;
-    const int before = is_tight || is_long ? unread(server) : 0;
-    bool is_dear = is_tight && (is_long || before > quarters(2, server));
-    if (is_dear && deaf.count(name) > 0) return;
-    if (is_dear && is_long && before + static_cast<int>(size) > quarters(3, server)) return;
+    const int before = unread(server);
+    const int after = before + static_cast<int>(size);
+    const bool is_watched = is_long ? after > buffer.quarter : before > 2 * buffer.quarter;
+    const std::string name{reinterpret_cast<const char*>(&client), length};
+    if (before <= buffer.quarter || buffer.deaf.size() == 1000) buffer.deaf.clear();
+    if (is_watched && buffer.deaf.count(name) > 0) return;
+    if (is_long && before > buffer.quarter && after > 3 * buffer.quarter) return;
     // MSG_DONTWAIT: a client that does not read (EAGAIN: its queue is full) would stop us, and
     // everybody behind it. It may also have gone (ECONNREFUSED, ENOENT), keep others out of its
     // directory (EACCES), or have no address, as it never called bind (ENOTCONN). Whatever the
@@ -105,24 +106,22 @@ void answer_one(const Fd& server, std::string& bytes, Deaf& deaf) try {
     while (sendto(server.get(), bytes.data(), size, MSG_DONTWAIT, address, length) == -1 &&
            errno == EINTR) {
     }
-    if (is_long) is_dear = poll(&room, 1, 0) == 0;  // it may have filled the first quarter itself
-    if (is_dear && !is_read(server, before)) deaf.insert(name);
+    if (is_watched && !is_read(server, before)) buffer.deaf.insert(name);
 } catch (const std::bad_alloc&) {
     // There is no memory for its address: its answer is lost.
 }
 
 /// Serves until a signal comes through the stop pipe.
-void serve(const Fd& server, const Fd& stop) {
+void serve(const Fd& server, SendBuffer& buffer, const Fd& stop) {
     std::string bytes{Reply::prefix};
     bytes.resize(bytes.size() + longest + 1);
-    Deaf deaf;
     for (;;) {
         pollfd polled[entries] = {{stop.get(), POLLIN, 0}, {server.get(), POLLIN, 0}};
         const int ready = poll(polled, entries, -1);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready <= 0) continue;
         if (polled[stop_entry].revents != 0) return;
-        answer_one(server, bytes, deaf);
+        answer_one(server, bytes, buffer);
     }
 }
 
@@ -140,12 +139,13 @@ int main(int argc, char* argv[]) try {
     // have by default, it fits all the same.
     const int room = longest + Reply::prefix.size();
     check("setsockopt", setsockopt(server.get(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room));
+    SendBuffer buffer = send_buffer(server);
     unix_domain::SocketFile file{path};
     umask(0177);  // who may write to the file may send: its owner alone, from the first moment
     check("bind " + path, bind(server.get(), unix_domain::generic(address), sizeof address));
     file.bound();
     log_line("listening on ", path);
-    serve(server, stop);
+    serve(server, buffer, stop);
 } catch (const std::exception& error) {
     log_line("unix_domain/datagram_server: ", error.what());
     return 1;
