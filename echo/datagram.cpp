@@ -9,6 +9,8 @@
 //
 // The answer is a few words and then what came. Nobody is greeted, as nobody connects. A datagram
 // may be lost, doubled or overtaken on its way; none is ever cut in two, or joined to another.
+// With `-b 0.0.0.0` or `-b ::` the kernel chooses the address that an answer leaves from. Where a
+// machine has several, it may be another than was asked: a connected client does not hear it.
 // Before this: tcp/server. Beside it: unix_domain/datagram_server. Beej's Guide, chapter 6.3.
 #include "../fd.hpp"
 
