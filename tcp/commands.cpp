@@ -137,6 +137,7 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("tcp/commands", argc, argv, {.directory = "."});
     std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
+    tzset();  // the zone is read from a file, once: not when there may be no descriptor left for it
     const Fd directory = open_directory(where.directory);
     const Fd listener = tcp::passive_open(where);
     check("fcntl", set_nonblocking(listener));
