@@ -382,6 +382,46 @@ def test_when_no_process_or_thread_can_be_made_the_client_is_told(start, program
     assert_serves(server)
 
 
+# As glibc's, and then, once the file GATE is there, one more look at the thread: glibc has that look
+# in it, between two instructions (nptl/pthread_detach.c, `cancelhandling`).
+SLOW_DETACH = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+int pthread_detach(pthread_t thread) {
+    static int calls;
+    const int result = ((int (*)(pthread_t))dlsym(RTLD_NEXT, "pthread_detach"))(thread);
+    if (++calls != 13) return result;
+    while (access(getenv("GATE"), F_OK) == -1) usleep(1000);
+    return result + 0 * *(volatile char*)thread;
+}
+"""
+
+
+def test_a_thread_does_not_end_before_it_is_detached(start, tmp_path):
+    """Its memory would be gone where pthread_detach still looks at it: once in many thousands of
+    clients that have gone at once, and the program ends with them."""
+    needs_plain_build("echo/thread")
+    source, library, gate = (tmp_path / name for name in ("slow.c", "slow.so", "gate"))
+    source.write_text(SLOW_DETACH)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    server = start("echo/thread", env={"LD_PRELOAD": str(library), "GATE": str(gate)})
+    others = [server.connect() for _ in range(12)]
+    for other in others:
+        receive(other, len(GREETING))
+    with server.connect() as client:
+        receive(client, len(GREETING))
+    eventually(lambda: server.descriptors() == BASE["echo/thread"] + len(others))
+    for other in others:  # with their stacks there are more than the C library keeps for the next
+        other.close()
+    eventually(lambda: server.descriptors() == BASE["echo/thread"])
+    time.sleep(0.1)  # the threads end now, if they do
+    gate.touch()
+    assert_serves(server)
+
+
 def test_fork_leaves_no_zombie(start):
     server = start("echo/fork")
     for _ in range(1000):
