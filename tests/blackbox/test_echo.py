@@ -643,6 +643,23 @@ def test_it_ends_with_clients_parked(parked):
     server.stop()
 
 
+def test_it_ends_at_once_though_no_thread_can_poll(start):
+    """Each rests for a tenth of a second then (here the limit of descriptors is below what poll is
+    given, EINVAL): they rest together, and not one after the other."""
+    needs_descriptors(9100)
+    server = start("echo/generations")
+    clients = [server.connect() for _ in range(9000)]
+    eventually(lambda: server.descriptors() >= 9000 + 8 + 2 * 18)  # 17 threads with 512
+    most = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (400, most))
+    some = clients[::200]  # two or three of each thread: the first of them ends its last good poll
+    for client in some:
+        receive(client, len(GREETING))
+        client.sendall(b"x\n")
+    eventually(lambda: len(readable(some)) >= 17)
+    server.stop()
+
+
 @pytest.mark.parametrize("nofile", [6, 7])
 def test_without_its_pipes_it_does_not_say_that_it_listens(nofile):
     needs_plain_build("echo/generations")
