@@ -76,6 +76,7 @@ void answer(Client& client, const Fd& directory) {
 /// A ready client's turn: at most one recv, and what send_some sends, so that nobody waits long for
 /// anybody. False when the conversation is over.
 bool take_turn(Client& client, const Fd& directory) try {
+    if (told_to_end) return true;  // poll is to see it, and soon
     if (wanted(client) == POLLIN) {
         char bytes[16 * 1024];
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);

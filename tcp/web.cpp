@@ -74,6 +74,7 @@ void wait_for_the_next(Client& client, std::int64_t now) {
 /// A client's turn, when it is ready or its time is up: at most one recv, and what send_some sends.
 /// False when the conversation is over.
 bool take_turn(Client& client, Server& server) try {
+    if (told_to_end) return true;  // poll is to see it, and soon
     const bool late = client.until <= server.now;
     client.heard = server.now;
     if (late && client.stage == Stage::ended) return false;

@@ -203,6 +203,20 @@ def test_it_ends_at_a_signal_while_clients_keep_it_busy(start, program):
         over.set()
 
 
+@pytest.mark.parametrize("program", LOOPS)
+def test_a_signal_does_not_wait_for_the_turns_of_all_who_are_ready(start, program):
+    """Here a turn takes a tenth of a second, as a round of thousands of greedy clients takes long."""
+    server = start(program, env=NO_LEAK_CHECK)
+    clients = [server.connect() for _ in range(30)]
+    for client in clients:
+        receive(client, len(GREETING))
+    server.inject("recv,recvfrom", "recv,recvfrom:delay_enter=100000")
+    for client in clients:
+        client.sendall(b"x\n")
+    eventually(lambda: len(readable(clients)) >= 2)  # the second round has begun, of all the others
+    server.stop()
+
+
 # ---- Clients that misbehave
 
 
