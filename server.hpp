@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
 #include <csignal>
 #include <cstdint>
@@ -139,6 +140,10 @@ void log_line(const Piece&... pieces) {
 
 // ---- The end -----------------------------------------------------
 
+/// Set by the first of the signals of stop_pipe(). poll sees that pipe once a round, and a round in
+/// which thousands want much takes seconds: no turn begins any more once this is set.
+inline std::atomic<bool> told_to_end{false};
+
 /// A descriptor that turns readable at SIGINT, SIGTERM, SIGHUP or SIGQUIT: the self-pipe trick
 /// (TLPI 63.5.2). A flag alone is not enough: when the signal comes after the program has looked at
 /// the flag and before it calls poll, poll sleeps on. ppoll is no help while some descriptor is
@@ -155,7 +160,7 @@ inline Fd stop_pipe() {
     struct sigaction action {};
     action.sa_handler = [](int) {
         const int saved = errno;
-        [[maybe_unused]] const ssize_t n = write(write_end, "", 1);
+        if (write(write_end, "", 1) == 1) told_to_end = true;
         errno = saved;
     };
     action.sa_flags = SA_RESTART;

@@ -35,13 +35,11 @@ class Parking {
     Parking& operator=(const Parking&) = delete;
 
     /// First goes the reader of the pipe of the ready: a thread that waits there for room is told
-    /// EPIPE. Then the writers of the inboxes: a thread that reads 0 from its own ends.
+    /// EPIPE. Then the writers of all inboxes: a thread that reads 0 from its own ends.
     ~Parking() {
         ready_ = Fd{};
-        for (Lot& lot : lots_) {
-            lot.inbox = Fd{};
-            lot.thread.join();
-        }
+        for (Lot& lot : lots_) lot.inbox = Fd{};
+        for (Lot& lot : lots_) lot.thread.join();
     }
 
     /// Readable (POLLIN) when there is somebody to take back.

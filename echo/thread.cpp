@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include <csignal>
+#include <mutex>
 #include <thread>
 
 #include "../server.hpp"
@@ -24,12 +25,17 @@
 
 namespace {
 
+/// Locked while a thread is started; no thread ends meanwhile. glibc's pthread_detach looks at the
+/// thread once more after it has let it go: then its memory must still be there.
+std::mutex starting;
+
 /// Gives the connection a thread of its own. Throws std::system_error when there can be no more
 /// threads (EAGAIN: pthread_create(3)); the caller then still has `client`, and can tell it.
 void start_conversation(Fd& client) {
+    const std::lock_guard lock{starting};
     std::thread thread{[number = client.get()] {
-        const Fd mine{number};
-        converse(mine);
+        converse(Fd{number});  // and then it is closed
+        const std::lock_guard until_started{starting};
     }};
     thread.detach();         // nobody waits for its end
     (void)client.release();  // only forgets the number: the thread closes it, or has done so

@@ -32,6 +32,7 @@ inline void keep_unsent(Client& client, std::string_view rest) {
 /// nobody waits long for anybody. `answer` is working memory, the same for all clients.
 /// False when the conversation is over.
 inline bool take_turn(Client& client, std::string& answer) try {
+    if (told_to_end) return true;  // poll is to see it, and soon
     std::string_view owed = client.unsent;
     if (owed.empty()) {
         char bytes[16 * 1024];  // an answer may be 22 times as long (to empty lines)

@@ -76,6 +76,7 @@ void answer(Client& client, const Fd& directory) {
 /// A ready client's turn: at most one recv, and what send_some sends, so that nobody waits long for
 /// anybody. False when the conversation is over.
 bool take_turn(Client& client, const Fd& directory) try {
+    if (told_to_end) return true;  // poll is to see it, and soon
     if (wanted(client) == POLLIN) {
         char bytes[16 * 1024];
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
@@ -137,6 +138,7 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
 int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("tcp/commands", argc, argv, {.directory = "."});
     std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
+    tzset();  // the zone is read from a file, once: not when there may be no descriptor left for it
     const Fd directory = open_directory(where.directory);
     const Fd listener = tcp::passive_open(where);
     check("fcntl", set_nonblocking(listener));

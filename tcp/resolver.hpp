@@ -30,11 +30,12 @@ struct LookUp {
     int error = 0;  ///< of getaddrinfo; for gai_strerror(3)
 };
 
-/// Whether it takes a name server, or a file like /etc/hosts, to find the address of `target`.
+/// Whether it takes a name server, or a file like /etc/hosts, to find the address of `target`; or a
+/// socket, to ask the kernel for the number of an interface (fe80::1%eth0).
 inline bool is_name(const Spec::End& target) {
     LookUp digits{target};
     digits.ask(AI_NUMERICHOST);
-    return digits.error != 0;
+    return digits.error != 0 || target.host.find('%') != target.host.npos;
 }
 
 class Resolver {

@@ -71,9 +71,9 @@ void wait_for_the_next(Client& client, std::int64_t now) {
     if (client.received.empty()) client.received.shrink_to_fit();  // a silent client owns no buffer
 }
 
-/// A client's turn, when it is ready or its time is up: at most one recv, and what send_some sends.
-/// False when the conversation is over.
+/// A client's turn, when it is ready or its time is up. False when the conversation is over.
 bool take_turn(Client& client, Server& server) try {
+    if (told_to_end) return true;  // poll is to see it, and soon
     const bool late = client.until <= server.now;
     client.heard = server.now;
     if (late && client.stage == Stage::ended) return false;

@@ -30,6 +30,7 @@
 #include "options.hpp"
 #include "path.hpp"
 #include "rights.hpp"
+#include "system.hpp"
 
 namespace {
 
@@ -118,6 +119,7 @@ void accept_all(const Fd& listener, PollList<Client>& list, Rest& rest) try {
     for (int i = 0; i < SOMAXCONN; ++i) {
         Fd fd = rest.accepted(accept(listener.get(), nullptr, nullptr));
         if (!fd) return;
+        unix_domain::set_options(fd);
         list.add({std::move(fd)}, POLLIN);
     }
 } catch (const std::bad_alloc&) {

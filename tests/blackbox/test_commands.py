@@ -4,8 +4,10 @@ import datetime
 import hashlib
 import os
 import re
+import resource
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -91,6 +93,23 @@ def test_the_time_is_now_with_the_offset_of_the_zone(start, zone, offset):
     got = ask(server, b"heure\n").decode()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d" + re.escape(offset) + "\n", got)
     assert before <= datetime.datetime.fromisoformat(got.strip()).timestamp() <= time.time()
+
+
+def test_the_zone_is_known_though_no_descriptor_is_left_when_it_is_first_asked(start, tmp_path):
+    """A zone that is a file (tzfile(5)), not a rule in TZ: here five hours and 45 minutes."""
+    kind = struct.pack(">iBB", (5 * 60 + 45) * 60, 0, 0) + b"NPT\0"
+    zone = tmp_path / "zone"
+    zone.write_bytes(b"TZif" + bytes(16) + struct.pack(">6I", 0, 0, 0, 0, 1, 4) + kind)
+    server = start(PROGRAM, env={"TZ": f":{zone}"})
+    with server.connect() as client:
+        client.sendall(b"hello\n")
+        assert receive(client, 6) == b"hello\n"
+        before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (BASE, before[1]))
+        client.sendall(b"heure\n")
+        assert receive_until(client, b"\n").endswith(b"+05:45\n")
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)
+    assert ask(server, b"heure\n").endswith(b"+05:45\n")
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,20 @@ def test_it_ends_at_a_signal_while_clients_keep_it_busy(start, program):
         over.set()
 
 
+@pytest.mark.parametrize("program", LOOPS)
+def test_a_signal_does_not_wait_for_the_turns_of_all_who_are_ready(start, program):
+    """Here a turn takes a tenth of a second, as a round of thousands of greedy clients takes long."""
+    server = start(program, env=NO_LEAK_CHECK)
+    clients = [server.connect() for _ in range(30)]
+    for client in clients:
+        receive(client, len(GREETING))
+    server.inject("recv,recvfrom", "recv,recvfrom:delay_enter=100000")
+    for client in clients:
+        client.sendall(b"x\n")
+    eventually(lambda: len(readable(clients)) >= 2)  # the second round has begun, of all the others
+    server.stop()
+
+
 # ---- Clients that misbehave
 
 
@@ -379,6 +393,46 @@ def test_when_no_process_or_thread_can_be_made_the_client_is_told(start, program
     server.inject("clone,clone3,fork,vfork", "clone,clone3,fork,vfork:error=EAGAIN:when=1")
     assert receive_all(server.connect()) == FULL
     server.logged("Resource temporarily unavailable")
+    assert_serves(server)
+
+
+# As glibc's, and then, once the file GATE is there, one more look at the thread: glibc has that look
+# in it, between two instructions (nptl/pthread_detach.c, `cancelhandling`).
+SLOW_DETACH = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+int pthread_detach(pthread_t thread) {
+    static int calls;
+    const int result = ((int (*)(pthread_t))dlsym(RTLD_NEXT, "pthread_detach"))(thread);
+    if (++calls != 13) return result;
+    while (access(getenv("GATE"), F_OK) == -1) usleep(1000);
+    return result + 0 * *(volatile char*)thread;
+}
+"""
+
+
+def test_a_thread_does_not_end_before_it_is_detached(start, tmp_path):
+    """Its memory would be gone where pthread_detach still looks at it: once in many thousands of
+    clients that have gone at once, and the program ends with them."""
+    needs_plain_build("echo/thread")
+    source, library, gate = (tmp_path / name for name in ("slow.c", "slow.so", "gate"))
+    source.write_text(SLOW_DETACH)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    server = start("echo/thread", env={"LD_PRELOAD": str(library), "GATE": str(gate)})
+    others = [server.connect() for _ in range(12)]
+    for other in others:
+        receive(other, len(GREETING))
+    with server.connect() as client:
+        receive(client, len(GREETING))
+    eventually(lambda: server.descriptors() == BASE["echo/thread"] + len(others))
+    for other in others:  # with their stacks there are more than the C library keeps for the next
+        other.close()
+    eventually(lambda: server.descriptors() == BASE["echo/thread"])
+    time.sleep(0.1)  # the threads end now, if they do
+    gate.touch()
     assert_serves(server)
 
 
@@ -600,6 +654,23 @@ def test_parked_clients_that_leave_are_noticed(parked):
 
 def test_it_ends_with_clients_parked(parked):
     server, _ = parked
+    server.stop()
+
+
+def test_it_ends_at_once_though_no_thread_can_poll(start):
+    """Each rests for a tenth of a second then (here the limit of descriptors is below what poll is
+    given, EINVAL): they rest together, and not one after the other."""
+    needs_descriptors(9100)
+    server = start("echo/generations")
+    clients = [server.connect() for _ in range(9000)]
+    eventually(lambda: server.descriptors() >= 9000 + 8 + 2 * 18)  # 17 threads with 512
+    most = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (400, most))
+    some = clients[::200]  # two or three of each thread: the first of them ends its last good poll
+    for client in some:
+        receive(client, len(GREETING))
+        client.sendall(b"x\n")
+    eventually(lambda: len(readable(some)) >= 17)
     server.stop()
 
 

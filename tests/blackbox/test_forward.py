@@ -979,6 +979,15 @@ def test_a_newcomer_does_not_take_the_descriptor_of_a_look_up(start, target):
     assert receive(far, 5) == b"salut"
 
 
+def test_the_number_of_an_interface_is_found_with_the_last_descriptor(start):
+    """The kernel is asked for it through a socket, and the relay has all others."""
+    server = start(FORWARD, "0:[fe80::1%lo]:9")
+    most = server.descriptors() + 2
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most, most))
+    assert receive_all(server.connect()) == b""  # nobody has that address
+    server.logged("connect [fe80::1%")
+
+
 def test_two_look_ups_share_the_last_descriptor(start, target):
     needs_hosts()
     name = f"0:localhost:{target.getsockname()[1]}"

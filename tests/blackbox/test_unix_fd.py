@@ -125,6 +125,18 @@ def test_a_name_byte_by_byte(server, place):
         assert content(descriptors) == b"deep\n"
 
 
+def test_an_urgent_byte_of_a_name_is_a_byte(server, place):
+    with dial(place / "s") as client:
+        client.sendall(b"hel")
+        try:
+            client.send(b"l", socket.MSG_OOB)
+        except OSError:
+            pytest.skip("no urgent bytes on Unix sockets before Linux 5.15")
+        data, descriptors = ask(client, b"o\n")
+        assert data == b"\n"
+        assert content(descriptors) == b"hello\n"
+
+
 def test_what_is_passed_can_only_be_read_and_starts_at_the_start(server, place, root):
     first, second = (answered(place, b"hello\n")[1][0] for _ in range(2))
     assert os.read(first, 3) == b"hel"

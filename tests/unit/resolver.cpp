@@ -13,7 +13,7 @@ TEST_CASE("an address in digits is no name") {
 
 TEST_CASE("whatever has to be looked up is a name") {
     for (const char* host :
-         {"localhost", "roucas101.etu", "256.0.0.1", "1.2.3.4.5", "[::1]", "a b"}) {
+         {"localhost", "roucas101.etu", "256.0.0.1", "1.2.3.4.5", "[::1]", "a b", "fe80::1%lo"}) {
         INFO(host);
         CHECK(is_name({host, "80"}));
     }
