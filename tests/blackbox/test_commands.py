@@ -98,9 +98,10 @@ def test_the_time_is_now_with_the_offset_of_the_zone(start, zone, offset):
 def test_the_zone_is_known_though_no_descriptor_is_left_when_it_is_first_asked(start, tmp_path):
     """A zone that is a file (tzfile(5)), not a rule in TZ: here five hours and 45 minutes."""
     kind = struct.pack(">iBB", (5 * 60 + 45) * 60, 0, 0) + b"NPT\0"
+    block = b"TZif2" + bytes(15) + struct.pack(">6I", 0, 0, 0, 0, 1, 4) + kind
     zone = tmp_path / "zone"
-    zone.write_bytes(b"TZif" + bytes(16) + struct.pack(">6I", 0, 0, 0, 0, 1, 4) + kind)
-    server = start(PROGRAM, env={"TZ": f":{zone}"})
+    zone.write_bytes(block + block + b"\n<NPT>-5:45\n")
+    server = start(PROGRAM, env={"TZ": str(zone)})
     with server.connect() as client:
         client.sendall(b"hello\n")
         assert receive(client, 6) == b"hello\n"
