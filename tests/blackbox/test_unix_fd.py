@@ -21,7 +21,7 @@ from harness import (
     run,
     strace,
 )
-from unix_sockets import NO_LEAK_CHECK, as_nobody, bound, copy_for_all, dial
+from unix_sockets import NO_LEAK_CHECK, as_nobody, bound, copy_for_all, dial, send_urgent
 from wants import AS_NOBODY, NOBODY, full_disk, needs_root, open_files, proc
 
 SERVER, CLIENT = "unix_domain/fd_server", "unix_domain/fd_client"
@@ -128,10 +128,7 @@ def test_a_name_byte_by_byte(server, place):
 def test_an_urgent_byte_of_a_name_is_a_byte(server, place):
     with dial(place / "s") as client:
         client.sendall(b"hel")
-        try:
-            client.send(b"l", socket.MSG_OOB)
-        except OSError:
-            pytest.skip("no urgent bytes on Unix sockets before Linux 5.15")
+        send_urgent(client, b"l")
         data, descriptors = ask(client, b"o\n")
         assert data == b"\n"
         assert content(descriptors) == b"hello\n"

@@ -28,7 +28,7 @@ from harness import (
     sanitized,
     strace,
 )
-from unix_sockets import NO_LEAK_CHECK, as_nobody, bound, dial, is_listening
+from unix_sockets import NO_LEAK_CHECK, as_nobody, bound, dial, is_listening, send_urgent
 from wants import NOBODY, cpu_time, full_disk, needs_descriptors, needs_linux
 
 SERVER, CLIENT = "unix_domain/stream_server", "unix_domain/stream_client"
@@ -259,10 +259,7 @@ def test_a_limit_lowered_below_what_it_has_is_waited_out(server, place):
 def test_an_urgent_byte_is_a_byte(server, place):
     with dial(place / "s") as client:
         client.sendall(b"ab")
-        try:
-            client.send(b"!", socket.MSG_OOB)
-        except OSError:
-            pytest.skip("no urgent bytes on Unix sockets before Linux 5.15")
+        send_urgent(client, b"!")
         client.sendall(b"cd\n")
         client.shutdown(socket.SHUT_WR)
         assert receive_all(client) == GREETING + PREFIX + b"ab!cd\n"

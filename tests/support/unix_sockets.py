@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import pytest
 from harness import PATIENCE, binary
 from wants import AS_NOBODY, needs_root, proc
 
@@ -90,3 +91,11 @@ def as_nobody(program, *args, reachable, **options):
         **AS_NOBODY,
         **options,
     )
+
+
+def send_urgent(client, byte):
+    """Sends one byte out of band (MSG_OOB); where the system cannot, the test is skipped."""
+    try:
+        client.send(byte, socket.MSG_OOB)
+    except OSError:
+        pytest.skip("no urgent bytes on Unix sockets before Linux 5.15")
