@@ -11,6 +11,7 @@
 #include "../fd.hpp"
 
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include "../server.hpp"
@@ -25,6 +26,7 @@ struct LookUp {
     void ask(int flags) { error = tcp::look_up(target.host, target.port, flags, addresses); }
 
     Spec::End target;
+    std::mutex starting;     ///< locked while the thread is started, as in echo/thread
     bool in_thread = false;  ///< then nobody else looks at what follows until the thread is done
     tcp::Addresses addresses{nullptr, freeaddrinfo};
     int error = 0;  ///< of getaddrinfo; for gai_strerror(3)
@@ -65,6 +67,7 @@ class Resolver {
         if (look_up->error == 0 || !done_) return look_up;
         look_up->in_thread = true;
         spare_ = Fd{};
+        const std::lock_guard lock{look_up->starting};
         std::thread{[look_up, number, done_in = done_in_] {
             // Another look-up may have the only descriptor that is left, for a moment.
             for (int tries = 50; tries > 0; --tries) {
@@ -76,6 +79,7 @@ class Resolver {
             // A pipe takes it in one piece, or has no memory for it now.
             while (write(done_in, &number, sizeof number) == -1 && passes(errno)) {
             }
+            const std::lock_guard until_started{look_up->starting};
         }}.detach();
         ++under_way_;
         return look_up;

@@ -29,6 +29,7 @@ from harness import (
     strace,
     writable,
 )
+from preload import DETACH, library
 from wants import children, has_ipv6, needs_descriptors, needs_hosts, needs_ipv6
 
 BLOCKING = ["echo/iterative", "echo/fork", "echo/thread"]
@@ -396,20 +397,13 @@ def test_when_no_process_or_thread_can_be_made_the_client_is_told(start, program
     assert_serves(server)
 
 
-# As glibc's, and then, once the file GATE is there, one more look at the thread: glibc has that look
-# in it, between two instructions (nptl/pthread_detach.c, `cancelhandling`).
-SLOW_DETACH = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <unistd.h>
-int pthread_detach(pthread_t thread) {
+# The thirteenth waits for the file GATE, and looks at the thread then.
+LOOK_ONCE_MORE = r"""
+static void after(pthread_t thread) {
     static int calls;
-    const int result = ((int (*)(pthread_t))dlsym(RTLD_NEXT, "pthread_detach"))(thread);
-    if (++calls != 13) return result;
+    if (++calls != 13) return;
     while (access(getenv("GATE"), F_OK) == -1) usleep(1000);
-    return result + 0 * *(volatile char*)thread;
+    (void)*(volatile char*)thread;
 }
 """
 
@@ -418,10 +412,8 @@ def test_a_thread_does_not_end_before_it_is_detached(start, tmp_path):
     """Its memory would be gone where pthread_detach still looks at it: once in many thousands of
     clients that have gone at once, and the program ends with them."""
     needs_plain_build("echo/thread")
-    source, library, gate = (tmp_path / name for name in ("slow.c", "slow.so", "gate"))
-    source.write_text(SLOW_DETACH)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    server = start("echo/thread", env={"LD_PRELOAD": str(library), "GATE": str(gate)})
+    detach, gate = library(DETACH + LOOK_ONCE_MORE, tmp_path), tmp_path / "gate"
+    server = start("echo/thread", env={"LD_PRELOAD": str(detach), "GATE": str(gate)})
     others = [server.connect() for _ in range(12)]
     for other in others:
         receive(other, len(GREETING))

@@ -27,6 +27,7 @@ from harness import (
 )
 from names import NameServer, with_a_name_server
 from networks import ONE_PORT, has_keepalive, with_one_port
+from preload import DETACH, library
 from wants import memory, needs_descriptors, needs_hosts, needs_ipv6, proc, threads
 
 FORWARD = "tcp/forward"
@@ -1000,6 +1001,30 @@ def test_two_look_ups_share_the_last_descriptor(start, target):
         client.sendall(b"salut")
     for far in [accept(target) for _ in clients]:
         assert receive(far, 5) == b"salut"
+
+
+# Ends the program if the thread has ended, and only this one is left.
+COUNT_THREADS = r"""
+static void after(pthread_t thread) {
+    usleep(200 * 1000);  // it ends now, if it does
+    DIR* threads = opendir("/proc/self/task");
+    int count = -2;  // "." and ".."
+    while (readdir(threads)) ++count;
+    closedir(threads);
+    if (count == 1) abort();
+}
+"""
+
+
+def test_a_look_up_does_not_end_before_its_thread_is_detached(start, target, tmp_path):
+    """As with echo/thread."""
+    needs_hosts()
+    needs_plain_build(FORWARD)
+    detach = library(DETACH + COUNT_THREADS, tmp_path)
+    name = f"0:localhost:{target.getsockname()[1]}"
+    client, far = through(start(FORWARD, name, env={"LD_PRELOAD": str(detach)}), target)
+    client.sendall(b"salut")
+    assert receive(far, 5) == b"salut"
 
 
 @with_one_port

@@ -2,11 +2,11 @@
 servers counted themselves is the other opinion: the clients keep what they sent and received, and
 the servers' calls are counted by tests/see/count.c, in between them and libc."""
 
-import subprocess
 from collections import Counter
 
 import pytest
 from harness import ROOT, binary
+from preload import library
 from seeing import drawn, faulty
 from wants import peer
 
@@ -54,10 +54,7 @@ A: close
 @pytest.fixture(scope="module")
 def counter(tmp_path_factory):
     """What counts."""
-    library = tmp_path_factory.mktemp("see") / "count.so"
-    source = ROOT / "tests/see/count.c"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    return library
+    return library(ROOT / "tests/see/count.c", tmp_path_factory.mktemp("see"))
 
 
 @pytest.mark.parametrize("server", SERVERS)
