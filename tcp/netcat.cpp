@@ -30,14 +30,16 @@ namespace {
 /// whoever writes faster than the other end reads has to wait (backpressure). Neither direction
 /// waits for the other.
 struct Direction {
+    using Buffer = char[64 * 1024];
+
     const char* name;
     int from;
     int to;
     std::size_t most;           ///< bytes that one write is given
+    Buffer& bytes;              ///< what was read last
     bool ended = false;         ///< all has been read and written; or it failed
     int error = 0;              ///< why it failed, an errno
     std::string_view unsent{};  ///< what of `bytes` is still to be written
-    char bytes[64 * 1024] = {};
 
     /// What poll is to look at: a negative descriptor is skipped.
     [[nodiscard]] pollfd wanted() const {
@@ -77,8 +79,10 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
     // has that open too. One read of what poll calls readable returns at once; so does a write to a
     // pipe, up to PIPE_BUF bytes. A terminal for our output is opened anew.
     static const std::size_t most = most_at_once(STDOUT_FILENO);
-    Direction up{"sending", STDIN_FILENO, socket.get(), SSIZE_MAX};
-    Direction down{"receiving", socket.get(), STDOUT_FILENO, most};
+    // Not on the stack: that would have to grow, and without memory for it the program would end.
+    static Direction::Buffer typed, heard;
+    Direction up{"sending", STDIN_FILENO, socket.get(), SSIZE_MAX, typed};
+    Direction down{"receiving", socket.get(), STDOUT_FILENO, most, heard};
     while (down.error == 0 && !(up.ended && down.ended)) {
         pollfd polled[] = {
             {stop.get(), POLLIN, 0},

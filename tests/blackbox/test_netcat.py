@@ -5,6 +5,7 @@ import os
 import pty
 import random
 import re
+import resource
 import signal
 import socket
 import struct
@@ -31,7 +32,7 @@ from harness import (
     strace,
 )
 from networks import ONE_PORT, has_keepalive, with_one_port
-from wants import full_disk, needs_ipv6, proc
+from wants import full_disk, memory, needs_ipv6, proc
 
 NETCAT = "tcp/netcat"
 
@@ -370,6 +371,18 @@ def test_with_k_a_reset_ends_that_client_only(netcat):
     with program.connect() as second:
         second.sendall(b"deux\n")
         assert program.process.stdout.readline() == b"deux\n"
+    program.stop()
+
+
+def test_without_memory_for_more_the_first_client_does_not_end_it(netcat):
+    """Not even for a stack that grows: a program is told that by a signal."""
+    needs_plain_build(NETCAT)
+    program = listening(netcat, "-k")
+    size = memory(program.pid, "VmSize")
+    resource.prlimit(program.pid, resource.RLIMIT_AS, (size, size))
+    with program.connect() as client:
+        client.sendall(b"salut\n")
+        assert program.process.stdout.readline() == b"salut\n"
     program.stop()
 
 
