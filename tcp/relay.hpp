@@ -68,6 +68,7 @@ class Relay {
     /// Does what poll has found possible (its revents, client and target): at most one recv and two
     /// sends for each. False when the relay is over.
     bool take_turn(short client, short target) try {
+        if (told_to_end) return true;  // poll is to see it, and soon
         if (state_ == State::relaying) {
             if (!take_turn(client_, target_, client) || !take_turn(target_, client_, target))
                 return reset();

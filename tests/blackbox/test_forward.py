@@ -18,6 +18,7 @@ from harness import (
     free_port,
     needs_plain_build,
     peer,
+    readable,
     receive,
     receive_all,
     reset,
@@ -555,6 +556,18 @@ def test_an_unresolvable_target_closes_that_client_and_not_the_program(start, ta
     with connect(somewhere) as client:
         client.sendall(b"salut")
         assert receive(accept(target), 5) == b"salut"
+
+
+def test_a_signal_does_not_wait_for_the_turns_of_all_who_are_ready(start, target):
+    """Here a turn takes a tenth of a second, as a round of thousands of greedy clients takes long."""
+    server = start(FORWARD, to(target), env=NO_LEAKS)
+    pairs = [through(server, target) for _ in range(30)]
+    server.inject("recv,recvfrom", "recv,recvfrom:delay_enter=100000")
+    with server.held():  # all are ready for one round
+        for client, _ in pairs:
+            client.sendall(b"x\n")
+    readable([far for _, far in pairs])
+    server.stop()
 
 
 def test_a_target_can_be_named(start, target):

@@ -1,5 +1,6 @@
 """What all tests share: starting a program, waiting for an event, talking bytes."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -158,6 +159,14 @@ class Program:
         tracer = subprocess.Popen([*words, "-p", str(self.pid)], stderr=subprocess.PIPE, text=True)
         assert "attached" in tracer.stderr.readline()
         threading.Thread(target=tracer.communicate, daemon=True).start()
+
+    @contextlib.contextmanager
+    def held(self):
+        """It does not run meanwhile: what it then finds is all there at once."""
+        self.process.send_signal(signal.SIGSTOP)
+        eventually(lambda: proc(self.pid, "stat").read_text().rpartition(")")[2].split()[0] in "Tt")
+        yield
+        self.process.send_signal(signal.SIGCONT)
 
     def wait(self, patience=PATIENCE):
         """Waits for its end. Returns the exit status, as subprocess has it."""
