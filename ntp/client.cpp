@@ -115,25 +115,34 @@ ntp::Sample ask(const Fd& fd, double wait) {
     throw std::runtime_error{trouble};
 }
 
-/// Asks one address as often as wanted. Throws std::runtime_error, as ask() does, when not one
-/// answer came.
+/// Asks `address` as often as wanted; or one of those after it, while this one cannot be asked or
+/// has never answered. Throws std::runtime_error, as ask() does, when not one answer came.
 ntp::Report ask_all(const addrinfo& address, const ntp::Options& options) {
-    const Fd fd = open_socket(address);
-    ntp::Report report;
+    ntp::Report report{.server = ntp::text_of(address)};
+    const addrinfo* others = address.ai_next;  // until they are asked
+    Fd fd;
     std::int64_t next = 0;
     for (int left = options.samples; left > 0; --left) {
         ntp::sleep_until(next);
         next = clock_ms() + ntp::milliseconds(options.interval);
         try {
+            if (!fd) fd = open_socket(address);
             const ntp::Sample sample = ask(fd, options.wait);
             if (report.answers++ == 0 || sample.error() < report.best.error()) report.best = sample;
-        } catch (const KissOfDeath&) {
-            if (report.answers == 0) throw;
-            break;  // ask no more (RFC 5905, section 7.4)
-        } catch (const std::runtime_error&) {
-            // One lost packet is no matter. But another address, if there is one, is tried before
-            // we wait for this one again.
-            if (report.answers == 0 && (left == 1 || address.ai_next != nullptr)) throw;
+        } catch (const std::runtime_error& trouble) {
+            const bool told_to_go = dynamic_cast<const KissOfDeath*>(&trouble) != nullptr;
+            if (report.answers > 0 && told_to_go) break;  // ask no more (RFC 5905, section 7.4)
+            if (report.answers > 0) continue;             // one lost packet is no matter
+            const bool over = !fd || told_to_go || left == 1;
+            if (others != nullptr) {
+                try {  // the others, before we wait for this one again
+                    return ask_all(*std::exchange(others, nullptr), options);
+                } catch (const std::runtime_error&) {
+                    if (over) throw;
+                }
+            } else if (over) {
+                throw std::runtime_error{report.server + ": " + trouble.what()};
+            }
         }
     }
     return report;
@@ -152,21 +161,10 @@ int main(int argc, char* argv[]) try {
     if (error != 0) throw std::runtime_error{options.host + ": " + gai_strerror(error)};
     const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses{found, freeaddrinfo};
 
-    for (const addrinfo* address = found;; address = address->ai_next) {
-        ntp::Report report;
-        try {
-            report = ask_all(*address, options);
-        } catch (const std::runtime_error& trouble) {
-            if (address->ai_next == nullptr)
-                throw std::runtime_error{ntp::text_of(*address) + ": " + trouble.what()};
-            continue;
-        }
-        const std::string told =
-            ntp::text_of(report, ntp::text_of(*address), options.samples, ntp::now());
-        const bool written = std::fputs(told.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
-        check("write", written ? 0 : -1);
-        return 0;
-    }
+    const ntp::Report report = ask_all(*found, options);
+    const std::string told = ntp::text_of(report, options.samples, ntp::now());
+    const bool written = std::fputs(told.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    check("write", written ? 0 : -1);
 } catch (const std::exception& error) {
     log_line("ntp/client: ", error.what());
     return 1;

@@ -24,17 +24,18 @@ inline std::string text_of(const addrinfo& address) {
 
 /// What one server had to say.
 struct Report {
+    std::string server;  ///< "127.0.0.1:123"
     int answers = 0;
     Sample best{};  ///< that of least delay
 };
 
-/// The report on `server` ("127.0.0.1:123"), which was asked `samples` times and has answered once
-/// at least. `now`: our clock.
-inline std::string text_of(const Report& report, const std::string& server, int samples, Time now) {
+/// The report on a server that was asked `samples` times and has answered once at least. `now`: our
+/// clock.
+inline std::string text_of(const Report& report, int samples, Time now) {
     const Packet& answer = report.best.answer;
     const Difference offset = report.best.offset();
     const Time theirs = date(timestamp(now) + static_cast<Timestamp>(offset), now);
-    return "server " + server + "\nstratum " + std::to_string(answer.stratum) + "\nleap " +
+    return "server " + report.server + "\nstratum " + std::to_string(answer.stratum) + "\nleap " +
            std::to_string(answer.leap) + "\nrefid " + refid(answer) + "\ntime " + utc(theirs) +
            "\noffset " + seconds(offset) + "\ndelay " + seconds(report.best.delay()) +
            "\nsamples " + std::to_string(report.answers) + " of " + std::to_string(samples) + '\n';

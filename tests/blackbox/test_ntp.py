@@ -447,6 +447,24 @@ def test_where_one_address_does_not_answer_the_next_is_asked(
     assert len(bad.requests) <= 1
 
 
+@pytest.mark.parametrize("how", ["silence", "refusal", "kiss"])
+def test_where_no_other_address_answers_the_one_that_lost_an_answer_is_asked_again(
+    fake, tmp_path, how
+):
+    server = fake(lambda request, n: [answer(request)] if n > 0 else [], host="127.0.0.2")
+    bad = fake(
+        lambda request, n: [kiss("DENY")(request)] if how == "kiss" else [],
+        host="127.0.0.3",
+        port=server.port,
+    )
+    if how == "refusal":
+        bad.close()
+    under = named(tmp_path, "127.0.0.2", "127.0.0.3")
+    fields = report(ask(server, "-n", 3, "-w", "0.3", host="many.addresses", under=under))
+    assert fields["server"] == f"127.0.0.2:{server.port}"
+    assert fields["samples"] == "2 of 3"
+
+
 def test_the_last_addresss_trouble_is_reported(fake, tmp_path):
     server = fake(lambda request, n: [])
     under = named(tmp_path, "127.0.0.1", "127.0.0.2")

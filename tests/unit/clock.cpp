@@ -60,7 +60,7 @@ TEST_CASE("the kernel's stamp is found, and nothing else is taken for one") {
 }
 
 TEST_CASE("the report has a key and a value a line") {
-    ntp::Report report{3, {}};
+    ntp::Report report{"[::1]:123", 3, {}};
     report.best.answer = {.leap = 1,
                           .version = 4,
                           .mode = 4,
@@ -69,7 +69,7 @@ TEST_CASE("the report has a key and a value a line") {
                           .receive = ntp::Timestamp{5} << 32,
                           .transmit = ntp::Timestamp{5} << 32};
     report.best.sent = report.best.received = ntp::Timestamp{3} << 32;
-    CHECK(ntp::text_of(report, "[::1]:123", 4, ntp::time_of({3'629'000'000, 0})) ==
+    CHECK(ntp::text_of(report, 4, ntp::time_of({3'629'000'000, 0})) ==
           "server [::1]:123\nstratum 1\nleap 1\nrefid .GPS.\ntime 2084-12-30T07:33:22.000000Z\n"
           "offset +2.000000000 s\ndelay +0.000000000 s\nsamples 3 of 4\n");
 }
