@@ -59,6 +59,13 @@ int unread(const Fd& server) {
     return bytes;
 }
 
+/// At least what the kernel takes of our buffer for an answer of `size` bytes: it keeps 64 KiB in
+/// pages, and rounds what is beyond them up to a power of two (sock_alloc_send_pskb).
+int charge(std::size_t size) {
+    constexpr std::size_t in_pages = std::size_t{64} * 1024;
+    return static_cast<int>(std::max(size + 8192, 2 * size - std::min(size, in_pages)));
+}
+
 /// Whether somebody reads, within 20 ms, so that no more than `before` bytes are unread.
 bool is_read(const Fd& server, int before) {
     const timespec millisecond{0, 1'000'000};
@@ -90,7 +97,7 @@ void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
     // What nobody has read yet takes room from all others. A long answer is watched when it does
     // not fit into the first quarter of the buffer, a short one when half of the buffer is taken:
     // we wait for it to be read, and who does not read it gets no more of those until three
-    // quarters are free again. The last quarter is for short answers.
+    // quarters are free again. The last eighth is for short answers.
     const bool is_long = size > short_enough;
     const int before = unread(server);
     const int after = before + static_cast<int>(size);
@@ -98,7 +105,7 @@ void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
     const std::string name{reinterpret_cast<const char*>(&client), length};
     if (before <= buffer.quarter || buffer.deaf.size() == 1000) buffer.deaf.clear();
     if (is_watched && buffer.deaf.count(name) > 0) return;
-    if (is_long && before > buffer.quarter && after > 3 * buffer.quarter) return;
+    if (is_long && before > 0 && before + charge(size) > 7 * (buffer.quarter / 2)) return;
     // MSG_DONTWAIT: a client that does not read (EAGAIN: its queue is full) would stop us, and
     // everybody behind it. It may also have gone (ECONNREFUSED, ENOENT), keep others out of its
     // directory (EACCES), or have no address, as it never called bind (ENOTCONN). Whatever the

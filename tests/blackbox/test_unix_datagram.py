@@ -12,6 +12,7 @@ import time
 
 import pytest
 from harness import PATIENCE, Program, binary, eventually, needs_plain_build, peer, run, strace
+from preload import library
 from unix_sockets import NO_LEAK_CHECK, bound
 from wants import full_disk
 
@@ -171,6 +172,31 @@ def test_the_long_answers_of_others_go_on_when_one_never_reads(server, place, cl
         for _ in range(20):
             deaf.send(b"x" * size)
             assert ask(client, place, question) == PREFIX + question
+
+
+# As where net.core.wmem_max has its usual value.
+SMALL_BUFFER = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <sys/socket.h>
+int setsockopt(int fd, int level, int option, const void* value, socklen_t length) {
+    int small = 212992;
+    if (level == SOL_SOCKET && option == SO_SNDBUF && *(const int*)value > small) value = &small;
+    return ((int (*)(int, int, int, const void*, socklen_t))dlsym(RTLD_NEXT, "setsockopt"))(
+        fd, level, option, value, length);
+}
+"""
+
+
+@pytest.mark.parametrize("sizes", [[100_000, 205_000], [205_000], [60_000, 200_000], [205_000] * 9])
+def test_long_answers_that_nobody_reads_leave_room_for_short_ones(start, place, client, tmp_path, sizes):
+    needs_plain_build(SERVER)
+    start(SERVER, place / "s", env={"LD_PRELOAD": str(library(SMALL_BUFFER, tmp_path))})
+    with bound(place / "deaf", socket.SOCK_DGRAM) as deaf:
+        for size in sizes:
+            deaf.sendto(b"x" * size, str(place / "s"))
+            for question in (b"salut", b"x" * 1000):
+                assert ask(client, place, question) == PREFIX + question
 
 
 def test_who_reads_late_has_half_a_buffer_of_answers(server, place):
