@@ -62,6 +62,18 @@ inline std::size_t most_at_once(int fd) {
     return isatty(fd) != 1 || open_anew(fd, ttyname(fd)) ? PIPE_BUF : 1;
 }
 
+/// Passes the end on to who reads our standard output. A socket that is our standard input, too
+/// (inetd; socat EXEC:), is still open by that: it is half-closed.
+inline void end_output() {
+    struct stat input {};
+    struct stat output {};
+    const bool same = fstat(STDIN_FILENO, &input) == 0 && fstat(STDOUT_FILENO, &output) == 0 &&
+                      input.st_dev == output.st_dev && input.st_ino == output.st_ino;
+    if (same)
+        shutdown(STDOUT_FILENO, SHUT_WR);  // ENOTSOCK: a terminal, which has no end to pass on
+    close(STDOUT_FILENO);
+}
+
 /// Standard error. A server must not wait for whoever reads it: a pipe may be full, the other end
 /// of a terminal may hang. What finds no room is lost, in whole lines.
 class StderrLog {

@@ -109,7 +109,7 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
         if (polled[down_entry].revents != 0) {
             down.take_turn();
             // The half-close is passed on to who reads our output; -k has more to come.
-            if (down.ended && next == -1) close(STDOUT_FILENO);
+            if (down.ended && next == -1) end_output();
         }
     }
     if (down.error == EPIPE || down.error == EBADF) return false;  // closed: no reason to complain

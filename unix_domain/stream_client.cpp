@@ -84,7 +84,7 @@ bool converse(const Fd& server) {
 
         if ((from_server & ~POLLOUT) != 0 && down.takes()) {
             down.took("recv", buffer, recv(server.get(), buffer, sizeof buffer, MSG_DONTWAIT));
-            if (!down.open) close(STDOUT_FILENO);  // whoever reads us sees the end, too
+            if (!down.open) end_output();  // whoever reads us sees the end, too
         }
         if ((from_output & ~POLLOUT) != 0) return true;  // nobody reads us any more: no harm
         if ((from_output & POLLOUT) != 0) {

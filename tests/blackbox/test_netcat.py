@@ -16,6 +16,7 @@ from subprocess import DEVNULL, PIPE
 
 import pytest
 from harness import (
+    PATIENCE,
     ROOT,
     Program,
     binary,
@@ -173,6 +174,21 @@ def test_the_peers_half_close_ends_standard_output_and_not_standard_input(netcat
     assert program.process.poll() is None
     program.process.stdin.close()
     assert receive_all(connection) == b""
+    assert program.wait() == 0
+
+
+def test_one_socket_that_is_standard_input_and_output_is_half_closed(netcat, server):
+    """As inetd and `socat EXEC:` have it."""
+    ours, its = socket.socketpair()
+    ours.settimeout(PATIENCE)
+    program, connection = client_of(netcat, server, stdin=its, stdout=its)
+    its.close()
+    connection.sendall(b"tout")
+    connection.shutdown(socket.SHUT_WR)
+    assert receive_all(ours) == b"tout"
+    ours.sendall(b"encore")
+    ours.close()
+    assert receive_all(connection) == b"encore"
     assert program.wait() == 0
 
 

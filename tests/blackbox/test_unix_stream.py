@@ -329,6 +329,23 @@ def test_the_client_half_closes_and_waits_for_the_rest(place):
         ended_well(client)
 
 
+def test_one_socket_that_is_the_clients_input_and_output_is_half_closed(place):
+    ours, its = socket.socketpair()
+    ours.settimeout(PATIENCE)
+    with bound(place / "s") as server:
+        server.listen()
+        client = talk(place, stdin=its, stdout=its)
+        its.close()
+        with server.accept()[0] as connection:
+            connection.sendall(b"tout")
+            connection.shutdown(socket.SHUT_WR)
+            assert receive_all(ours) == b"tout"
+            ours.sendall(b"encore")
+            ours.close()
+            assert receive_all(connection) == b"encore"
+        ended_well(client)
+
+
 def test_the_client_goes_on_sending_to_a_server_that_has_half_closed(place):
     with bound(place / "s") as server:
         server.listen()
