@@ -14,8 +14,9 @@
 // before it, which nobody will see again. (Linux since 6.13 has finer times on the usual disks. Git
 // has the same trouble with its index: "racy git" in its technical documentation.)
 //
-// What the times do not show: bytes stored through a mapping (mmap) before msync(2), and a change
-// on a file server whose clock is more than two seconds behind ours.
+// What the times do not show: bytes stored through a mapping (mmap) before msync(2); the rest of a
+// write(2) that takes more than 2 s, for the times are set before the bytes; and a change on a file
+// server whose clock is more than two seconds behind ours.
 #pragma once
 
 #include "../../fd.hpp"
