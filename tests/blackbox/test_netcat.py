@@ -16,9 +16,9 @@ from subprocess import DEVNULL, PIPE
 
 import pytest
 from harness import (
-    PATIENCE,
     ROOT,
     Program,
+    assert_half_closes,
     binary,
     eventually,
     free_port,
@@ -180,15 +180,9 @@ def test_the_peers_half_close_ends_standard_output_and_not_standard_input(netcat
 def test_one_socket_that_is_standard_input_and_output_is_half_closed(netcat, server):
     """As inetd and `socat EXEC:` have it."""
     ours, its = socket.socketpair()
-    ours.settimeout(PATIENCE)
     program, connection = client_of(netcat, server, stdin=its, stdout=its)
     its.close()
-    connection.sendall(b"tout")
-    connection.shutdown(socket.SHUT_WR)
-    assert receive_all(ours) == b"tout"
-    ours.sendall(b"encore")
-    ours.close()
-    assert receive_all(connection) == b"encore"
+    assert_half_closes(ours, connection)
     assert program.wait() == 0
 
 

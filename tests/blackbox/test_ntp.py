@@ -425,6 +425,16 @@ def test_a_good_answer_is_found_in_a_flood_of_garbage(fake):
 # ---- Addresses -----------------------------------------------------------------------------------
 
 
+def bad_one(fake, how, host, port):
+    """A server that answers nothing, by silence, by refusal or by a kiss of death."""
+    bad = fake(
+        lambda request, n: [kiss("DENY")(request)] if how == "kiss" else [], host=host, port=port
+    )
+    if how == "refusal":
+        bad.close()
+    return bad
+
+
 @pytest.mark.parametrize(
     "bad_host, good_host", [("127.0.0.2", "127.0.0.3"), ("127.0.0.3", "127.0.0.2")]
 )
@@ -433,13 +443,7 @@ def test_where_one_address_does_not_answer_the_next_is_asked(
     fake, tmp_path, bad_host, good_host, how
 ):
     server = fake(good, host=good_host)
-    bad = fake(
-        lambda request, n: [kiss("DENY")(request)] if how == "kiss" else [],
-        host=bad_host,
-        port=server.port,
-    )
-    if how == "refusal":
-        bad.close()
+    bad = bad_one(fake, how, bad_host, server.port)
     under = named(tmp_path, "127.0.0.2", "127.0.0.3")
     fields = report(ask(server, "-n", 3, "-w", "0.3", host="many.addresses", under=under))
     assert fields["server"] == f"{good_host}:{server.port}"
@@ -452,13 +456,7 @@ def test_where_no_other_address_answers_the_one_that_lost_an_answer_is_asked_aga
     fake, tmp_path, how
 ):
     server = fake(lambda request, n: [answer(request)] if n > 0 else [], host="127.0.0.2")
-    bad = fake(
-        lambda request, n: [kiss("DENY")(request)] if how == "kiss" else [],
-        host="127.0.0.3",
-        port=server.port,
-    )
-    if how == "refusal":
-        bad.close()
+    bad_one(fake, how, "127.0.0.3", server.port)
     under = named(tmp_path, "127.0.0.2", "127.0.0.3")
     fields = report(ask(server, "-n", 3, "-w", "0.3", host="many.addresses", under=under))
     assert fields["server"] == f"127.0.0.2:{server.port}"

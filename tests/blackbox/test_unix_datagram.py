@@ -189,7 +189,9 @@ int setsockopt(int fd, int level, int option, const void* value, socklen_t lengt
 
 
 @pytest.mark.parametrize("sizes", [[100_000, 205_000], [205_000], [60_000, 200_000], [205_000] * 9])
-def test_long_answers_that_nobody_reads_leave_room_for_short_ones(start, place, client, tmp_path, sizes):
+def test_long_answers_that_nobody_reads_leave_room_for_short_ones(
+    start, place, client, tmp_path, sizes
+):
     needs_plain_build(SERVER)
     start(SERVER, place / "s", env={"LD_PRELOAD": str(library(SMALL_BUFFER, tmp_path))})
     with bound(place / "deaf", socket.SOCK_DGRAM) as deaf:

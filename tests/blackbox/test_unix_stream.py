@@ -17,6 +17,7 @@ import pytest
 from harness import (
     PATIENCE,
     Program,
+    assert_half_closes,
     binary,
     eventually,
     needs_plain_build,
@@ -331,18 +332,12 @@ def test_the_client_half_closes_and_waits_for_the_rest(place):
 
 def test_one_socket_that_is_the_clients_input_and_output_is_half_closed(place):
     ours, its = socket.socketpair()
-    ours.settimeout(PATIENCE)
     with bound(place / "s") as server:
         server.listen()
         client = talk(place, stdin=its, stdout=its)
         its.close()
         with server.accept()[0] as connection:
-            connection.sendall(b"tout")
-            connection.shutdown(socket.SHUT_WR)
-            assert receive_all(ours) == b"tout"
-            ours.sendall(b"encore")
-            ours.close()
-            assert receive_all(connection) == b"encore"
+            assert_half_closes(ours, connection)
         ended_well(client)
 
 

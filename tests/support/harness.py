@@ -235,6 +235,18 @@ def receive_until(client, end):
     return bytes(got)
 
 
+def assert_half_closes(ours, connection):
+    """What is between passes on the end of what the peer at `connection` says, and then what we
+    say at `ours`, our end of its only socket."""
+    ours.settimeout(PATIENCE)
+    connection.sendall(b"tout")
+    connection.shutdown(socket.SHUT_WR)
+    assert receive_all(ours) == b"tout"
+    ours.sendall(b"encore")
+    ours.close()
+    assert receive_all(connection) == b"encore"
+
+
 def readable(files, seconds=PATIENCE):
     """Those of sockets, or of files, that have something to be read, or an end, within so many
     seconds. (select(2) takes no descriptor over 1023, and a test may have thousands.)"""
