@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import tempfile
+import threading
 import zlib
 from pathlib import Path
 
@@ -41,6 +42,9 @@ def pytest_runtest_call(item):
     def too_long(number, frame):
         raise TimeoutError(f"{item.name} has not ended after {LONGEST} s")
 
+    if threading.current_thread() is not threading.main_thread():  # xdist's workers may have another
+        yield
+        return
     before = signal.signal(signal.SIGALRM, too_long)
     signal.alarm(0 if "soak" in item.path.parts else LONGEST)
     yield
