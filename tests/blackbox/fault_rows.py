@@ -124,7 +124,7 @@ ROWS = [
         "broadcast/server.cpp", "if (ready == -1) continue;"),
     Row("poll, select", "EINTR", ["echo/generations"], AGAIN,
         "echo/generations.cpp", "if (ready > 0) serve_the_ready();"),
-    Row("poll, select", "ENOMEM EINVAL", LOOPS, SLEEPS,
+    Row("poll, select", "ENOMEM EAGAIN EINVAL", LOOPS, SLEEPS,
         "echo/poll.cpp", "if (ready == -1 && errno != EINTR && rest_or_stop(stop", WITH_RESTS),
     # recv
     Row("recv", "EINTR", [PLAIN], AGAIN,

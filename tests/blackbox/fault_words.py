@@ -26,9 +26,9 @@ MEANING = {
     ),
     "EAGAIN": (
         "There is nothing to be had without waiting; of `fork`: there are as many processes as "
-        "there may be (recv(2), fork(2)).",
-        "Il faudrait attendre ; pour `fork` : il y a déjà autant de processus que permis "
-        "(recv(2), fork(2)).",
+        "there may be; of `poll` and `select` on macOS: memory is short (recv(2), fork(2), poll(2)).",
+        "Il faudrait attendre ; pour `fork` : il y a déjà autant de processus que permis ; "
+        "pour `poll` et `select`, sur macOS : la mémoire manque (recv(2), fork(2), poll(2)).",
     ),
     "ECONNABORTED": (
         "The client went away before it was accepted (accept(2)).",

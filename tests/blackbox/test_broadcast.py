@@ -643,10 +643,9 @@ PASSING = [
 ]
 
 
-@pytest.mark.parametrize("when", ["1", "2..9"])
 @pytest.mark.parametrize("call, error", PASSING)
-def test_a_fault_that_passes_changes_nothing(start, call, error, when):
-    server = start(SERVER, under=strace(call, f"{call}:error={error}:when={when}"))
+def test_faults_that_pass_change_nothing(start, call, error):
+    server = start(SERVER, under=strace(call, f"{call}:error={error}:when=2..9"))
     alice, bob = Guest(server), Guest(server)
     alice.hears(f"{bob.name} est connecté")
     converse(alice, bob)
@@ -655,7 +654,7 @@ def test_a_fault_that_passes_changes_nothing(start, call, error, when):
     alice.hears(f"{bob.name} est déconnecté")
 
 
-@pytest.mark.parametrize("number", range(1, 6))
+@pytest.mark.parametrize("number", [2, 5])
 @pytest.mark.parametrize(
     "call, error",
     [

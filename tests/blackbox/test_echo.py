@@ -506,67 +506,7 @@ def test_an_urgent_byte_is_a_byte(start, program):
     assert receive_all(client) == answer(b"ab!cd\n")
 
 
-# ---- Faults of the system calls. A call has several spellings; strace passes over those that a
-# machine lacks.
-
-FAULTS = {
-    "accept,accept4": [
-        "EINTR",
-        "ECONNABORTED",
-        "EMFILE",
-        "ENFILE",
-        "ENOBUFS",
-        "ENOMEM",
-        "EPROTO",
-        "EPERM",
-    ],
-    "recvfrom": ["EINTR", "ECONNRESET", "ETIMEDOUT", "ENOMEM"],
-    "sendto": ["EINTR", "ECONNRESET", "EPIPE", "ENOBUFS"],
-}
-LOOP_FAULTS = {
-    **FAULTS,
-    "accept4": ["EAGAIN"],
-    "recvfrom": [*FAULTS["recvfrom"], "EAGAIN"],
-    "sendto": [*FAULTS["sendto"], "EAGAIN"],
-    "?poll,?ppoll": ["EINTR", "ENOMEM"],
-    "?select,?pselect6": ["EINTR", "ENOMEM"],
-}
-INJECTIONS = [
-    (program, calls, error, when)
-    for program in ALL
-    for calls, errors in (LOOP_FAULTS if program in LOOPS else FAULTS).items()
-    if not (
-        "poll" in calls
-        and program == "echo/select"
-        or "select" in calls
-        and program != "echo/select"
-    )
-    for error in errors
-    for when in ("1", "2+3")
-]
-HARMLESS = {"EINTR", "EAGAIN"}  # after which not even the one connection is lost
-
-
-@pytest.mark.parametrize("program, calls, error, when", INJECTIONS)
-def test_a_fault_ends_at_most_one_connection(start, program, calls, error, when):
-    server = start(program, under=strace(calls, f"{calls}:error={error}:when={when}"))
-    complete = 0
-    for _ in range(5):
-        client = server.connect()
-        try:
-            complete += converse(client, b"un\ndeux\n") == answer(b"un\ndeux\n")
-        except OSError:
-            pass  # this is the connection that the fault ended
-    if calls.startswith("accept") or "poll" in calls or "select" in calls or error in HARMLESS:
-        assert complete == 5
-    elif program in ("echo/fork", "echo/thread"):
-        # strace counts for each process and thread anew: every client has met the fault. The server
-        # is there.
-        assert server.process.poll() is None
-        assert receive(server.connect(), 1) in (b"", b"L")
-    else:
-        assert complete >= (4 if when == "1" else 2)
-
+# ---- Faults of the system calls (test_errors.py has the others) ---------------------------------
 
 @pytest.mark.parametrize("program", ["echo/fork"])
 def test_fork_goes_on_after_every_failed_fork(start, program):

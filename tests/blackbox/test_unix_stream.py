@@ -29,7 +29,7 @@ from harness import (
     sanitized,
     strace,
 )
-from unix_sockets import NO_LEAK_CHECK, as_nobody, bound, dial, is_listening, send_urgent
+from unix_sockets import as_nobody, bound, dial, is_listening, send_urgent
 from wants import NOBODY, cpu_time, full_disk, needs_descriptors, needs_linux
 
 SERVER, CLIENT = "unix_domain/stream_server", "unix_domain/stream_client"
@@ -197,44 +197,6 @@ def test_descriptors_that_nobody_asked_for_are_closed(server, place):
             socket.send_fds(client, [b"x\n"], [0, 1, 2])
             assert receive_until(client, b"\n") == PREFIX + b"x\n"
         assert server.descriptors() == before + 1
-
-
-# Which faults the one connection that meets them survives, and which end it.
-PASS = {
-    "accept,accept4": "EINTR ECONNABORTED EMFILE ENFILE ENOBUFS ENOMEM EPERM EPROTO",
-    "recvfrom": "EINTR EAGAIN",
-    "sendto": "EINTR EAGAIN",
-    "poll,ppoll": "EINTR EAGAIN ENOMEM EINVAL",
-    "setsockopt": "ENOBUFS",
-    "getsockopt": "ENOBUFS",
-    "write": "EPIPE",
-}
-END = {"recvfrom": "ECONNRESET ENOMEM", "sendto": "EPIPE ECONNRESET ENOBUFS ENOMEM"}
-
-
-@pytest.mark.parametrize(
-    "calls, error, passes",
-    [
-        (calls, error, faults is PASS)
-        for faults in (PASS, END)
-        for calls, errors in faults.items()
-        for error in errors.split()
-    ],
-)
-@pytest.mark.parametrize("when", [1, 3])  # the 2nd recv of a client finds its half-close
-def test_a_fault_ends_at_most_one_connection(start, place, calls, error, passes, when):
-    server = start(SERVER, place / "s", env=NO_LEAK_CHECK)
-    server.inject(calls, f"{calls}:error={error}:when={when}")
-    ended = 0
-    for _ in range(3):
-        with dial(place / "s") as client:
-            try:
-                client.sendall(b"un\n")
-                client.shutdown(socket.SHUT_WR)
-                ended += receive_all(client) != GREETING + PREFIX + b"un\n"
-            except (BrokenPipeError, ConnectionResetError):
-                ended += 1
-    assert ended == (0 if passes else 1)
 
 
 def test_a_limit_lowered_below_what_it_has_is_waited_out(server, place):
