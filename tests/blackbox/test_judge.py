@@ -29,6 +29,16 @@ FAULTY = [sys.executable, ZOO / "echo_bytes_strip.py"]  # it lacks two points
 QUICK = ["--visits", 300]
 
 
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """A server that lacks two points, judged in French: how the judge ended, and its files by
+    their kind."""
+    place = tmp_path_factory.mktemp("faulty")
+    files = {kind: place / kind for kind in ("json", "junit")}
+    options = [word for kind, file in files.items() for word in (f"--{kind}", file)]
+    return judge("echo", *QUICK, "--lang", "fr", *options, "--", *FAULTY), files
+
+
 def ladder(contract):
     return importlib.import_module("contracts." + contract).ladder
 
@@ -112,17 +122,17 @@ def test_it_explains_a_contract_and_its_twenty_points(contract, language):
 # ---- What it says of a server
 
 
-def test_all_points_is_status_0_and_one_that_lacks_some_is_1():
+def test_all_points_is_status_0_and_one_that_lacks_some_is_1(faulty):
     ended = judge("echo", *QUICK, "--", *RIGHT)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.endswith("score: 20 of 20\n")
-    ended = judge("echo", *QUICK, "--lang", "fr", "--", *FAULTY)
+    ended, _files = faulty
     assert (ended.returncode, ended.stderr) == (1, "")
     assert ended.stdout.endswith("score\u202f: 18 sur 20\n")
 
 
-def test_a_failure_is_a_conversation_a_difference_a_guess_and_a_paragraph_to_read():
-    said = judge("echo", *QUICK, "--lang", "fr", "--", *FAULTY).stdout
+def test_a_failure_is_a_conversation_a_difference_a_guess_and_a_paragraph_to_read(faulty):
+    said = faulty[0].stdout
     failure = said.partition("✗ bytes")[2].partition("✓")[0]
     assert re.search(r'0,\d{3} s  client 2 +envoie "  blancs devant,   au milieu', failure)
     assert re.search(r'0,\d{3} s  client 2 +reçoit "le serveur répond : blancs', failure)
@@ -136,9 +146,8 @@ def test_a_failure_is_a_conversation_a_difference_a_guess_and_a_paragraph_to_rea
     assert "à lire  notes/fr/judge.md#des-octets-et-non-du-texte, «\u202fUne" in failure
 
 
-def test_its_lines_fit_a_terminal():
-    said = judge("echo", *QUICK, "--lang", "fr", "--", *FAULTY).stdout
-    _the_command, *lines = said.splitlines()
+def test_its_lines_fit_a_terminal(faulty):
+    _the_command, *lines = faulty[0].stdout.splitlines()
     prose = [line for line in lines if '"' not in line]
     assert all(len(line) <= 100 for line in prose)
 
@@ -174,8 +183,8 @@ def test_every_paragraph_to_read_is_there_in_both_languages():
     assert not wrong, "\n" + "\n".join(wrong)
 
 
-def test_json_has_the_keys_that_were_promised(tmp_path):
-    judged = verdict("echo", *QUICK, "--lang", "fr", "--", *FAULTY)
+def test_json_has_the_keys_that_were_promised(faulty):
+    judged = json.loads(faulty[1]["json"].read_text())
     assert (judged["contract"], judged["score"], judged["of"]) == ("echo", 18, 20)
     assert sum(check["points"] for check in judged["checks"]) == 20
     checks = {check["id"]: check for check in judged["checks"]}
@@ -199,10 +208,8 @@ def test_json_has_the_keys_that_were_promised(tmp_path):
     assert checks["half-close"]["points"] == 3 and checks["half-close"]["passed"] is True
 
 
-def test_junit_is_read_by_an_xml_parser(tmp_path):
-    file = tmp_path / "junit.xml"
-    judge("echo", *QUICK, "--junit", file, "--", *FAULTY)
-    [suite] = xml.etree.ElementTree.parse(file).getroot()
+def test_junit_is_read_by_an_xml_parser(faulty):
+    [suite] = xml.etree.ElementTree.parse(faulty[1]["junit"]).getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("18", "2")
     failed = [case.get("name") for case in suite if case.find("failure") is not None]
     assert failed == ["bytes", "last-line"]
