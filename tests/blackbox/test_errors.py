@@ -4,8 +4,9 @@ gives.
 A row of ROWS (fault_rows.py) says: when CALL fails with ERRNO, PROGRAMS do this, and this is the
 line for it. What the clients say is in fault_clients.py; `python3 tests/blackbox/fault_note.py`
 writes the notes' tables again. strace joins a server that runs, and makes the first, the third, or
-every second call fail (times). Under each of these a few clients come, one after the other; what becomes of
-them is what the row says, and no more of them are lost than calls have failed. All the while:
+every second call fail (times). Under each of these a few clients come, one after the other; what
+becomes of them is what the row says, and no more of them are lost than calls have failed. All the
+while:
 
     a bystander, connected before, notices nothing
     the number of calls is bounded: nothing spins
@@ -39,6 +40,7 @@ from fault_rows import (
     LOOPS,
     LOST,
     NETCAT,
+    NO_FILE_NOW,
     NOT_PARKED,
     ONE_EACH,
     PARKED,
@@ -162,7 +164,10 @@ def test_a_fault_has_the_outcome_that_the_table_says(serve, servers, row, progra
     server.row = row
     if row.outcome == QUIET:
         return ends_quietly(servers, row, error)
-    bystander = server.connect() if program in WITH_BYSTANDER else None
+    # When something is short, tcp/web closes who has been silent for a second; so may the bystander
+    # be on a slow machine.
+    makes_room = program == "tcp/web" and row.outcome in (RESTS, NO_FILE_NOW)
+    bystander = server.connect() if program in WITH_BYSTANDER and not makes_room else None
     assert server.is_served()
     for when in times(row, error):
         calls = CALLS.get(row.call, row.call)

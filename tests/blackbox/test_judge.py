@@ -337,7 +337,7 @@ def test_one_that_does_not_start_is_status_3_with_what_it_said(words, why):
 
 
 def test_of_a_long_line_that_it_said_the_end_is_shown_too():
-    ended = judge("echo", "--", "python3", "/no/such/" + "folder/" * 12 + "moi.py")
+    ended = judge("echo", "--", sys.executable, "/no/such/" + "folder/" * 12 + "moi.py")
     (line,) = [line for line in ended.stdout.splitlines() if "it said" in line]
     assert line.endswith("[Errno 2] No such file or directory") and len(line) <= 90
 
