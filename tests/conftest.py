@@ -3,6 +3,7 @@ works in each."""
 
 import json
 import os
+import re
 import resource
 import signal
 import tempfile
@@ -74,7 +75,9 @@ def pytest_terminal_summary(terminalreporter):
     stats = terminalreporter.stats
     reasons = skips.count(stats.get("skipped", []))
     if RESULTS_TO:
-        failed = [report.nodeid for kind in ("failed", "error") for report in stats.get(kind, [])]
+        reports = [report for kind in ("failed", "error") for report in stats.get(kind, [])]
+        # xdist writes the name of a group behind that of a test.
+        failed = [re.sub(r"@\w+$", "", report.nodeid) for report in reports]
         Path(RESULTS_TO).write_text(json.dumps({"skipped": reasons, "failed": failed}))
     elif lines := skips.summary(reasons):
         terminalreporter.section("not run", "-")

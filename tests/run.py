@@ -75,7 +75,8 @@ def prepare(words):
 def side_by_side(words):
     """Two runs at once; what the second prints comes after the first. The results of both."""
     with concurrent.futures.ThreadPoolExecutor() as pool, tempfile.TemporaryFile() as printed:
-        waits = ["-n", str(4 * CORES), "-m", f"{THOROUGH} and waits and not alone"]
+        waits = ["-n", str(4 * CORES), "--dist", "loadgroup"]
+        waits += ["-m", f"{THOROUGH} and waits and not alone"]
         waits += with_waits(words)
         waiting = pool.submit(pytest, waits, printed)
         works = ["-n", str(3 * CORES), "-m", f"{THOROUGH} and not waits and not alone", *words]

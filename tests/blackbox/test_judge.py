@@ -29,6 +29,9 @@ FAULTY = [sys.executable, ZOO / "echo_bytes_strip.py"]  # it lacks two points
 QUICK = ["--visits", 300]
 
 
+of_the_faulty = pytest.mark.xdist_group("faulty")  # one worker has them all, and judges it once
+
+
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
     """A server that lacks two points, judged in French: how the judge ended, and its files by
@@ -122,6 +125,7 @@ def test_it_explains_a_contract_and_its_twenty_points(contract, language):
 # ---- What it says of a server
 
 
+@of_the_faulty
 def test_all_points_is_status_0_and_one_that_lacks_some_is_1(faulty):
     ended = judge("echo", *QUICK, "--", *RIGHT)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -131,6 +135,7 @@ def test_all_points_is_status_0_and_one_that_lacks_some_is_1(faulty):
     assert ended.stdout.endswith("score\u202f: 18 sur 20\n")
 
 
+@of_the_faulty
 def test_a_failure_is_a_conversation_a_difference_a_guess_and_a_paragraph_to_read(faulty):
     said = faulty[0].stdout
     failure = said.partition("✗ bytes")[2].partition("✓")[0]
@@ -146,6 +151,7 @@ def test_a_failure_is_a_conversation_a_difference_a_guess_and_a_paragraph_to_rea
     assert "à lire  notes/fr/judge.md#des-octets-et-non-du-texte, «\u202fUne" in failure
 
 
+@of_the_faulty
 def test_its_lines_fit_a_terminal(faulty):
     _the_command, *lines = faulty[0].stdout.splitlines()
     prose = [line for line in lines if '"' not in line]
@@ -183,6 +189,7 @@ def test_every_paragraph_to_read_is_there_in_both_languages():
     assert not wrong, "\n" + "\n".join(wrong)
 
 
+@of_the_faulty
 def test_json_has_the_keys_that_were_promised(faulty):
     judged = json.loads(faulty[1]["json"].read_text())
     assert (judged["contract"], judged["score"], judged["of"]) == ("echo", 18, 20)
@@ -208,6 +215,7 @@ def test_json_has_the_keys_that_were_promised(faulty):
     assert checks["half-close"]["points"] == 3 and checks["half-close"]["passed"] is True
 
 
+@of_the_faulty
 def test_junit_is_read_by_an_xml_parser(faulty):
     [suite] = xml.etree.ElementTree.parse(faulty[1]["junit"]).getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("18", "2")
