@@ -14,8 +14,10 @@
 #include "fd.hpp"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <atomic>
@@ -56,10 +58,35 @@ inline bool open_anew(int fd, const char* name) {
 }
 
 /// The most that one write to `fd` is given, in bytes, so that it need not wait when poll has said
-/// POLLOUT. That promises room for PIPE_BUF bytes of a pipe, and for one byte of a terminal: so a
-/// terminal is opened anew.
+/// POLLOUT. That promises room for PIPE_BUF bytes of a pipe, which others may take before we do,
+/// and for one byte of a terminal: so both are opened anew. A file never makes us wait.
 inline std::size_t most_at_once(int fd) {
+    struct stat status {};
+    if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode))
+        open_anew(fd, ("/dev/fd/" + std::to_string(fd)).c_str());
     return isatty(fd) != 1 || open_anew(fd, ttyname(fd)) ? PIPE_BUF : 1;
+}
+
+/// Whether a write to `fd` may wait for who reads it: what could not be opened anew.
+inline bool may_block(int fd) {
+    struct stat status {};
+    const bool is_read = fstat(fd, &status) == 0 &&
+                         (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(fd) == 1);
+    return is_read && (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
+}
+
+/// As write(2), but waits for 10 ms at most: then a signal interrupts it (EINTR). The timer rings
+/// again and again: the first time may be too early, before the call.
+inline ssize_t write_soon(int fd, const void* bytes, std::size_t size) {
+    struct sigaction interrupt {};
+    interrupt.sa_handler = [](int) {};
+    sigaction(SIGALRM, &interrupt, nullptr);
+    const itimerval often{{0, 10'000}, {0, 10'000}};
+    const itimerval never{};
+    setitimer(ITIMER_REAL, &often, nullptr);
+    const ssize_t written = write(fd, bytes, size);
+    setitimer(ITIMER_REAL, &never, nullptr);
+    return written;
 }
 
 /// Passes the end on to who reads our standard output. A socket that is our standard input, too
@@ -78,14 +105,6 @@ inline void end_output() {
 /// of a terminal may hang. What finds no room is lost, in whole lines.
 class StderrLog {
   public:
-    /// Others may write to the same pipe after poll has promised us its room. A file never makes us
-    /// wait.
-    StderrLog() {
-        struct stat status {};
-        if (fstat(STDERR_FILENO, &status) == 0 && S_ISFIFO(status.st_mode))
-            open_anew(STDERR_FILENO, "/dev/fd/2");
-    }
-
     /// Keeps a line, made of pieces, for write_some(). The line is lost when a mebibyte waits
     /// already, or memory is short.
     void add(std::initializer_list<std::string_view> pieces) try {
@@ -104,8 +123,10 @@ class StderrLog {
         while (written_ < waiting_.size() && poll(&room, 1, 0) != 0) {
             const std::string_view rest = std::string_view{waiting_}.substr(written_);
             const std::size_t whole_lines = rest.rfind('\n', at_once_ - 1) + 1;  // 0: none fits
-            const std::size_t size = whole_lines > 0 ? whole_lines : at_once_;
-            const ssize_t written = write(STDERR_FILENO, rest.data(), std::min(size, rest.size()));
+            const std::size_t size =
+                std::min(whole_lines > 0 ? whole_lines : at_once_, rest.size());
+            const ssize_t written = may_block_ ? write_soon(STDERR_FILENO, rest.data(), size)
+                                               : write(STDERR_FILENO, rest.data(), size);
             if (written == -1 && later(errno)) return;
             // After any other error nobody can ever read it.
             written_ =
@@ -120,6 +141,7 @@ class StderrLog {
     std::string waiting_{};
     std::size_t written_ = 0;  ///< bytes of it
     std::size_t at_once_ = most_at_once(STDERR_FILENO);
+    bool may_block_ = may_block(STDERR_FILENO);
 };
 
 /// The one log of a program.
@@ -175,7 +197,6 @@ inline Fd stop_pipe() {
         if (write(write_end, "", 1) == 1) told_to_end = true;
         errno = saved;
     };
-    action.sa_flags = SA_RESTART;
     sigset_t ours;
     sigemptyset(&ours);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
@@ -264,6 +285,14 @@ class Rest {
 };
 
 // ---- One client --------------------------------------------------
+
+/// How many bytes that we have sent are still on their way: over TCP not acknowledged, in AF_UNIX
+/// not read (tcp(7), SIOCOUTQ; unix(7)). 0 on a system that does not tell.
+inline int on_its_way(const Fd& fd) {
+    int bytes = 0;
+    ioctl(fd.get(), TIOCOUTQ, &bytes);
+    return bytes;
+}
 
 /// The most that one client is sent in one turn, in bytes. Then the others have theirs.
 inline constexpr std::size_t most_a_turn = std::size_t{256} * 1024;

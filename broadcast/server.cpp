@@ -138,7 +138,7 @@ void serve(const Fd& listener, Fd& spare, const Fd& stop) {
             const bool heard = client.state < State::leaving && !room.must_wait();
             if (heard || client.state == State::closing) FD_SET(fd, &readable);
             if (client.is_served() && !client.cursor.owed(room.log).empty()) FD_SET(fd, &writable);
-            timed = timed || client.patience.is_running();
+            timed = timed || client.patience.is_running() || client.state == State::closing;
         }
         timeval tick{0, 100'000};  // while there is somebody to wait for, or the listener rests
         const int ready =

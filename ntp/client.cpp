@@ -18,6 +18,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <stdexcept>
@@ -151,6 +152,7 @@ ntp::Report ask_all(const addrinfo& address, const ntp::Options& options) {
 }  // namespace
 
 int main(int argc, char* argv[]) try {
+    std::signal(SIGPIPE, SIG_IGN);  // so that a write to nobody fails (EPIPE)
     const ntp::Options options = ntp::arguments(argc, argv);
     addrinfo hints{};
     hints.ai_family = options.family;

@@ -66,5 +66,5 @@ int main(int argc, char* argv[]) try {
     if (poll(&dead, 1, 0) == 1 && dead.revents == POLLHUP) typing.wait(-1);
     if (errno = typing; errno > 0) check("standard input", -1);  // only now: all is shown
 } catch (const std::exception& error) {
-    return std::cerr << std::string{"tcp/client: "} + error.what() + '\n', 1;
+    return std::cerr << "tcp/client: " << error.what() << '\n', 1;
 }

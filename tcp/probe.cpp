@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -150,6 +151,7 @@ bool is_open(const Attempt& attempt) {
 }  // namespace
 
 int main(int argc, char* argv[]) try {
+    std::signal(SIGPIPE, SIG_IGN);  // so that a write to nobody fails (EPIPE)
     const Arguments arguments = read_arguments(argc, argv);
     std::vector<Attempt> attempts = plan(arguments);
     probe(attempts, arguments.limit);

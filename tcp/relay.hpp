@@ -3,8 +3,9 @@
 //
 //     client ----- has connected to us -----> [ relay ] ----- connects for it -----> target
 //
-//     resolving ----> connecting ----> relaying            the three states of a relay
-//                      |  ^ refused: the next address
+//     resolving ----> starting ----> connecting ----> relaying      the four states of a relay
+//                      |   ^ fails       | refused
+//                      +---+-------------+                   the next address, in the next turn
 //
 //     what an end says         recv -> send             to the other end
 //     its end of file          recv 0 -> shutdown       the half-close; the other direction goes on
@@ -50,9 +51,9 @@ class Relay {
         look_up_ = std::move(look_up);
         if (look_up_->error != 0)
             return give_up(look_up_->target.host, gai_strerror(look_up_->error));
-        state_ = State::connecting;
+        state_ = State::starting;
         trying_ = look_up_->addresses.get();
-        return try_next_after(start_connect());
+        return true;
     } catch (const std::bad_alloc&) {
         return false;
     }
@@ -60,6 +61,8 @@ class Relay {
     /// What poll is to look at: the client, the target.
     [[nodiscard]] std::array<pollfd, 2> wanted() const {
         if (state_ == State::relaying) return {wanted(client_, target_), wanted(target_, client_)};
+        // Who is to start has a turn at once: its client, which was sent nothing, has room.
+        if (state_ == State::starting) return {{{client_.fd.get(), POLLOUT, 0}, {-1, 0, 0}}};
         // Of a client that is asked for nothing, poll still tells of errors. In state resolving the
         // target has no descriptor yet, and is skipped.
         return {{{client_.fd.get(), 0, 0}, {target_.fd.get(), POLLOUT, 0}}};
@@ -74,14 +77,18 @@ class Relay {
                 return reset();
             return !(client_.ended && target_.ended);
         }
-        if (client != 0) return reset();  // it did not wait for us
+        if ((client & ~POLLOUT) != 0) return reset();  // it did not wait for us
+        if (state_ == State::starting) {
+            state_ = State::connecting;
+            return go_on_after(start_connect());
+        }
         const int error = tcp::connect_result(target_.fd);
         // It has closed and then reset: what it said before is still to be read.
         while (error == EPIPE && pass_on(target_, client_) && may_speak(target_, client_)) {
         }
         // The target had taken the connection, or this would be ECONNREFUSED.
         if (error == ECONNRESET || error == EPIPE) return reset();
-        if (error != 0) return try_next_after(error);
+        if (error != 0) return go_on_after(error);
         state_ = State::relaying;
         look_up_.reset();
         return true;
@@ -90,7 +97,7 @@ class Relay {
     }
 
   private:
-    enum class State { resolving, connecting, relaying };
+    enum class State { resolving, starting, connecting, relaying };
 
     struct End {
         Fd fd{};
@@ -112,18 +119,17 @@ class Relay {
         return error.code().value();
     }
 
-    /// As long as the address that is tried has failed, with `error`, tries the next. False when
-    /// none is left.
-    bool try_next_after(int error) {
-        while (error != 0) {
-            const addrinfo& failed = *trying_;
-            trying_ = failed.ai_next;
-            if (trying_ == nullptr)
-                return give_up("connect " + tcp::text(failed.ai_addr, failed.ai_addrlen),
-                               std::generic_category().message(error));
-            error = start_connect();
-        }
-        return true;
+    /// When the address that is tried has failed, with `error`, the next turn tries the next: a
+    /// name may have thousands, and the other relays have their turns in between. False when none
+    /// is left.
+    bool go_on_after(int error) {
+        if (error == 0) return true;
+        const addrinfo& failed = *trying_;
+        trying_ = failed.ai_next;
+        state_ = State::starting;
+        if (trying_ != nullptr) return true;
+        return give_up("connect " + tcp::text(failed.ai_addr, failed.ai_addrlen),
+                       std::generic_category().message(error));
     }
 
     /// Says why the target cannot be had.

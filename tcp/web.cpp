@@ -31,7 +31,6 @@
 namespace {
 
 constexpr int head_time = 10'000;  ///< for a head, in milliseconds from its first byte
-constexpr int end_time = 2'000;    ///< for the peer to end, once we have
 
 enum Named { stop_entry, listener_entry };
 
@@ -59,12 +58,7 @@ void answer(Client& client, Server& server) try {
 /// Once all is sent: what do we wait for now, and how long?
 void wait_for_the_next(Client& client, std::int64_t now) {
     if (client.stage == Stage::last) {
-        // Half of the end. close(2) with unread input is a reset, which may overtake our answer
-        // (RFC 9112, 9.6).
-        shutdown(client.fd.get(), SHUT_WR);
-        client.stage = Stage::ended;
-        client.until = now + end_time;
-        client.received.clear();
+        end(client, now);
     } else if (client.until == never && !client.received.empty()) {
         client.until = now + head_time;
     }
@@ -76,7 +70,7 @@ bool take_turn(Client& client, Server& server) try {
     if (told_to_end) return true;  // poll is to see it, and soon
     const bool late = client.until <= server.now;
     client.heard = server.now;
-    if (late && client.stage == Stage::ended) return false;
+    if (late && client.stage == Stage::ended) return is_waited_for(client, server.now);
     char bytes[16 * 1024];
     // Of a server that was stopped (Control-Z) until now, the rest of the head may be waiting.
     if (late && recv(client.fd.get(), bytes, 1, MSG_PEEK) == -1) {

@@ -16,7 +16,6 @@
 #include "../fd.hpp"
 
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -52,13 +51,6 @@ SendBuffer send_buffer(const Fd& server) {
     return {room / 4};
 }
 
-/// How many bytes we have sent and nobody has read yet. The kernel does not say for whom they are.
-int unread(const Fd& server) {
-    int bytes = 0;
-    ioctl(server.get(), TIOCOUTQ, &bytes);
-    return bytes;
-}
-
 /// At least what the kernel takes of our buffer for an answer of `size` bytes: it keeps 64 KiB in
 /// pages, and rounds what is beyond them up to a power of two (sock_alloc_send_pskb).
 int charge(std::size_t size) {
@@ -69,8 +61,8 @@ int charge(std::size_t size) {
 /// Whether somebody reads, within 20 ms, so that no more than `before` bytes are unread.
 bool is_read(const Fd& server, int before) {
     const timespec millisecond{0, 1'000'000};
-    for (int i = 0; i < 20 && unread(server) > before; ++i) nanosleep(&millisecond, nullptr);
-    return unread(server) <= before;
+    for (int i = 0; i < 20 && on_its_way(server) > before; ++i) nanosleep(&millisecond, nullptr);
+    return on_its_way(server) <= before;
 }
 
 /// Receives a datagram and answers it, if it can be answered.
@@ -94,12 +86,13 @@ void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
     // other end. A path that fills sun_path has no NUL, and yet Linux counts one (unix(7), BUGS).
     length = std::min<socklen_t>(length, sizeof client);
     const std::size_t size = Reply::prefix.size() + static_cast<std::size_t>(received);
-    // What nobody has read yet takes room from all others. A long answer is watched when it does
-    // not fit into the first quarter of the buffer, a short one when half of the buffer is taken:
-    // we wait for it to be read, and who does not read it gets no more of those until three
-    // quarters are free again. The last eighth is for short answers.
+    // What nobody has read yet takes room from all others, and the kernel does not say whose it is.
+    // A long answer is watched when it does not fit into the first quarter of the buffer, a short
+    // one when half of the buffer is taken: we wait for it to be read, and who does not read it
+    // gets no more of those until three quarters are free again. The last eighth is for short
+    // answers.
     const bool is_long = size > short_enough;
-    const int before = unread(server);
+    const int before = on_its_way(server);
     const int after = before + static_cast<int>(size);
     const bool is_watched = is_long ? after > buffer.quarter : before > 2 * buffer.quarter;
     const std::string name{reinterpret_cast<const char*>(&client), length};

@@ -87,6 +87,7 @@ bool send_some(Client& client) {
 
 /// A ready client's turn: at most one recv and one sendmsg. False when the conversation is over.
 bool take_turn(Client& client, const Fd& directory) try {
+    if (told_to_end) return true;  // poll is to see it, and soon
     if (client.unsent.empty()) {
         // recv has no room for control messages: a descriptor that a client sends us, and that
         // nobody asked for, is closed by the kernel (unix(7)).
@@ -110,8 +111,7 @@ bool take_turn(Client& client, const Fd& directory) try {
 /// close(2) with bytes unread is a reset: the client would be told ECONNRESET after the answer.
 void drain(const Fd& fd) {
     char unread[4096];
-    for (int i = 0; i < 64 && recv(fd.get(), unread, sizeof unread, MSG_DONTWAIT) > 0; ++i) {
-    }
+    for (int i = 0; i < 64 && recv(fd.get(), unread, sizeof unread, MSG_DONTWAIT) > 0;) ++i;
 }
 
 /// Takes everybody who waits, until EAGAIN, or as many as a backlog can hold: see echo/poll.

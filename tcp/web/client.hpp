@@ -3,6 +3,8 @@
 
 #include "../../fd.hpp"
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -38,6 +40,25 @@ struct Client {
 /// Whether requests have come that the parser has not looked at: there was no room for answers.
 inline bool has_unanswered(const Client& client) {
     return client.stage == Stage::open && !client.received.empty() && client.parser.length() == 0;
+}
+
+/// For the peer to end, in milliseconds, once it has all that we have sent.
+inline constexpr int end_time = 2'000;
+
+/// Our end, when all is sent; a half of the end only. close(2) with unread input is a reset, which
+/// may overtake our answer (RFC 9112, 9.6).
+inline void end(Client& client, std::int64_t now) {
+    shutdown(client.fd.get(), SHUT_WR);
+    client.stage = Stage::ended;
+    client.until = now + end_time;
+    client.received.clear();
+}
+
+/// Whether a client has more time to end: what we have sent may still be on its way, by a network
+/// that is gone for a while.
+inline bool is_waited_for(Client& client, std::int64_t now) {
+    client.until = now + end_time;
+    return on_its_way(client.fd) > 0;
 }
 
 /// Owes the client `answer` to the request that its parser has read, or has read a part of.

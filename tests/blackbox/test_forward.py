@@ -559,15 +559,9 @@ def test_an_unresolvable_target_closes_that_client_and_not_the_program(start, ta
 
 
 def test_a_signal_does_not_wait_for_the_turns_of_all_who_are_ready(start, target):
-    """Here a turn takes a tenth of a second, as a round of thousands of greedy clients takes long."""
     server = start(FORWARD, to(target), env=NO_LEAKS)
-    pairs = [through(server, target) for _ in range(30)]
-    server.inject("recv,recvfrom", "recv,recvfrom:delay_enter=100000")
-    with server.held():  # all are ready for one round
-        for client, _ in pairs:
-            client.sendall(b"x\n")
-    readable([far for _, far in pairs])
-    server.stop()
+    clients, fars = zip(*[through(server, target) for _ in range(30)])
+    server.stop_amid_a_round(clients, b"x\n", answered=fars)
 
 
 def test_a_target_can_be_named(start, target):
@@ -1038,6 +1032,62 @@ def test_a_look_up_does_not_end_before_its_thread_is_detached(start, target, tmp
     client, far = through(start(FORWARD, name, env={"LD_PRELOAD": str(detach)}), target)
     client.sendall(b"salut")
     assert receive(far, 5) == b"salut"
+
+
+# The name "nombreux" has 3,000 addresses, none of which can be reached, once the file GATE is there.
+MANY_ADDRESSES = r"""
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+enum { count = 3000 };
+static struct addrinfo list[count];
+static struct sockaddr_in addresses[count];
+int getaddrinfo(const char* name, const char* port, const struct addrinfo* hints,
+                struct addrinfo** found) {
+    typedef int (*Call)(const char*, const char*, const struct addrinfo*, struct addrinfo**);
+    if (!name || strcmp(name, "nombreux") != 0 || (hints && hints->ai_flags & AI_NUMERICHOST))
+        return ((Call)dlsym(RTLD_NEXT, "getaddrinfo"))(name, port, hints, found);
+    while (access(getenv("GATE"), F_OK) == -1) usleep(1000);
+    for (int i = 0; i < count; ++i) {
+        addresses[i].sin_family = AF_INET;
+        addresses[i].sin_port = htons(9);
+        addresses[i].sin_addr.s_addr = htonl(0xE0000000 + i);  // multicast: no TCP goes there
+        list[i].ai_family = AF_INET;
+        list[i].ai_socktype = SOCK_STREAM;
+        list[i].ai_addr = (struct sockaddr*)&addresses[i];
+        list[i].ai_addrlen = sizeof addresses[i];
+        list[i].ai_next = i + 1 < count ? &list[i + 1] : 0;
+    }
+    *found = list;
+    return 0;
+}
+void freeaddrinfo(struct addrinfo* found) {
+    if (found != list) ((void (*)(struct addrinfo*))dlsym(RTLD_NEXT, "freeaddrinfo"))(found);
+}
+"""
+
+
+def test_a_name_with_thousands_of_addresses_holds_nobody_up(start, target, tmp_path):
+    needs_plain_build(FORWARD)
+    many, gate = library(MANY_ADDRESSES, tmp_path), tmp_path / "gate"
+    env = {"LD_PRELOAD": str(many), "GATE": str(gate)}
+    server = start(FORWARD, "0:nombreux:9", to(target), env=env)
+    nowhere, somewhere = addresses(server, 2)
+    with connect(somewhere) as client:
+        far = accept(target)
+        clients = [connect(nowhere) for _ in range(200)]
+        eventually(lambda: server.descriptors() >= 2 * len(clients))  # two each: all have come
+        used = server.cpu()
+        gate.touch()
+        eventually(lambda: server.cpu() > used + 0.1)
+        client.sendall(b"salut")
+        assert receive(far, 5) == b"salut"
+        assert readable(clients, 0) == []  # they are being tried still
+        server.stop()
 
 
 @with_one_port

@@ -11,7 +11,17 @@ import subprocess
 import time
 
 import pytest
-from harness import PATIENCE, ROOT, binary, connect, eventually, receive_all, sanitized
+from harness import (
+    PATIENCE,
+    ROOT,
+    binary,
+    connect,
+    eventually,
+    free_port,
+    is_listening,
+    receive_all,
+    sanitized,
+)
 from unix_sockets import copy_for_all
 from wants import AS_NOBODY, needs_root
 
@@ -71,6 +81,27 @@ def two_ends(kind):
     if "socket" in kind:
         return [end.detach() for end in socket.socketpair()]
     return os.pipe() if "pipe" in kind else pty.openpty()
+
+
+def test_a_log_with_less_room_than_poll_promises_holds_nobody_up():
+    """It cannot be opened anew, and goes on blocking; with many lines at once, a write would wait."""
+    ours, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    port = free_port()
+    server = subprocess.Popen([binary("tcp/web"), str(port)], stderr=theirs, cwd=ROOT)
+    try:
+        eventually(lambda: is_listening(port))  # its first line is there, unread
+        with ours, connect(("127.0.0.1", port)) as client:
+            for _ in range(50):
+                client.sendall(b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % LONG * 8)
+                answers = b""
+                while answers.count(b"HTTP/1.1 404 ") < 8:
+                    answers += client.recv(1 << 16)
+        server.terminate()
+        assert server.wait(10 if sanitized("tcp/web") else 1) == 0
+    finally:
+        server.kill()
+        server.wait()
 
 
 @pytest.mark.parametrize("program, kind", CASES)

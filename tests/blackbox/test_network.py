@@ -4,6 +4,7 @@ nothing comes twice, no connection is given up; and who has vanished is found de
 
 NETWORK=long takes more bytes, and leaves the cable off for 20 s."""
 
+import fcntl
 import os
 import random
 import re
@@ -12,12 +13,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import termios
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from harness import PATIENCE, connect, converse, receive, receive_all, receive_until
+from harness import PATIENCE, connect, converse, eventually, receive, receive_all, receive_until
 import pytest
 from lab import in_the_lab
 from wants import ROOT, lacking
@@ -226,6 +229,50 @@ def test_a_machine_that_comes_back_and_knows_of_nothing_is_gone():
         cable.send_signal(signal.SIGUSR1)
         alice.sendall(b"bob ?\n")  # the server tells Bob too, and his machine answers with a reset
         assert receive_until(alice, "est déconnecté\n".encode())
+
+
+# What is refused, what its client says behind that, and what is answered.
+LAST_WORDS = {
+    "tcp/web": (
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nun ",
+        b"corps",
+        b"HTTP/1.1 405 ",
+    ),
+    "broadcast/server": (b"x" * 70_000, b"x" * 1000, "erreur : ligne trop longue\n".encode()),
+}
+
+
+def unacknowledged(client):
+    size = fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(size, sys.byteorder)
+
+
+@in_the_lab
+def test_a_last_word_is_not_lost_while_the_cable_is_off():
+    """A socket that is closed meanwhile answers what the client says behind it with a reset."""
+    with wire("so-high", "ovh") as (cable, _), ExitStack() as running_servers:
+        talks = []
+        for program, (said, rest, answered) in LAST_WORDS.items():
+            command = ("on", "ovh", binary(program), "-b", OVH, 0)
+            server, line = running_servers.enter_context(running(*command, ready="listening on "))
+            client = connect((OVH, int(line.rpartition(":")[2])))
+            if program == "broadcast/server":
+                receive_until(client, b"\n")
+            server.send_signal(signal.SIGSTOP)
+            client.sendall(said)
+            talks.append((server, client, rest, answered))
+        eventually(lambda: all(unacknowledged(client) == 0 for _, client, _, _ in talks))
+        cable.send_signal(signal.SIGUSR1)
+        for server, _, _, _ in talks:
+            server.send_signal(signal.SIGCONT)
+        # The rest comes later than the answer, and is sent again more often: it arrives first.
+        time.sleep(8 if LONG else 3)
+        for _, client, rest, _ in talks:
+            client.sendall(rest)
+        time.sleep(12 if LONG else 4)
+        cable.send_signal(signal.SIGUSR1)
+        for _, client, _, answered in talks:
+            assert receive_all(client).startswith(answered)
 
 
 @contextmanager

@@ -26,7 +26,14 @@ from ntp_server import (
     report,
     seconds,
 )
-from wants import full_disk, has_ipv6, needs_hosts, needs_ipv6, needs_namespace
+from wants import (
+    full_disk,
+    has_ipv6,
+    needs_hosts,
+    needs_ipv6,
+    needs_namespace,
+    read_by_nobody,
+)
 
 
 @pytest.fixture
@@ -162,6 +169,13 @@ def test_a_full_disk_is_said(fake):
         )
     assert result.returncode == 1
     assert b"No space left on device" in result.stderr
+
+
+def test_a_report_that_nobody_reads_is_said(fake):
+    words = [binary(PROGRAM), "-n", "1", "-p", str(fake(good).port), "127.0.0.1"]
+    with read_by_nobody() as output:
+        result = subprocess.run(words, stdout=output, stderr=subprocess.PIPE, text=True)
+    assert (result.returncode, result.stderr) == (1, "ntp/client: write: Broken pipe\n")
 
 
 def test_standard_output_that_was_never_open_is_not_the_server(fake):

@@ -17,6 +17,7 @@ from harness import (
     converse,
     eventually,
     free_port,
+    needs_plain_build,
     peer,
     receive,
     receive_all,
@@ -24,6 +25,7 @@ from harness import (
     run,
     strace,
 )
+from preload import library
 from wants import full_disk, proc
 
 SERVER = "tcp/server"
@@ -150,6 +152,35 @@ def test_without_a_free_descriptor_it_waits_and_does_not_spin(start):
         assert server.cpu() - before < 0.2
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
         assert receive(client, 5) == b"salut"
+
+
+# After SIGUSR1 there is no memory for anything.
+NO_MEMORY = r"""
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+extern void* __libc_malloc(size_t);
+static volatile sig_atomic_t none;
+static void take_all(int number) { none = number; }
+__attribute__((constructor)) static void wait_for_it(void) { signal(SIGUSR1, take_all); }
+void* malloc(size_t size) {
+    if (none) errno = ENOMEM;
+    return none ? NULL : __libc_malloc(size);
+}
+"""
+
+
+def test_without_memory_it_serves_and_logs(start, tmp_path):
+    needs_plain_build(SERVER)
+    server = start(SERVER, env={"LD_PRELOAD": str(library(NO_MEMORY, tmp_path))})
+    server.process.send_signal(signal.SIGUSR1)
+    for host in ("127.0.0.1", "127.100.100.100"):
+        with socket.socket() as client:
+            client.bind((host, 0))
+            client.connect(server.address)
+            client.settimeout(30)
+            server.logged("client %s:%d" % client.getsockname())
+            assert converse(client, b"salut") == b"salut"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

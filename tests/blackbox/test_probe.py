@@ -9,7 +9,7 @@ import pytest
 from harness import PATIENCE, binary, free_port, needs_plain_build, reset, run, strace
 from lab import firewall, in_the_lab, on
 from networks import ONE_PORT, with_one_port
-from wants import full_disk, has_ipv6, needs_hosts, needs_ipv6
+from wants import full_disk, has_ipv6, needs_hosts, needs_ipv6, read_by_nobody
 
 PROBE = "tcp/probe"
 
@@ -40,6 +40,15 @@ def test_a_verdict_that_cannot_be_written_is_said(server):
             words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE
         )
     assert (result.returncode, result.stderr) == (1, "tcp/probe: write: No space left on device\n")
+
+
+def test_a_verdict_that_nobody_reads_is_said(server):
+    words = [binary(PROBE), "127.0.0.1", str(port_of(server))]
+    with read_by_nobody() as output:
+        result = subprocess.run(
+            words, stdout=output, stderr=subprocess.PIPE, text=True, timeout=PATIENCE
+        )
+    assert (result.returncode, result.stderr) == (1, "tcp/probe: write: Broken pipe\n")
 
 
 def test_who_wants_the_status_only_may_close_standard_output(server):

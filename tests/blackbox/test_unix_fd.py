@@ -353,6 +353,11 @@ PASS = {
 END = {"recvfrom": "ECONNRESET ENOMEM", "sendmsg": "EPIPE ENOBUFS ENOMEM"}
 
 
+def test_a_signal_does_not_wait_for_the_turns_of_all_who_are_ready(start, place, root):
+    server = start(SERVER, place / "s", root, env=NO_LEAK_CHECK)
+    server.stop_amid_a_round([dial(place / "s") for _ in range(30)], b"hello\n")
+
+
 @pytest.mark.parametrize(
     "calls, error, passes",
     [

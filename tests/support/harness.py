@@ -168,6 +168,16 @@ class Program:
         yield
         self.process.send_signal(signal.SIGCONT)
 
+    def stop_amid_a_round(self, clients, said, answered=None):
+        """stop(), while all these clients are ready for one round, in which each turn takes a tenth
+        of a second: as a round of thousands takes long. `answered`: where the first turns show."""
+        self.inject("recv,recvfrom", "recv,recvfrom:delay_enter=100000")
+        with self.held():
+            for client in clients:
+                client.sendall(said)
+        readable(answered or clients)
+        self.stop()
+
     def wait(self, patience=PATIENCE):
         """Waits for its end. Returns the exit status, as subprocess has it."""
         status = self.process.wait(patience)

@@ -121,6 +121,13 @@ def full_disk():
     return open("/dev/full", "wb", buffering=0)
 
 
+def read_by_nobody():
+    """The end of a pipe whose other end is closed: EPIPE (pipe(7))."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return open(writer, "wb", buffering=0)
+
+
 def needs_linux(module, *names):
     """For a test that uses what a module of Python has on Linux only."""
     if not all(hasattr(module, name) for name in names):
