@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../server.hpp"
 #include "log.hpp"
 #include "talk.hpp"
 
