@@ -59,10 +59,13 @@ inline bool open_anew(int fd, const char* name) {
 
 /// The most that one write to `fd` is given, in bytes, so that it need not wait when poll has said
 /// POLLOUT. That promises room for PIPE_BUF bytes of a pipe, which others may take before we do,
-/// and for one byte of a terminal: so both are opened anew. A file never makes us wait.
+/// and for one byte of a terminal: so both are opened anew. A file never makes us wait. (A pipe
+/// that is open for reading, too, stays: `2<>fifo` may be all that keeps it until its reader
+/// comes.)
 inline std::size_t most_at_once(int fd) {
     struct stat status {};
-    if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode))
+    const bool is_pipe = fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+    if (is_pipe && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
         open_anew(fd, ("/dev/fd/" + std::to_string(fd)).c_str());
     return isatty(fd) != 1 || open_anew(fd, ttyname(fd)) ? PIPE_BUF : 1;
 }
@@ -105,6 +108,9 @@ inline void end_output() {
 /// of a terminal may hang. What finds no room is lost, in whole lines.
 class StderrLog {
   public:
+    /// SIGTTOU would stop us at a line for the terminal, in the background, after `stty tostop`.
+    StderrLog() { std::signal(SIGTTOU, SIG_IGN); }
+
     /// Keeps a line, made of pieces, for write_some(). The line is lost when a mebibyte waits
     /// already, or memory is short.
     void add(std::initializer_list<std::string_view> pieces) try {

@@ -73,8 +73,11 @@ class Relay {
     bool take_turn(short client, short target) try {
         if (told_to_end) return true;  // poll is to see it, and soon
         if (state_ == State::relaying) {
-            if (!take_turn(client_, target_, client) || !take_turn(target_, client_, target))
+            if (!take_turn(client_, target_, client) || !take_turn(target_, client_, target)) {
+                hear_out(target_, client_);
+                hear_out(client_, target_);
                 return reset();
+            }
             return !(client_.ended && target_.ended);
         }
         if ((client & ~POLLOUT) != 0) return reset();  // it did not wait for us
@@ -192,6 +195,14 @@ class Relay {
         if (sent == -1 && !later(errno)) return false;
         to.unsent.assign(scratch + std::max<ssize_t>(sent, 0), scratch + received);
         return true;
+    }
+
+    /// One of two ends has died. Bytes that `from` has said before, an early refusal of what is
+    /// still being sent to it, say, are passed on as far as the other takes them; its end is not.
+    static void hear_out(End& from, End& to) {
+        char byte = 0;
+        for (int i = 0; i < 16 && may_speak(from, to); ++i)
+            if (recv(from.fd.get(), &byte, 1, MSG_PEEK) != 1 || !pass_on(from, to)) return;
     }
 
     /// One connection has died; so does the other, with a RST in the place of a FIN: a close with a

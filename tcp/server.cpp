@@ -55,7 +55,7 @@ int main(int argc, char* argv[]) try {
     check("bind 127.0.0.1:" + word, bind(listener.get(), generic, length));
     check("listen", listen(listener.get(), SOMAXCONN));
     check("getsockname", getsockname(listener.get(), generic, &length));  // the port, if PORT was 0
-    if (dup2(Fd{open("/dev/stderr", O_WRONLY | O_APPEND | O_NONBLOCK)}.get(), STDERR_FILENO) == -1)
+    if (dup2(Fd{open("/dev/stderr", O_RDWR | O_APPEND | O_NONBLOCK)}.get(), STDERR_FILENO) == -1)
         fcntl(STDERR_FILENO, F_SETFL, O_APPEND | O_NONBLOCK);  // a socket cannot be opened anew
     say("listening on", address);  // stderr does not block from here on:
     for (;;) {                     // a line that finds no room is lost

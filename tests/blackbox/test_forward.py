@@ -455,6 +455,22 @@ def test_a_reset_ends_that_connection_only(start, target):
     assert receive(far, 11) == b"toujours la"
 
 
+def test_an_answer_that_has_come_before_a_reset_is_passed_on(start, target):
+    """An early refusal: the target closes with input unread, a reset, while more is being sent."""
+    server = start(FORWARD, to(target))
+    for _ in range(5):
+        client, far = through(server, target)
+        client.sendall(b"trop")
+        eventually(lambda: far.recv(4, socket.MSG_PEEK) == b"trop")  # noqa: B023
+        with server.held():  # it finds all of this at once
+            far.sendall(b"413")
+            far.close()
+            client.sendall(b"encore")
+        assert receive(client, 3) == b"413"
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+
+
 def sleeps(server):
     """How often it has waited so far: in poll(2), for the most part."""
     return re.findall(r"(?m)^voluntary_ctxt_switches.*", proc(server.pid, "status").read_text())

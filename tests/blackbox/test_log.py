@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import resource
+import shlex
 import signal
 import socket
 import subprocess
@@ -102,6 +103,39 @@ def test_a_log_with_less_room_than_poll_promises_holds_nobody_up():
     finally:
         server.kill()
         server.wait()
+
+
+@pytest.mark.parametrize("program", ["tcp/server", "echo/poll"])
+def test_a_log_waits_for_the_reader_that_a_fifo_is_to_have(tmp_path, program):
+    """Until then the server's own descriptor, open for reading and writing, is all that keeps it."""
+    fifo, port = tmp_path / "fifo", free_port()
+    os.mkfifo(fifo)
+    with open(fifo, "r+b", buffering=0) as both:
+        server = subprocess.Popen([binary(program), str(port)], stderr=both, cwd=ROOT)
+    try:
+        eventually(lambda: is_listening(port))
+        ask_echo(("127.0.0.1", port))
+        with open(fifo, "rb", buffering=0) as reader:
+            assert first_line(reader.fileno()) == f"listening on 127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_a_line_for_the_terminal_does_not_stop_a_server_in_its_background():
+    """After `stty tostop` SIGTTOU stops who writes to the terminal from there."""
+    shell, terminal = pty.fork()
+    if shell == 0:
+        os.execvp("bash", ["bash", "--norc", "-i"])
+    port = free_port()
+    try:
+        os.write(terminal, f"stty tostop; {shlex.quote(binary('echo/poll'))} {port} &\n".encode())
+        eventually(lambda: is_listening(port))
+        ask_echo(("127.0.0.1", port))
+    finally:
+        os.write(terminal, b"kill -KILL %1; exit\n")
+        os.close(terminal)
+        os.waitpid(shell, 0)
 
 
 @pytest.mark.parametrize("program, kind", CASES)
