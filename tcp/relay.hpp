@@ -44,8 +44,8 @@ class Relay {
         return state_ == State::resolving && redirection_ == redirection;
     }
 
-    /// The look-up is over, or there can be none (null): starts to connect. False when the relay is
-    /// over.
+    /// The look-up is over, or there can be none (null): the next turn connects. False when the
+    /// relay is over.
     bool resolved(std::shared_ptr<const LookUp> look_up) try {
         if (!look_up) return close_client();
         look_up_ = std::move(look_up);

@@ -13,6 +13,7 @@ import time
 import pytest
 from harness import (
     PATIENCE,
+    assert_half_closes,
     connect,
     eventually,
     free_port,
@@ -184,12 +185,7 @@ def test_two_hops(start, target):
     first = start(FORWARD, to(target))
     second = start(FORWARD, f"0:127.0.0.1:{first.port}")
     client, far = through(second, target)
-    client.sendall(b"aller")
-    client.shutdown(socket.SHUT_WR)
-    assert receive_all(far) == b"aller"
-    far.sendall(b"retour")
-    far.close()
-    assert receive_all(client) == b"retour"
+    assert_half_closes(far, client)
 
 
 # ---- A lot ---------------------------------------------------------------------------------------

@@ -701,9 +701,7 @@ CALLS = "poll,ppoll,read,recvfrom,write,sendto,connect,accept,accept4"
      "connect:error=EINTR:when=1"],
 )  # fmt: skip
 def test_a_client_survives_what_passes(netcat, server, fault):
-    # The leak check reads as well, at the end.
-    env = {"ASAN_OPTIONS": "detect_leaks=0"}
-    program, connection = client_of(netcat, server, under=strace(CALLS, fault), env=env)
+    program, connection = client_of(netcat, server, under=strace(CALLS, fault))
     for _ in range(5):
         program.process.stdin.write(b"aller\n")
         assert receive(connection, 6) == b"aller\n"
