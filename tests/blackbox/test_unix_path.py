@@ -163,6 +163,29 @@ def test_the_socket_of_a_server_that_was_killed_is_replaced(start, place, server
     assert is_served(server, place / "s")
 
 
+# What root may do to any file would hide what its mode says (capabilities(7)).
+MODES_COUNT = ["setpriv", "--bounding-set", "-dac_override"] if os.geteuid() == 0 else []
+
+
+@each_server
+def test_a_dead_socket_that_nobody_may_connect_to_is_replaced(start, place, server):
+    dead_socket(place / "s", kind(server))
+    (place / "s").chmod(0o400)
+    start(server, *arguments(server, place / "s"), under=MODES_COUNT)
+    assert is_served(server, place / "s")
+
+
+@each_server
+def test_a_live_one_that_nobody_may_connect_to_keeps_its_mode(place, server):
+    with bound(place / "s", kind(server)):
+        (place / "s").chmod(0o400)
+        command = [*MODES_COUNT, binary(server), *map(str, arguments(server, place / "s"))]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        said = f"{server}: bind {place}/s: Address already in use\n"
+        assert (ended.returncode, ended.stderr) == (1, said)
+        assert stat.S_IMODE((place / "s").stat().st_mode) == 0o400
+
+
 @each_server
 @pytest.mark.parametrize("other", SERVERS)
 def test_a_live_server_is_refused_and_goes_on(start, place, server, other):
