@@ -179,7 +179,7 @@ $(PROGRAMS): build/%: %.cpp build/flags
 	@mkdir -p $(@D)
 	$(COMPILE) $(addprefix -include ,$(COMMON)) -MMD -MP -o $@ $<
 
-build/common.h.gch: fd.hpp server.hpp build/flags
+build/common.h.gch: fd.hpp output.hpp server.hpp build/flags
 	@echo '#include "../server.hpp"' > $(@:.gch=)
 	@for header in memory netdb.h; do echo "#include <$$header>"; done >> $(@:.gch=)
 	$(COMPILE) -x c++-header -o $@ $(@:.gch=)

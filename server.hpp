@@ -1,6 +1,6 @@
 // server.hpp: what every server needs beside its lesson, whether it has a port or a path.
 //
-//     log_line, StderrLog stderr, without ever waiting for whoever reads it
+//     log_line            one line on stderr, without waiting for who reads it: output.hpp
 //     stop_pipe           SIGINT, SIGTERM and their like, as something that poll can see
 //     Rest, rest_or_stop  when the system is short of something: wait a little before asking again
 //     passes              the same for a client
@@ -16,23 +16,17 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/time.h>
 
-#include <algorithm>
 #include <atomic>
-#include <climits>
 #include <csignal>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <initializer_list>
 #include <new>
-#include <string>
 #include <string_view>
 #include <vector>
+
+#include "output.hpp"
 
 // ---- Errors that pass --------------------------------------------
 
@@ -45,137 +39,6 @@ inline bool later(int error) {
 /// Whether the system is short of descriptors or of memory. It may pass, and poll cannot say when.
 inline bool is_shortage(int error) {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
-// ---- Standard output and standard error --------------------------
-
-/// Opens the terminal or the pipe `name`, which `fd` is, once more, and puts that in its place.
-/// O_NONBLOCK belongs to the open file, and the one that we were given is the shell's, too: we set
-/// it on one of our own. False where we get none: somebody else's terminal.
-inline bool open_anew(int fd, const char* name) {
-    const Fd own{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
-    return own && dup2(own.get(), fd) != -1;
-}
-
-/// The most that one write to `fd` is given, in bytes, so that it need not wait when poll has said
-/// POLLOUT. That promises room for PIPE_BUF bytes of a pipe, which others may take before we do,
-/// and for one byte of a terminal: so both are opened anew. A file never makes us wait. (A pipe
-/// that is open for reading, too, stays: `2<>fifo` may be all that keeps it until its reader
-/// comes.)
-inline std::size_t most_at_once(int fd) {
-    struct stat status {};
-    const bool is_pipe = fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
-    if (is_pipe && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
-        open_anew(fd, ("/dev/fd/" + std::to_string(fd)).c_str());
-    return isatty(fd) != 1 || open_anew(fd, ttyname(fd)) ? PIPE_BUF : 1;
-}
-
-/// Whether a write to `fd` may wait for who reads it: what could not be opened anew.
-inline bool may_block(int fd) {
-    struct stat status {};
-    const bool is_read = fstat(fd, &status) == 0 &&
-                         (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(fd) == 1);
-    return is_read && (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
-}
-
-/// As write(2), but waits for 10 ms at most: then a signal interrupts it (EINTR). The timer rings
-/// again and again: the first time may be too early, before the call.
-inline ssize_t write_soon(int fd, const void* bytes, std::size_t size) {
-    struct sigaction interrupt {};
-    interrupt.sa_handler = [](int) {};
-    sigaction(SIGALRM, &interrupt, nullptr);
-    const itimerval often{{0, 10'000}, {0, 10'000}};
-    const itimerval never{};
-    setitimer(ITIMER_REAL, &often, nullptr);
-    const ssize_t written = write(fd, bytes, size);
-    setitimer(ITIMER_REAL, &never, nullptr);
-    return written;
-}
-
-/// Passes the end on to who reads our standard output. A socket that is our standard input, too
-/// (inetd; socat EXEC:), is still open by that: it is half-closed.
-inline void end_output() {
-    struct stat input {};
-    struct stat output {};
-    const bool same = fstat(STDIN_FILENO, &input) == 0 && fstat(STDOUT_FILENO, &output) == 0 &&
-                      input.st_dev == output.st_dev && input.st_ino == output.st_ino;
-    if (same)
-        shutdown(STDOUT_FILENO, SHUT_WR);  // ENOTSOCK: a terminal, which has no end to pass on
-    close(STDOUT_FILENO);
-}
-
-/// Standard error. A server must not wait for whoever reads it: a pipe may be full, the other end
-/// of a terminal may hang. What finds no room is lost, in whole lines.
-class StderrLog {
-  public:
-    /// SIGTTOU would stop us at a line for the terminal, in the background, after `stty tostop`.
-    StderrLog() { std::signal(SIGTTOU, SIG_IGN); }
-
-    /// Keeps a line, made of pieces, for write_some(). The line is lost when a mebibyte waits
-    /// already, or memory is short.
-    void add(std::initializer_list<std::string_view> pieces) try {
-        if (waiting_.size() > std::size_t{1024} * 1024) return;
-        std::string line;
-        for (const std::string_view piece : pieces) line += piece;
-        waiting_ += line += '\n';
-    } catch (const std::bad_alloc&) {
-    }
-
-    [[nodiscard]] bool empty() const { return waiting_.empty(); }
-
-    /// Writes as many lines as stderr takes now.
-    void write_some() {
-        pollfd room{STDERR_FILENO, POLLOUT, 0};
-        while (written_ < waiting_.size() && poll(&room, 1, 0) != 0) {
-            const std::string_view rest = std::string_view{waiting_}.substr(written_);
-            const std::size_t whole_lines = rest.rfind('\n', at_once_ - 1) + 1;  // 0: none fits
-            const std::size_t size =
-                std::min(whole_lines > 0 ? whole_lines : at_once_, rest.size());
-            const ssize_t written = may_block_ ? write_soon(STDERR_FILENO, rest.data(), size)
-                                               : write(STDERR_FILENO, rest.data(), size);
-            if (written == -1 && later(errno)) return;
-            // After any other error nobody can ever read it.
-            written_ =
-                written == -1 ? waiting_.size() : written_ + static_cast<std::size_t>(written);
-        }
-        if (written_ < waiting_.size()) return;
-        waiting_.clear();
-        written_ = 0;
-    }
-
-  private:
-    std::string waiting_{};
-    std::size_t written_ = 0;  ///< bytes of it
-    std::size_t at_once_ = most_at_once(STDERR_FILENO);
-    bool may_block_ = may_block(STDERR_FILENO);
-};
-
-/// The one log of a program.
-inline StderrLog& standard_log() {
-    static StderrLog log;
-    return log;
-}
-
-/// Writes one line, made of pieces, to stderr. One of at most PIPE_BUF bytes is one write(2): lines
-/// of several processes stay whole.
-template <typename... Piece>
-void log_line(const Piece&... pieces) {
-    standard_log().add({pieces...});
-    standard_log().write_some();
-}
-
-/// Says what is wrong and the usage on stderr, and ends the program with status 2.
-[[noreturn]] inline void bad_usage(const std::string& program, const std::string& wrong,
-                                   const std::string& usage) {
-    log_line(program, ": ", wrong, "\n", usage);
-    std::exit(2);
-}
-
-/// Says the usage on stdout, as -h asks, and ends the program with status 0. Throws
-/// std::system_error when that cannot be written.
-[[noreturn]] inline void say_usage(const std::string& usage) {
-    if (std::puts(usage.c_str()) == EOF || std::fflush(stdout) == EOF) check("write", -1);
-    std::exit(0);
 }
 
 // ---- The end -----------------------------------------------------

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "../server.hpp"
+#include "../output.hpp"
 
 namespace ntp {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "../server.hpp"
+#include "../output.hpp"
 #include "options.hpp"
 #include "spec.hpp"
 

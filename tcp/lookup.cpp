@@ -17,7 +17,7 @@
 #include <cstring>
 #include <vector>
 
-#include "../server.hpp"
+#include "../output.hpp"
 #include "tcp.hpp"
 
 namespace {

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "../server.hpp"
+#include "../output.hpp"
 #include "options.hpp"
 #include "tcp.hpp"
 

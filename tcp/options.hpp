@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-#include "../server.hpp"
+#include "../output.hpp"
 
 namespace tcp {
 

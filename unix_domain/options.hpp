@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "../server.hpp"
+#include "../output.hpp"
 
 namespace unix_domain {
 

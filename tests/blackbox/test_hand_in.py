@@ -21,7 +21,7 @@ FRENCH = dict(os.environ, LC_ALL="", LC_MESSAGES="", LANG="fr_FR.UTF-8")
 @pytest.fixture
 def project(tmp_path):
     """A student's copy of the project, in which they have made a server of their own."""
-    for name in ("Makefile", "fd.hpp", "server.hpp", "inside.hpp"):
+    for name in ("Makefile", "fd.hpp", "output.hpp", "server.hpp", "inside.hpp"):
         shutil.copy(ROOT / name, tmp_path / name)
     for name in ("echo", "tcp"):
         shutil.copytree(ROOT / name, tmp_path / name)
