@@ -76,7 +76,14 @@ SLOW = {
     peer_servers.FASTAPI: {"half-close"},
     "tests/peers/echo.sh": {"long-line", "half-close"},
     "tests/peers/commands.sh": {"half-close"},
-    "tests/peers/broadcast.sh": {"one-order", "slow-reader", "never-reads"},
+    # It starts several processes for each who comes.
+    "tests/peers/broadcast.sh": {
+        "names",
+        "come-and-go",
+        "one-order",
+        "slow-reader",
+        "never-reads",
+    },
 }
 
 
@@ -100,7 +107,10 @@ def test_those_in_other_languages_have_theirs(program):
     words, environment = peer_servers.interpreter(program)
     kind = next(kind for kind in ("echo", "commands", "broadcast", "web") if kind in program)
     places = FILES if kind in ("commands", "web") else ["{port}"]
-    # What a shell cannot do in four seconds it does not do in ten: it reads byte by byte.
-    options = ["--patience", 4 if program.endswith(".sh") else 10, "--visits", 300]
+    # What a shell cannot do in four seconds it does not do in ten: it reads byte by byte, and starts
+    # processes for each who comes.
+    options = ["--patience", 10, "--visits", 300]
+    if program.endswith(".sh"):
+        options = ["--patience", 4, "--visits", 100]
     judged = verdict(kind, *options, "--", *words, binary(program), *places, env=environment)
     assert_as_listed(judged, program)

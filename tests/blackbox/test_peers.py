@@ -402,6 +402,7 @@ def test_a_line_without_end_ends_its_own_client(server, length, start):
     before = len(marked(program.mark))
     sent, expected = HELLO[os.path.basename(server)]
     other, client = connect(program.address), connect(program.address)
+    client.settimeout(3 * PATIENCE)  # a shell reads no faster
     client.sendall(sent)
     assert receive(client, len(expected)) == expected
     with contextlib.suppress(OSError):
