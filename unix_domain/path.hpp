@@ -107,7 +107,7 @@ class SocketFile {
         struct stat status {};
         if (lstat(path, &status) == -1 || !S_ISSOCK(status.st_mode)) return false;
         if (is_dead(address_of(path_))) return true;
-        // EACCES: its mode keeps us from asking. Its owner may change that, and puts it back.
+        // EACCES: its mode does not let us ask. If it is ours, we change that, and change it back.
         if (errno != EACCES || chmod(path, status.st_mode | S_IWUSR) == -1) return false;
         if (is_dead(address_of(path_))) return true;
         chmod(path, status.st_mode);
