@@ -55,16 +55,16 @@ int main(int argc, char* argv[]) try {
     check("bind 127.0.0.1:" + word, bind(listener.get(), generic, length));
     check("listen", listen(listener.get(), SOMAXCONN));
     check("getsockname", getsockname(listener.get(), generic, &length));  // the port, if PORT was 0
-    if (dup2(Fd{open("/dev/stderr", O_RDWR | O_APPEND | O_NONBLOCK)}.get(), STDERR_FILENO) == -1)
-        fcntl(STDERR_FILENO, F_SETFL, O_APPEND | O_NONBLOCK);  // a socket cannot be opened anew
-    say("listening on", address);  // stderr does not block from here on:
-    for (;;) {                     // a line that finds no room is lost
+    if (lseek(STDERR_FILENO, 0, SEEK_CUR) == -1 &&  // no file: a terminal, a pipe, a socket
+        dup2(Fd{open("/dev/stderr", O_RDWR | O_NONBLOCK)}.get(), STDERR_FILENO) == -1)
+        fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK);  // a socket cannot be opened anew
+    say("listening on", address);                   // stderr does not block from here on:
+    for (;;) {                                      // a line that finds no room is lost
         const Fd client{accept(listener.get(), generic, &length)};  // `address` is now the client's
         if (!client) sleep(1);  // the client has gone already, or no descriptor is free
         if (client) say("client", address);
         if (client) converse(client);
     }
 } catch (const std::exception& error) {
-    std::cerr << "tcp/server: " << error.what() << '\n';
-    return 1;
+    return std::cerr << "tcp/server: " << error.what() << '\n', 1;
 }

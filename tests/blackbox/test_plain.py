@@ -11,6 +11,7 @@ from subprocess import DEVNULL, PIPE
 
 import pytest
 from harness import (
+    PATIENCE,
     Program,
     binary,
     connect,
@@ -45,6 +46,18 @@ def test_the_log_has_a_line_for_each_client(start):
             expected.append("client %s:%d" % client.getsockname())
             assert converse(client, b"salut") == b"salut"
     eventually(lambda: server.log == expected)
+
+
+def test_the_log_may_be_a_file_to_which_a_script_writes_too(tmp_path):
+    log = tmp_path / "log"
+    script = 'echo avant >&2; "$@" & read -r _; kill $!; wait; echo après >&2'
+    with log.open("wb") as file:
+        words = ["sh", "-c", script, "sh", binary(SERVER), "0"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=file) as shell:
+            eventually(lambda: "listening on" in log.read_text())
+            shell.communicate(b"\n", timeout=PATIENCE)
+    avant, listening, après = log.read_text().splitlines()
+    assert (avant, après) == ("avant", "après") and listening.startswith("listening on 127.0.0.1:")
 
 
 def test_one_client_after_the_other(start):
