@@ -76,7 +76,8 @@ void deliver(Client& client, Room& room) {
         // reset, which can overtake the farewell (RFC 2525, 2.17).
         shutdown(client.fd.get(), SHUT_WR);
         client.state = State::closing;
-        hear(client, room);  // it may have closed: its descriptor is free before anybody comes in
+        client.patience = {};  // it has been sent all: whatever was asked of it, it has done
+        hear(client, room);    // it may have closed: its descriptor is free before anybody comes in
     }
 }
 

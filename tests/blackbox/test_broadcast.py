@@ -205,6 +205,37 @@ def test_who_was_refused_and_does_not_close_is_closed(start):
     converse(alice)
 
 
+@pytest.mark.waits
+def test_a_slow_reader_that_was_refused_hears_all_that_it_is_owed(start):
+    """Others go on, and would wait for it if it were still in the room."""
+    server = start(SERVER)
+    alice = Guest(server)
+    slow = Guest(server, receive_buffer=32 * 1024)
+    alice.hears(f"{slow.name} est connecté")
+    said = ["x" * 1000] * 360  # more than the sockets between them hold
+    alice.says(*said)
+    alice.hears(*messages(alice, *said))
+    slow.sends("x" * 70_000)
+    alice.hears(f"{slow.name} est déconnecté")
+    more = ["y" * 1000] * 300
+    others = threading.Thread(target=lambda: alice.hears(*messages(alice, *more)))
+    others.start()
+    alice.says(*more)
+    expected = in_lines(messages(alice, *said)) + in_lines([TOO_LONG])
+    heard = bytearray()
+    begun = time.monotonic()
+    while len(heard) < len(expected):
+        if len(heard) < (time.monotonic() - begun) * 25 * 1024:
+            piece = slow.socket.recv(4096)
+            assert piece, f"closed after {len(heard)} of {len(expected)} bytes"
+            heard += piece
+        else:
+            slow.sends("z" * 10)  # what is unread makes a close a reset
+            time.sleep(0.05)
+    assert heard == expected
+    others.join()
+
+
 # ---- Leaving -------------------------------------------------------------------------------------
 
 
