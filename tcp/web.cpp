@@ -37,8 +37,11 @@ enum Named { stop_entry, listener_entry };
 /// The answer to `request`. A walk to a file takes two descriptors: as many clients make room.
 Answer find_answer(const http::Request& request, bool announced, Server& server) {
     Answer answer = site(request, announced, server.files, wall_clock());
-    for (int i = 0; i < 2 && answer.response.status == 503 && make_room(server); ++i)
+    for (int i = 0; i < 2 && answer.response.status == 503; ++i) {
+        // It may have been short of memory, which nobody's descriptor is.
+        if (are_free(2, server.files.directory) || !make_room(server)) break;
         answer = site(request, announced, server.files, wall_clock());
+    }
     return answer;
 }
 
@@ -99,14 +102,15 @@ void accept_all(const Fd& listener, Server& server, Rest& rest) try {
         socklen_t length = sizeof address;
         // One for the client, and two for a walk to a file, which are not to be taken from others.
         const bool enough = server.list.clients.empty() || are_free(3, listener);
-        Fd fd = rest.accepted(enough ? accept(listener.get(), peer, &length) : -1);
-        if (fd) {
+        const int number = enough ? accept(listener.get(), peer, &length) : -1;
+        const bool is_full = number == -1 && errno == EMFILE;
+        if (Fd fd = rest.accepted(number)) {
             server.list.add({std::move(fd), tcp::text(peer, length), server.now}, POLLIN);
             continue;
         }
-        // A shortage. accept(2) wants a descriptor before it looks who waits: only the first time
-        // round has poll said that somebody does.
-        if (rest.timeout() != -1 && (i > 0 || make_room(server))) rest.connection_closed();
+        // accept(2) wants a descriptor before it looks who waits: only the first time round has
+        // poll said that somebody does.
+        if (is_full && (i > 0 || make_room(server))) rest.connection_closed();
         return;
     }
 } catch (const std::bad_alloc&) {

@@ -23,6 +23,7 @@ from harness import (
     reset,
     run,
     sanitized,
+    strace,
 )
 from unix_sockets import copy_for_all
 from wants import AS_NOBODY, is_root, needs_descriptors, needs_ipv6, needs_root
@@ -597,6 +598,29 @@ def test_without_a_descriptor_for_the_file_the_service_is_unavailable(start, dir
     assert client.get("/static/page.html").status == 503
     deaf[0].close()
     eventually(lambda: client.get("/static/page.html").status == 200)
+
+
+@pytest.mark.parametrize("error", ["ENOMEM", "ENOBUFS", "ENFILE"])
+@pytest.mark.parametrize("call", ["accept", "openat"])
+def test_a_shortage_of_what_nobody_can_give_up_closes_nobody(start, directory, call, error):
+    under = {
+        # Two calls for each of the five who are silent: poll has announced one, then nobody waits.
+        "accept": strace(
+            "accept,accept4", *(f"{name}:error={error}:when=11..13" for name in ("accept", "accept4"))
+        ),
+        "openat": [*strace("openat", f"openat:error={error}"), "-P", "page.html"],
+    }
+    server = start(PROGRAM, "-d", directory, 0, under=under[call])
+    silent = []
+    for _ in range(5):
+        silent.append(Connection(server.address))
+        assert silent[-1].get("/").status == 302
+    time.sleep(1.1)  # silent for long enough to make room
+    expected = {"accept": 200, "openat": 503}[call]
+    assert Connection(server.address).get("/static/page.html").status == expected
+    assert not any(map(is_closed, silent))
+    for client in silent:
+        assert client.get("/").status == 302
 
 
 def is_closed(connection):
