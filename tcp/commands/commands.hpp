@@ -56,6 +56,8 @@ class Commands {
             forget_answered();
             return Wish::nothing;
         }
+        // Too long when it comes in one piece, too: where TCP cuts makes no difference.
+        const bool is_kept = whole && newline <= longest;
         text = rest.substr(0, newline);
         answered_ += text.size() + (whole ? 1 : 0);
 
@@ -68,7 +70,7 @@ class Commands {
             }
             const bool file = text.starts_with("fichier ");
             if (file) text.erase(0, text.find(' ') + 1);
-            if (file && whole) return Wish::file;
+            if (file && is_kept) return Wish::file;
             place_ = file ? Place::long_name : Place::unknown_command;
             text.insert(0, file ? error : unknown);
         }

@@ -195,6 +195,18 @@ def test_after_a_half_close_all_that_is_owed_is_delivered(server, directory):
     )
 
 
+def test_where_a_long_line_is_cut_makes_no_difference(server):
+    """The file is there, but so many slashes stand before its name that the line is not kept."""
+    line = b"fichier sous dossier" + b"/" * 4200 + b"bas/b\n"
+    in_one = ask(server, line)
+    client = server.connect()
+    client.sendall(line[:4150])
+    begun = receive(client, 4000)
+    client.sendall(line[4150:])
+    client.shutdown(socket.SHUT_WR)
+    assert begun + receive_all(client) == in_one
+
+
 def test_quitter_does_not_cut_the_answers_short_whatever_comes_after_it(server):
     client = server.connect(receive_buffer=4096)
     client.sendall(b"fichier grand\nquitter\n" + b"hello\n" * 100_000)
