@@ -127,7 +127,7 @@ ntp::Report ask_all(const addrinfo& address, const ntp::Options& options) {
         ntp::sleep_until(next);
         next = clock_ms() + ntp::milliseconds(options.interval);
         try {
-            if (!fd) fd = open_socket(address);
+            fd = open_socket(address);  // a new one: what comes late for the last question is lost
             const ntp::Sample sample = ask(fd, options.wait);
             if (report.answers++ == 0 || sample.error() < report.best.error()) report.best = sample;
         } catch (const std::runtime_error& trouble) {

@@ -8,6 +8,7 @@ import secrets
 import shlex
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -32,6 +33,7 @@ from wants import (
     needs_hosts,
     needs_ipv6,
     needs_namespace,
+    needs_root,
     read_by_nobody,
 )
 
@@ -227,6 +229,36 @@ def test_requests_keep_their_distance(fake):
 def test_one_answer_lost_of_three_is_two_of_three(fake):
     for lost in range(3):
         server = fake(lambda request, n: [] if n == lost else [answer(request)])
+        assert report(ask(server, "-n", 3, "-w", "0.2"))["samples"] == "2 of 3"
+
+
+def unreachable(port, client):
+    """What a router says of a question from `client`, a port here: ICMP, destination unreachable
+    (RFC 792), with the start of the packet in question."""
+    here = socket.inet_aton("127.0.0.1")
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 76, 0, 0, 64, socket.IPPROTO_UDP, 0, here, here)
+    body = ip + struct.pack("!HHHH", client, port, 56, 0)
+    words = struct.unpack(f"!{len(body) // 2}H", body)
+    total = 0x0303 + sum(words)
+    total = (total >> 16) + (total & 0xFFFF)
+    total = (total >> 16) + (total & 0xFFFF)
+    return struct.pack("!BBHI", 3, 3, ~total & 0xFFFF, 0) + body
+
+
+def test_an_icmp_message_that_comes_late_is_not_of_the_next_question(fake):
+    needs_root()
+    first = []
+
+    def behave(request, n):
+        if n == 0:
+            first.append(server.client[1])
+            return []
+        if n == 1:
+            router.sendto(unreachable(server.port, first[0]), ("127.0.0.1", 0))
+        return [answer(request)]
+
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as router:
+        server = fake(behave)
         assert report(ask(server, "-n", 3, "-w", "0.2"))["samples"] == "2 of 3"
 
 
