@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 
 #include <csignal>
-#include <set>
+#include <map>
 
 #include "../echo/reply.hpp"
 #include "../server.hpp"
@@ -40,8 +40,9 @@ constexpr std::size_t short_enough = 1024;
 
 /// Our send buffer: there is one, and the answers to all clients share it.
 struct SendBuffer {
-    int quarter;                   ///< of its room, in bytes
-    std::set<std::string> deaf{};  ///< the addresses, as bytes, of who has not read its answers
+    int quarter;  ///< of its room, in bytes
+    /// Who has not read its answers: its address, as bytes, and when it was found so (clock_ms).
+    std::map<std::string, std::int64_t> deaf{};
 };
 
 SendBuffer send_buffer(const Fd& server) {
@@ -89,16 +90,21 @@ void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
     // What nobody has read yet takes room from all others, and the kernel does not say whose it is.
     // A long answer is watched when it does not fit into the first quarter of the buffer, a short
     // one when half of the buffer is taken: we wait for it to be read, and who does not read it
-    // gets no more of those until three quarters are free again. The last eighth is for short
-    // answers.
+    // gets no more of those until three quarters are free again; or, as it may merely have been
+    // late, a short one after a second. The last eighth is for short answers of who is not deaf.
     const bool is_long = size > short_enough;
     const int before = on_its_way(server);
     const int after = before + static_cast<int>(size);
     const bool is_watched = is_long ? after > buffer.quarter : before > 2 * buffer.quarter;
+    const int most = 7 * (buffer.quarter / 2);
     const std::string name{reinterpret_cast<const char*>(&client), length};
     if (before <= buffer.quarter || buffer.deaf.size() == 1000) buffer.deaf.clear();
-    if (is_watched && buffer.deaf.count(name) > 0) return;
-    if (is_long && before > 0 && before + charge(size) > 7 * (buffer.quarter / 2)) return;
+    const auto deaf = buffer.deaf.find(name);
+    const bool is_deaf = deaf != buffer.deaf.end();
+    const bool is_tried_again =
+        is_deaf && !is_long && before < most && clock_ms() - deaf->second >= 1000;
+    if (is_watched && is_deaf && !is_tried_again) return;
+    if (is_long && before > 0 && before + charge(size) > most) return;
     // MSG_DONTWAIT: a client that does not read (EAGAIN: its queue is full) would stop us, and
     // everybody behind it. It may also have gone (ECONNREFUSED, ENOENT), keep others out of its
     // directory (EACCES), or have no address, as it never called bind (ENOTCONN). Whatever the
@@ -106,7 +112,11 @@ void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
     while (sendto(server.get(), bytes.data(), size, MSG_DONTWAIT, address, length) == -1 &&
            errno == EINTR) {
     }
-    if (is_watched && !is_read(server, before)) buffer.deaf.insert(name);
+    if (is_watched && is_read(server, before)) {
+        buffer.deaf.erase(name);
+    } else if (is_watched) {
+        buffer.deaf[name] = clock_ms();
+    }
 } catch (const std::bad_alloc&) {
     // There is no memory for its address: its answer is lost.
 }

@@ -1,5 +1,6 @@
 """unix_domain/datagram_server and datagram_client: one datagram there, one back."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -199,6 +200,29 @@ def test_long_answers_that_nobody_reads_leave_room_for_short_ones(
             deaf.sendto(b"x" * size, str(place / "s"))
             for question in (b"salut", b"x" * 1000):
                 assert ask(client, place, question) == PREFIX + question
+
+
+def test_who_was_late_once_is_soon_answered_again(start, place, client, tmp_path):
+    """Though somebody else goes on taking most of the room."""
+    needs_plain_build(SERVER)
+    start(SERVER, place / "s", env={"LD_PRELOAD": str(library(SMALL_BUFFER, tmp_path))})
+    with bound(place / "deaf", socket.SOCK_DGRAM) as deaf, bound(
+        place / "late", socket.SOCK_DGRAM
+    ) as late:
+        deaf.sendto(b"x" * 205_000, str(place / "s"))
+        late.sendto(b"un", str(place / "s"))
+        assert ask(client, place, b"salut") == PREFIX + b"salut"  # so that one is late
+        assert late.recv(100) == PREFIX + b"un"
+        late.settimeout(0.1)
+
+        def is_answered():
+            late.sendto(b"deux", str(place / "s"))
+            with contextlib.suppress(TimeoutError):
+                return late.recv(100) == PREFIX + b"deux"
+
+        eventually(is_answered)
+        for _ in range(20):
+            assert is_answered()
 
 
 def test_who_reads_late_has_half_a_buffer_of_answers(server, place):
