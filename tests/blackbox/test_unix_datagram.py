@@ -221,8 +221,6 @@ def test_who_was_late_once_is_soon_answered_again(start, place, client, tmp_path
                 return late.recv(100) == PREFIX + b"deux"
 
         eventually(is_answered)
-        for _ in range(20):
-            assert is_answered()
 
 
 def test_who_reads_late_has_half_a_buffer_of_answers(server, place):
