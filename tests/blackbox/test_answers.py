@@ -8,6 +8,8 @@ import sys
 import pytest
 from harness import ROOT, peer
 
+pytestmark = pytest.mark.thorough
+
 CODE = "\n".join(f"int {name};" for name in "abcdefghij") + "\n"
 PATCH = """Words about it.
 

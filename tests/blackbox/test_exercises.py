@@ -15,6 +15,8 @@ import pytest
 import spoken
 from harness import ROOT
 
+pytestmark = pytest.mark.thorough
+
 NOTES = [note for note in sorted(ROOT.glob("notes/*.md")) if "## Exercises" in note.read_text()]
 TESTS = [file for file in ROOT.glob("tests/exercises/*.py") if file.stem != "conftest"]
 NO_LANGUAGE = {name: value for name, value in os.environ.items() if not re.match("LC_|LANG", name)}

@@ -20,7 +20,7 @@ from judging import CONTRACTS, JUDGE, PLAIN, judge, lost, verdict
 from links import anchors
 from wants import namespace, needs_namespace, proc
 
-pytestmark = pytest.mark.waits
+pytestmark = [pytest.mark.waits, pytest.mark.thorough]
 
 ZOO = ROOT / "tests/judge/zoo"
 RIGHT = [binary("echo/poll")]

@@ -15,6 +15,8 @@ from lab import LAB, LAB_TOOLS, firewall, in_the_lab, needs_the_lab, on
 from unix_sockets import copy_for_all
 from wants import AS_NOBODY, has_ipv6, needs_ipv6, needs_root, proc
 
+pytestmark = pytest.mark.thorough
+
 MACHINES = ["so-high", "ovh", "sas1", "roucas101"]
 NEIGHBOURS = list(zip(MACHINES, MACHINES[1:])) + list(zip(MACHINES[1:], MACHINES))
 
