@@ -100,10 +100,9 @@ void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
     const std::string name{reinterpret_cast<const char*>(&client), length};
     if (before <= buffer.quarter || buffer.deaf.size() == 1000) buffer.deaf.clear();
     const auto deaf = buffer.deaf.find(name);
-    const bool is_deaf = deaf != buffer.deaf.end();
-    const bool is_tried_again =
-        is_deaf && !is_long && before < most && clock_ms() - deaf->second >= 1000;
-    if (is_watched && is_deaf && !is_tried_again) return;
+    if (is_watched && deaf != buffer.deaf.end() &&
+        (is_long || before >= most || clock_ms() < deaf->second + 1000))
+        return;
     if (is_long && before > 0 && before + charge(size) > most) return;
     // MSG_DONTWAIT: a client that does not read (EAGAIN: its queue is full) would stop us, and
     // everybody behind it. It may also have gone (ECONNREFUSED, ENOENT), keep others out of its
