@@ -151,7 +151,7 @@ int main(int argc, char* argv[]) try {
         if (!client) return 0;
         try {
             more = talk(client, stop, arguments.keep ? listener.get() : -1) && arguments.keep;
-        } catch (const std::system_error& error) {
+        } catch (const std::exception& error) {  // or there was no memory to say what failed
             if (!arguments.keep) throw;
             log_line("tcp/netcat: ", error.what());
         }

@@ -33,6 +33,7 @@ from harness import (
     strace,
 )
 from networks import ONE_PORT, has_keepalive, with_one_port
+from preload import NO_MEMORY, library
 from wants import full_disk, memory, needs_ipv6, proc
 
 NETCAT = "tcp/netcat"
@@ -393,6 +394,20 @@ def test_without_memory_for_more_the_first_client_does_not_end_it(netcat):
     with program.connect() as client:
         client.sendall(b"salut\n")
         assert program.process.stdout.readline() == b"salut\n"
+    program.stop()
+
+
+def test_without_memory_to_say_what_failed_the_next_client_is_served(netcat, tmp_path):
+    needs_plain_build(NETCAT)
+    program = listening(netcat, "-k", env={"LD_PRELOAD": str(library(NO_MEMORY, tmp_path))})
+    first = program.connect()
+    first.sendall(b"un\n")
+    assert program.process.stdout.readline() == b"un\n"
+    program.process.send_signal(signal.SIGUSR1)
+    reset(first)
+    with program.connect() as second:
+        second.sendall(b"deux\n")
+        assert program.process.stdout.readline() == b"deux\n"
     program.stop()
 
 

@@ -26,7 +26,7 @@ from harness import (
     run,
     strace,
 )
-from preload import library
+from preload import NO_MEMORY, library
 from wants import full_disk, proc
 
 SERVER = "tcp/server"
@@ -165,22 +165,6 @@ def test_without_a_free_descriptor_it_waits_and_does_not_spin(start):
         assert server.cpu() - before < 0.2
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
         assert receive(client, 5) == b"salut"
-
-
-# After SIGUSR1 there is no memory for anything.
-NO_MEMORY = r"""
-#include <errno.h>
-#include <signal.h>
-#include <stddef.h>
-extern void* __libc_malloc(size_t);
-static volatile sig_atomic_t none;
-static void take_all(int number) { none = number; }
-__attribute__((constructor)) static void wait_for_it(void) { signal(SIGUSR1, take_all); }
-void* malloc(size_t size) {
-    if (none) errno = ENOMEM;
-    return none ? NULL : __libc_malloc(size);
-}
-"""
 
 
 def test_without_memory_it_serves_and_logs(start, tmp_path):

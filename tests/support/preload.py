@@ -20,6 +20,21 @@ int pthread_detach(pthread_t thread) {
 }
 """
 
+# After SIGUSR1 there is no memory for anything.
+NO_MEMORY = r"""
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+extern void* __libc_malloc(size_t);
+static volatile sig_atomic_t none;
+static void take_all(int number) { none = number; }
+__attribute__((constructor)) static void wait_for_it(void) { signal(SIGUSR1, take_all); }
+void* malloc(size_t size) {
+    if (none) errno = ENOMEM;
+    return none ? NULL : __libc_malloc(size);
+}
+"""
+
 
 def library(source, directory):
     """Compiles C, a Path or a text, into a library in `directory`. Its Path."""
