@@ -41,8 +41,10 @@ Fd open_socket(const tcp::Where& where) {
             check("bind " + name, bind(fd.get(), a->ai_addr, a->ai_addrlen));
             check("fcntl", set_nonblocking(fd));
             return fd;
-        } catch (const std::system_error&) {
-            if (a->ai_next == nullptr) throw;
+        } catch (const std::system_error& error) {
+            // A port that is taken at one address is not looked for at the next.
+            const bool is_taken = error.code() == std::errc::address_in_use;
+            if (is_taken || a->ai_next == nullptr) throw;
         }
     }
 }

@@ -133,8 +133,10 @@ inline Fd passive_open(const Where& where) {
             check("bind " + name, bind(listener.get(), a->ai_addr, a->ai_addrlen));
             check("listen " + name, listen(listener.get(), SOMAXCONN));
             return listener;
-        } catch (const std::system_error&) {
-            if (a->ai_next == nullptr) throw;
+        } catch (const std::system_error& error) {
+            // A port that is taken at one address is not looked for at the next.
+            const bool is_taken = error.code() == std::errc::address_in_use;
+            if (is_taken || a->ai_next == nullptr) throw;
         }
     }
 }

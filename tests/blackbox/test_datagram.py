@@ -24,6 +24,7 @@ from harness import (
     sanitized,
     strace,
 )
+from networks import named
 from wants import needs_ipv6, needs_namespace
 
 SERVER = "echo/datagram"
@@ -135,6 +136,19 @@ def test_a_name_is_resolved(start):
     server = start(SERVER, "-b", "localhost", 0)
     with Client(server.address) as client:
         assert client.ask(b"salut") == PREFIX + b"salut"
+
+
+def test_a_taken_port_is_not_looked_for_at_another_address(start, tmp_path):
+    under = named(tmp_path, "127.0.0.1", "127.0.0.2")
+    server = start(SERVER, "-b", "many.addresses", 0, under=under)
+    ended = subprocess.run(
+        [*under, binary(SERVER), "-b", "many.addresses", str(server.port)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"{SERVER}: bind %s:%d: Address already in use\n" % server.address
 
 
 def test_a_port_that_is_taken_is_one_line(server):

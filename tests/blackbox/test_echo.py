@@ -29,6 +29,7 @@ from harness import (
     strace,
     writable,
 )
+from networks import named
 from preload import DETACH, library
 from wants import children, has_ipv6, needs_descriptors, needs_hosts, needs_ipv6
 
@@ -154,6 +155,20 @@ def test_a_port_that_is_taken(start, program):
     result = run(program, server.port)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == f"{program}: bind 127.0.0.1:{server.port}: Address already in use\n"
+
+
+def test_a_taken_port_is_not_looked_for_at_another_address(start, program, tmp_path):
+    under = named(tmp_path, "127.0.0.1", "127.0.0.2")
+    server = start(program, "-b", "many.addresses", 0, under=under)
+    ended = subprocess.run(
+        [*under, binary(program), "-b", "many.addresses", str(server.port)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    taken = "%s:%d" % server.address
+    assert ended.returncode == 1
+    assert ended.stderr == f"{program}: bind {taken}: Address already in use\n"
 
 
 def test_a_host_that_does_not_exist(program):

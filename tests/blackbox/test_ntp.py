@@ -27,6 +27,7 @@ from ntp_server import (
     report,
     seconds,
 )
+from networks import named
 from wants import (
     full_disk,
     has_ipv6,
@@ -54,15 +55,6 @@ def fake():
 
 def good(request, n):
     return [answer(request)]
-
-
-def named(tmp_path, *addresses):
-    """The words under which the name `many.addresses` has these."""
-    needs_hosts()
-    hosts = tmp_path / "hosts"
-    hosts.write_text("".join(f"{address} many.addresses\n" for address in addresses))
-    mount = 'mount --bind "$0" /etc/hosts && exec "$@"'
-    return [*needs_namespace("--mount"), "sh", "-c", mount, hosts]
 
 
 def number(fields, key):

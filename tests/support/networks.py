@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from wants import ROOT, needs_namespace, peer
+from wants import ROOT, needs_hosts, needs_namespace, peer
 
 ONE_PORT = 40_000
 
@@ -45,3 +45,12 @@ def has_keepalive(port, peer_port):
     words = [peer("ss"), "-tnoH", f"sport = :{port} and dport = :{peer_port}"]
     seen = subprocess.run(words, capture_output=True, text=True, check=True, timeout=30).stdout
     return re.search(r"timer:\(keepalive,(1min|[1-5]?\dsec)", seen)
+
+
+def named(tmp_path, *addresses):
+    """The words under which the name `many.addresses` has these."""
+    needs_hosts()
+    hosts = tmp_path / "hosts"
+    hosts.write_text("".join(f"{address} many.addresses\n" for address in addresses))
+    mount = 'mount --bind "$0" /etc/hosts && exec "$@"'
+    return [*needs_namespace("--mount"), "sh", "-c", mount, hosts]
