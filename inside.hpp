@@ -32,7 +32,9 @@ inline int open_to_search(int at, const char* path, int flags) {
 /// The directory to serve, by the name that its owner gives: links are followed. Throws
 /// std::system_error.
 inline Fd open_directory(const std::string& path) {
-    return Fd{check("open " + path, open_to_search(AT_FDCWD, path.c_str(), 0))};
+    Fd directory{check("open " + path, open_to_search(AT_FDCWD, path.c_str(), 0))};
+    check("open " + path, faccessat(directory.get(), ".", X_OK, 0));  // O_PATH has not asked
+    return directory;
 }
 
 /// Whether a name may lead to a file of ours: it is not empty and not absolute, and no component of

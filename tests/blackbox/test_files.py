@@ -5,6 +5,7 @@ import resource
 
 import pytest
 from harness import eventually, needs_plain_build, receive, receive_all, receive_until, strace
+from unix_sockets import as_nobody
 from web_client import Response
 
 COMMANDS, WEB = "tcp/commands", "tcp/web"
@@ -184,3 +185,10 @@ def test_an_idle_client_costs_less_than_512_bytes(start, program):
         eventually(lambda: server.rss() - before < 512 * count, 5)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_directory_that_we_may_not_enter_is_one_line(program, place):
+    (place / "private").mkdir(mode=0o700)
+    ended = as_nobody(program, "-d", place / "private", 0, reachable=place)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"{program}: open {place}/private: Permission denied\n"

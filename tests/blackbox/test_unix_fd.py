@@ -404,6 +404,14 @@ def test_a_directory_that_is_none_is_one_line(place, root):
         assert not (place / "s").exists()
 
 
+def test_a_directory_that_we_may_not_enter_is_one_line(place, root):
+    root.chmod(0o700)
+    place.chmod(0o777)
+    ended = as_nobody(SERVER, place / "s", root, reachable=place)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"{SERVER}: open {root}: Permission denied\n"
+
+
 def test_the_directory_itself_may_be_a_link_or_relative(start, place, root):
     (place / "link").symlink_to("root")
     start(SERVER, "s", "link", cwd=place)
