@@ -95,6 +95,7 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
             {down.ended && up.unsent.empty() ? next : -1, POLLIN, 0},
         };
         const int ready = poll(polled, std::size(polled), -1);
+        if (ready == -1 && errno == EINVAL && !stop) check("poll", ready);  // fewer descriptors
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return false;
         if (ready <= 0) continue;
         if (polled[stop_entry].revents != 0 || polled[reader_entry].revents != 0) return false;

@@ -16,6 +16,7 @@ from subprocess import DEVNULL, PIPE
 
 import pytest
 from harness import (
+    PATIENCE,
     ROOT,
     Program,
     assert_half_closes,
@@ -395,6 +396,19 @@ def test_without_memory_for_more_the_first_client_does_not_end_it(netcat):
         client.sendall(b"salut\n")
         assert program.process.stdout.readline() == b"salut\n"
     program.stop()
+
+
+def test_fewer_descriptors_than_poll_looks_at_are_said(netcat, server):
+    """It takes three, and one for the connection; poll wants more (EINVAL)."""
+    ended = subprocess.run(
+        ["sh", "-c", 'ulimit -n 5; exec "$@"', "sh", binary(NETCAT), *map(str, server.getsockname())],
+        stdin=DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "tcp/netcat: poll: Invalid argument\n"
 
 
 def test_without_memory_to_say_what_failed_the_next_client_is_served(netcat, tmp_path):
