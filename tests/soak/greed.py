@@ -118,8 +118,9 @@ def test_the_polite_wait_for_a_turn_of_each_who_is_greedy(served):
     print(f"\n{program}, ms: 256 KiB alone {alone:.3g};", end=" ")
     for count, figures in found.items():
         print(f"beside {count} {' '.join(f'{figure:.3g}' for figure in figures)};", end=" ")
-    # One who is greedy beside others may be slower than its server, and take no whole turn.
-    a_turn = max(found[1][1], alone)
+    # One who is greedy beside others may be slower than its server, and take no whole turn. And the
+    # scheduler, who has two processors for all of them, does not count in less than milliseconds.
+    a_turn = max(found[1][1], alone, 1)
     assert a_turn < 100
     for count in (8, 64):
         assert found[count][1] < 3 * count * a_turn
