@@ -114,7 +114,7 @@ def main(words):
     for line in summary(skipped):
         print(line)
     if THOROUGH.startswith("not"):
-        print("What comes with the programs (the judge, the exercises, the lab, the site): make thorough")
+        print("What comes with them (the judge, the exercises, the lab, the site): make thorough")
     found = [result.status for result in results if result.status != NOTHING_COLLECTED]
     return max(found, default=NOTHING_COLLECTED)
 

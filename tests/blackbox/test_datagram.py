@@ -141,12 +141,7 @@ def test_a_name_is_resolved(start):
 def test_a_taken_port_is_not_looked_for_at_another_address(start, tmp_path):
     under = named(tmp_path, "127.0.0.1", "127.0.0.2")
     server = start(SERVER, "-b", "many.addresses", 0, under=under)
-    ended = subprocess.run(
-        [*under, binary(SERVER), "-b", "many.addresses", str(server.port)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    ended = run(SERVER, "-b", "many.addresses", server.port, under=under)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == f"{SERVER}: bind %s:%d: Address already in use\n" % server.address
 

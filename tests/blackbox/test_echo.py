@@ -160,12 +160,7 @@ def test_a_port_that_is_taken(start, program):
 def test_a_taken_port_is_not_looked_for_at_another_address(start, program, tmp_path):
     under = named(tmp_path, "127.0.0.1", "127.0.0.2")
     server = start(program, "-b", "many.addresses", 0, under=under)
-    ended = subprocess.run(
-        [*under, binary(program), "-b", "many.addresses", str(server.port)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    ended = run(program, "-b", "many.addresses", server.port, under=under)
     taken = "%s:%d" % server.address
     assert ended.returncode == 1
     assert ended.stderr == f"{program}: bind {taken}: Address already in use\n"

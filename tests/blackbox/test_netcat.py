@@ -16,7 +16,6 @@ from subprocess import DEVNULL, PIPE
 
 import pytest
 from harness import (
-    PATIENCE,
     ROOT,
     Program,
     assert_half_closes,
@@ -400,13 +399,8 @@ def test_without_memory_for_more_the_first_client_does_not_end_it(netcat):
 
 def test_fewer_descriptors_than_poll_looks_at_are_said(netcat, server):
     """It takes three, and one for the connection; poll wants more (EINVAL)."""
-    ended = subprocess.run(
-        ["sh", "-c", 'ulimit -n 5; exec "$@"', "sh", binary(NETCAT), *map(str, server.getsockname())],
-        stdin=DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    few = ["sh", "-c", 'ulimit -n 5; exec "$@"', "sh"]
+    ended = run(NETCAT, *server.getsockname(), under=few, stdin=DEVNULL)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == "tcp/netcat: poll: Invalid argument\n"
 

@@ -280,10 +280,10 @@ def reset(client):
     client.close()
 
 
-def run(program, *args, **options):
-    """Runs a program to its end, with its output captured as text."""
+def run(program, *args, under=(), **options):
+    """Runs a program to its end, with its output captured as text. `under`: as Program's."""
     return subprocess.run(
-        [binary(program), *map(str, args)],
+        [*under, binary(program), *map(str, args)],
         capture_output=True,
         timeout=PATIENCE,
         text=True,
