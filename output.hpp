@@ -2,6 +2,7 @@
 //
 //     log_line, StderrLog    stderr, without ever waiting for whoever reads it
 //     bad_usage, say_usage   the program's last line, and its end
+//     later                  whether a call is only to be made again
 //     most_at_once           how much one write may be given, so that it does not wait
 //     end_output             no more will come
 //
@@ -24,6 +25,12 @@
 #include <new>
 #include <string>
 #include <string_view>
+
+/// Whether a call that does not block has failed with `error` only for now: poll says when to make
+/// it again. EAGAIN and EWOULDBLOCK are one number on Linux, the BSDs and macOS.
+inline bool later(int error) {
+    return error == EAGAIN || error == EINTR;
+}
 
 /// Opens the terminal or the pipe `name`, which `fd` is, once more, and puts that in its place.
 /// O_NONBLOCK belongs to the open file, and the one that we were given is the shell's, too: we set
@@ -109,7 +116,7 @@ class StderrLog {
                 std::min(whole_lines > 0 ? whole_lines : at_once_, rest.size());
             const ssize_t written = may_block_ ? write_soon(STDERR_FILENO, rest.data(), size)
                                                : write(STDERR_FILENO, rest.data(), size);
-            if (written == -1 && (errno == EAGAIN || errno == EINTR)) return;
+            if (written == -1 && later(errno)) return;
             // After any other error nobody can ever read it.
             written_ =
                 written == -1 ? waiting_.size() : written_ + static_cast<std::size_t>(written);

@@ -30,12 +30,6 @@
 
 // ---- Errors that pass --------------------------------------------
 
-/// Whether a call that does not block has failed with `error` only for now: poll says when to make
-/// it again. EAGAIN and EWOULDBLOCK are one number on Linux, the BSDs and macOS.
-inline bool later(int error) {
-    return error == EAGAIN || error == EINTR;
-}
-
 /// Whether the system is short of descriptors or of memory. It may pass, and poll cannot say when.
 inline bool is_shortage(int error) {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
