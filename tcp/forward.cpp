@@ -12,8 +12,7 @@
 //       listener: accept, look up ----+       until nobody is left waiting
 //
 // Before this: tcp/netcat, for the two directions; tcp/probe, for the connect that does not block;
-// echo/poll, for the loop. `ssh -L` adds what this lacks: encryption, and a say in who may use it.
-// This is for the lab.
+// echo/poll, for the loop. For the lab: `ssh -L` adds encryption, and a say in who may use it.
 #include "../fd.hpp"
 
 #include <poll.h>
@@ -35,7 +34,7 @@ namespace {
 struct Redirection {
     Fd listener;
     Spec::End target;
-    std::shared_ptr<const LookUp> look_up{};  ///< under way; those who come meanwhile share it
+    std::shared_ptr<const LookUp> look_up{};  ///< under way; who comes meanwhile has the next
 };
 
 /// First come the entries with a name, then the listeners, then two for each relay.
@@ -72,12 +71,13 @@ void end_wait(Server& server, std::size_t which, const std::shared_ptr<const Loo
             server.remove(i);
 }
 
-/// Starts the look-up that relays of redirection `which` wait for, unless it is under way.
+/// Starts a look-up for the relays of redirection `which` that have come since the last one began:
+/// its answer may be older than they are. One at a time: while one is under way, they wait.
 void look_up(Server& server, std::size_t which) {
     Redirection& redirection = server.redirections[which];
-    const auto waits = [which](const Relay& relay) { return relay.waits_for(which); };
-    const auto& relays = server.relays;
-    if (redirection.look_up || std::none_of(relays.begin(), relays.end(), waits)) return;
+    auto& relays = server.relays;
+    const auto joins = [which](Relay& relay) { return relay.joins(which); };
+    if (redirection.look_up || std::count_if(relays.begin(), relays.end(), joins) == 0) return;
     const std::shared_ptr<LookUp> started = server.resolver.start(redirection.target, which);
     if (started && started->in_thread)
         redirection.look_up = started;
@@ -91,6 +91,7 @@ void take_answer(Server& server) {
     if (read(server.resolver.done().get(), &which, sizeof which) != sizeof which) return;
     server.resolver.ended();
     end_wait(server, which, std::exchange(server.redirections[which].look_up, nullptr));
+    look_up(server, which);
 }
 
 /// Takes everybody who waits in a listener's backlog: until EAGAIN, or as many as it can hold, as
@@ -149,9 +150,8 @@ Fd listen_at(const Spec::End& end) {
     try {
         return tcp::passive_open({end.host, end.port});
     } catch (const std::system_error& error) {
-        const bool no_ipv6 =
-            end.host == "::" && error.code() == std::errc::address_family_not_supported;
-        if (!no_ipv6) throw;
+        const bool has_ipv6 = error.code() != std::errc::address_family_not_supported;
+        if (end.host != "::" || has_ipv6) throw;
         return tcp::passive_open({"0.0.0.0", end.port});
     }
 }

@@ -3,9 +3,9 @@
 //
 //     client ----- has connected to us -----> [ relay ] ----- connects for it -----> target
 //
-//     resolving ----> starting ----> connecting ----> relaying      the four states of a relay
-//                      |   ^ fails       | refused
-//                      +---+-------------+                   the next address, in the next turn
+//     arrived --> resolving --> starting --> connecting --> relaying       the states of a relay
+//                                |   ^ fails     | refused
+//                                +---+-----------+           the next address, in the next turn
 //
 //     what an end says         recv -> send             to the other end
 //     its end of file          recv 0 -> shutdown       the half-close; the other direction goes on
@@ -39,7 +39,14 @@ class Relay {
         client_.fd = std::move(client);
     }
 
-    /// Whether it is the answer to a look-up of this redirection that the relay waits for.
+    /// A look-up of this redirection begins. Whether the relay waits for its answer from now on.
+    bool joins(std::size_t redirection) {
+        if (state_ != State::arrived || redirection_ != redirection) return false;
+        state_ = State::resolving;
+        return true;
+    }
+
+    /// Whether it is the answer to the look-up of this redirection that the relay waits for.
     [[nodiscard]] bool waits_for(std::size_t redirection) const {
         return state_ == State::resolving && redirection_ == redirection;
     }
@@ -63,8 +70,8 @@ class Relay {
         if (state_ == State::relaying) return {wanted(client_, target_), wanted(target_, client_)};
         // Who is to start has a turn at once: its client, which was sent nothing, has room.
         if (state_ == State::starting) return {{{client_.fd.get(), POLLOUT, 0}, {-1, 0, 0}}};
-        // Of a client that is asked for nothing, poll still tells of errors. In state resolving the
-        // target has no descriptor yet, and is skipped.
+        // Of a client that is asked for nothing, poll still tells of errors. Before there is an
+        // address the target has no descriptor, and is skipped.
         return {{{client_.fd.get(), 0, 0}, {target_.fd.get(), POLLOUT, 0}}};
     }
 
@@ -100,7 +107,7 @@ class Relay {
     }
 
   private:
-    enum class State { resolving, starting, connecting, relaying };
+    enum class State { arrived, resolving, starting, connecting, relaying };
 
     struct End {
         Fd fd{};
@@ -215,7 +222,7 @@ class Relay {
         return false;
     }
 
-    State state_ = State::resolving;
+    State state_ = State::arrived;
     std::size_t redirection_;
     End client_{};
     End target_{};

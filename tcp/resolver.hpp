@@ -18,7 +18,7 @@
 #include "spec.hpp"
 #include "tcp.hpp"
 
-/// The addresses of a target. All connections that have asked for them share them.
+/// The addresses of a target. All connections that came before they were asked for share them.
 struct LookUp {
     explicit LookUp(Spec::End end) : target{std::move(end)} {}
 
