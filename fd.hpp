@@ -78,8 +78,9 @@ inline int set_nonblocking(const Fd& fd) {
 /// Opens /dev/null where a standard descriptor was closed (`<&-`, `2>&-`). Else a socket would get
 /// that number, the lowest free one, and a peer would read what is meant for the user's screen. And
 /// a write to a file that has come to its limit (`ulimit -f`) is to fail (EFBIG), not to end us.
+/// Without /dev/null the program ends: status 1, and no word, as it may have nowhere to say it.
 inline void open_standard_descriptors() {
     std::signal(SIGXFSZ, SIG_IGN);
     for (int fd = 0; fd <= 2; ++fd)
-        if (fcntl(fd, F_GETFD) == -1) (void)open("/dev/null", O_RDONLY);
+        if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDONLY) == -1) _exit(1);
 }

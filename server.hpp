@@ -62,6 +62,7 @@ inline Fd stop_pipe() {
     };
     sigset_t ours;
     sigemptyset(&ours);
+    sigaddset(&ours, SIGALRM);  // of write_soon()
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
         struct sigaction before {};
         check("sigaction", sigaction(signal, nullptr, &before));

@@ -87,7 +87,8 @@ struct Room {
         client.state = State::gone;
     }
 
-    /// Whether others wait for it: to read or, once we have half-closed and it knows, to close.
+    /// Whether others wait for it: to read or, once we have half-closed and it knows, to close. Who
+    /// is leaving is behind what is said meanwhile, too: the log has to be kept from its cursor on.
     [[nodiscard]] bool is_awaited(const Client& client) const {
         if (client.is_served()) return log.end() - client.cursor.at() > Patience::limit;
         return client.state == State::closing && on_its_way(client.fd) == 0;

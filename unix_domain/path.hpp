@@ -125,8 +125,10 @@ class SocketFile {
             if (locked.st_uid != geteuid() || (locked.st_mode & 077) != 0) return;  // a stranger's
             if (!S_ISREG(locked.st_mode) || locked.st_size > 0) return;  // ours, and not as a lock
             struct stat named {};
-            if (lockf(lock.get(), F_TLOCK, 0) == 0 && lstat(lock_.c_str(), &named) == 0 &&
-                is_same_file(locked, named)) {
+            // Where the file system has no locks (ENOLCK), nobody holds one.
+            const bool held =
+                lockf(lock.get(), F_TLOCK, 0) == -1 && (later(errno) || errno == EACCES);
+            if (!held && lstat(lock_.c_str(), &named) == 0 && is_same_file(locked, named)) {
                 turn_ = std::move(lock);
                 return;
             }

@@ -14,9 +14,10 @@
 // before it, which nobody will see again. (Linux since 6.13 has finer times on the usual disks. Git
 // has the same trouble with its index: "racy git" in its technical documentation.)
 //
-// What the times do not show: bytes stored through a mapping (mmap) before msync(2); the rest of a
-// write(2) that takes more than 2 s, for the times are set before the bytes; and a change on a file
-// server whose clock is more than two seconds behind ours.
+// What the times do not show: bytes stored through a mapping (mmap) before msync(2), or on a tmpfs
+// even after it; the rest of a write(2) that takes more than 2 s, for the times are set before the
+// bytes; a change on a file server whose clock is more than two seconds behind ours; another disk
+// image, all of whose times were set to one. So every ten seconds all files are read again.
 #pragma once
 
 #include "../../fd.hpp"
@@ -54,27 +55,35 @@ struct Kept {
 class Cache {
   public:
     static constexpr std::size_t most = std::size_t{8} * 1024 * 1024;  ///< bytes kept in all, about
+    static constexpr std::time_t longest = 10;  ///< seconds: then all that was kept is too old
 
     /// What is kept of the file that has this status, good until the next keep(); or nullptr.
-    [[nodiscard]] const Kept* find(const struct stat& status) const {
+    [[nodiscard]] const Kept* find(const struct stat& status, std::time_t now) const {
         const auto found = files_.find(version_of(status));
-        return found == files_.end() ? nullptr : &found->second;
+        return found == files_.end() || is_old(now) ? nullptr : &found->second;
     }
 
     /// Keeps what was read, unless the file's last change is too recent. The order is: `now` was
-    /// taken, then `status`, then the file was read. Without room, all that was kept before goes.
+    /// taken, then `status`, then the file was read. Without room, or when it is too old, all that
+    /// was kept before goes.
     void keep(const struct stat& status, Kept kept, std::time_t now) {
         constexpr std::time_t tick = 2;  // seconds: the longest, of FAT
         if (status.st_mtime >= now - tick || status.st_ctime >= now - tick) return;
         const std::size_t size = kept.content.size() + kept.fields.size() + 300;  // the map's
-        if (size_ + size > most) {
+        if (size_ + size > most || is_old(now)) {
             files_.clear();
             size_ = 0;
+            since_ = now;
         }
         if (files_.emplace(version_of(status), std::move(kept)).second) size_ += size;
     }
 
   private:
+    [[nodiscard]] bool is_old(std::time_t now) const {
+        return now < since_ || now - since_ >= longest;  // or the clock was set back
+    }
+
     std::map<Version, Kept> files_{};
     std::size_t size_ = 0;
+    std::time_t since_ = 0;  ///< when the first of them was kept
 };

@@ -63,11 +63,13 @@ inline Answer file_answer(const http::Request& request, std::string_view name, F
     constexpr off_t small = 16384;
     Found found;
     if (!find_inside(files.directory, name, found)) return no_file();
-    const Kept* const kept = files.cache.find(found.status);
+    const Kept* const kept = files.cache.find(found.status, now);
     Fd file;
     if (kept == nullptr && !(file = open_found(found))) return no_file();
 
-    const std::time_t modified = std::min(found.status.st_mtime, now);  // RFC 9110, 8.8.2.1
+    // Not in the future (RFC 9110, 8.8.2.1), and with a year of four digits (5.6.7).
+    constexpr std::time_t year_1000 = -30'610'224'000;
+    const std::time_t modified = std::clamp(found.status.st_mtime, year_1000, now);
     http::Response response{200, http::content_type(name)};
     response.fields =
         kept != nullptr ? kept->fields : "Last-Modified: " + http::date(modified) + "\r\n";

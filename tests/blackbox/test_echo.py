@@ -31,7 +31,7 @@ from harness import (
 )
 from networks import named
 from preload import DETACH, library
-from wants import children, has_ipv6, needs_descriptors, needs_hosts, needs_ipv6
+from wants import children, has_ipv6, needs_descriptors, needs_hosts, needs_ipv6, needs_namespace
 
 BLOCKING = ["echo/iterative", "echo/fork", "echo/thread"]
 LOOPS = ["echo/select", "echo/poll", "echo/generations"]
@@ -722,6 +722,11 @@ def test_a_standard_descriptor_that_is_closed_is_not_taken_for_a_socket(program,
     finally:
         server.kill()
         server.wait()
+
+
+def test_without_dev_null_it_does_not_start_where_a_socket_would_be_its_standard_error(program):
+    under = [*needs_namespace("--mount"), "sh", "-c", 'mount -t tmpfs dev /dev && exec "$0" 0 2>&-']
+    assert subprocess.run([*under, binary(program)], timeout=PATIENCE).returncode == 1
 
 
 def try_to_connect(port):

@@ -84,12 +84,17 @@ def two_ends(kind):
     return os.pipe() if "pipe" in kind else pty.openpty()
 
 
-def test_a_log_with_less_room_than_poll_promises_holds_nobody_up():
+@pytest.mark.parametrize("blocked", [[], [signal.SIGALRM]], ids=["plain", "SIGALRM blocked"])
+def test_a_log_with_less_room_than_poll_promises_holds_nobody_up(blocked):
     """It cannot be opened anew, and goes on blocking; with many lines at once, a write would wait."""
     ours, theirs = socket.socketpair()
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     port = free_port()
-    server = subprocess.Popen([binary("tcp/web"), str(port)], stderr=theirs, cwd=ROOT)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    try:
+        server = subprocess.Popen([binary("tcp/web"), str(port)], stderr=theirs, cwd=ROOT)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         eventually(lambda: is_listening(port))  # its first line is there, unread
         with ours, connect(("127.0.0.1", port)) as client:

@@ -8,7 +8,8 @@ import stat
 import subprocess
 
 import pytest
-from harness import PATIENCE, Program, binary, eventually, run, strace
+from harness import PATIENCE, Program, binary, eventually, needs_plain_build, run, strace
+from preload import library
 from unix_sockets import (
     SERVERS,
     arguments,
@@ -302,6 +303,29 @@ def test_a_directory_that_a_stranger_has_locked_keeps_no_server_from_starting(st
     start(server, *arguments(server, place / "s"))
     assert is_served(server, place / "s")
     os.close(directory)
+
+
+# As on a file server without locks.
+NO_LOCKS = r"""
+#include <errno.h>
+#include <sys/types.h>
+int lockf(int fd, int how, off_t size) {
+    (void)fd, (void)how, (void)size;
+    errno = ENOLCK;
+    return -1;
+}
+int lockf64(int fd, int how, off_t size) { return lockf(fd, how, size); }
+"""
+
+
+@each_server
+def test_where_there_are_no_locks_a_dead_socket_is_replaced(start, place, server, tmp_path):
+    needs_plain_build(server)
+    dead_socket(place / "s", kind(server))
+    preloaded = {"LD_PRELOAD": str(library(NO_LOCKS, tmp_path))}
+    start(server, *arguments(server, place / "s"), env=preloaded)
+    assert is_served(server, place / "s")
+    assert list(place.iterdir()) == [place / "s"]
 
 
 def strangers_file(lock):

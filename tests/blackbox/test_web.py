@@ -7,8 +7,10 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from harness import (
@@ -26,7 +28,15 @@ from harness import (
     strace,
 )
 from unix_sockets import copy_for_all
-from wants import AS_NOBODY, is_root, needs_descriptors, needs_ipv6, needs_root
+from wants import (
+    AS_NOBODY,
+    SHARED_MEMORY,
+    is_root,
+    lacking,
+    needs_descriptors,
+    needs_ipv6,
+    needs_root,
+)
 from web_client import Connection, get
 
 PROGRAM = "tcp/web"
@@ -118,6 +128,19 @@ def test_an_error_is_a_short_page_in_french(server, request_, status):
     assert response["Content-Type"] == "text/html; charset=utf-8"
     assert response.body.startswith(b'<!doctype html>\n<html lang="fr">\n<meta charset="utf-8">\n')
     assert f"<h1>{status}</h1>".encode() in response.body and len(response.body) < 500
+
+
+@pytest.mark.parametrize("modified", [-33_000_000_000, -9_000_000_000_000_000_000])
+def test_a_date_has_a_year_of_four_digits(start, modified):
+    """Of a file from before the year 1000, too; a file system in memory has such dates."""
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as directory:
+        page = Path(directory) / "page.html"
+        page.write_text("une page")
+        os.utime(page, (0, modified))
+        if page.stat().st_mtime != modified:
+            lacking(f"{directory} has no such dates")
+        response = get(start(PROGRAM, "-d", directory, 0).address, "/static/page.html")
+    assert response["Last-Modified"] == "Wed, 01 Jan 1000 00:00:00 GMT"
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,23 @@
 A file is kept only seconds after its last change: a test of what is kept waits until a request
 costs no openat any more."""
 
+import mmap
 import multiprocessing
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from harness import PATIENCE, eventually
 from unix_sockets import copy_for_all
-from wants import AS_NOBODY, is_root, lacking, needs_namespace, needs_root, proc
-from web_client import Connection
+from wants import AS_NOBODY, SHARED_MEMORY, is_root, lacking, needs_namespace, needs_root, proc
+from web_client import Connection, get
 
 PROGRAM = "tcp/web"
 
@@ -129,6 +132,27 @@ def test_what_is_kept_is_forgotten_when_the_file_changes(traced, root, change, s
     response = traced.connection.get("/static/page.html")
     assert response.status == status
     assert response.body == b"la page." if status == 200 else b"page" not in response.body
+
+
+@pytest.mark.waits
+def test_what_the_times_of_a_file_do_not_show_is_seen_ten_seconds_later(start):
+    """A tmpfs does not date what is written through a mapping, but for the first time."""
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as directory:
+        page = Path(directory) / "page.html"
+        page.write_text("un  ")
+        address = start(PROGRAM, "-d", directory, 0).address
+
+        def served():
+            return get(address, "/static/page.html").body
+
+        with open(page, "r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+            mapping[:] = b"deux"
+            dated = page.stat().st_mtime_ns
+            eventually(lambda: time.time_ns() - dated > 4 * 10**9)
+            assert served() == b"deux"
+            mapping[:] = b"last"
+            mapping.flush()
+            eventually(lambda: served() == b"last", 20)
 
 
 def test_a_link_on_the_way_to_what_is_kept_is_not_followed(traced, root):

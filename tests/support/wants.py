@@ -15,6 +15,8 @@ from packages import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = Path("/etc/hosts")
+# For a file in memory; None is the usual place of temporary files.
+SHARED_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def lacking(reason):

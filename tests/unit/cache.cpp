@@ -23,18 +23,18 @@ struct stat old_file(ino_t inode = 7) {
 bool keeps(const struct stat& status) {
     Cache cache;
     cache.keep(status, {"salut", ""}, now);
-    return cache.find(status) != nullptr;
+    return cache.find(status, now) != nullptr;
 }
 
 }  // namespace
 
 TEST_CASE("what is kept is found, with the fields of its response") {
     Cache cache;
-    CHECK(cache.find(old_file()) == nullptr);
+    CHECK(cache.find(old_file(), now) == nullptr);
     cache.keep(old_file(), {"salut", "A: b\r\n"}, now);
-    REQUIRE(cache.find(old_file()) != nullptr);
-    CHECK(cache.find(old_file())->content == "salut");
-    CHECK(cache.find(old_file())->fields == "A: b\r\n");
+    REQUIRE(cache.find(old_file(), now) != nullptr);
+    CHECK(cache.find(old_file(), now)->content == "salut");
+    CHECK(cache.find(old_file(), now)->fields == "A: b\r\n");
 }
 
 TEST_CASE("a file of which anything has changed is another") {
@@ -43,7 +43,7 @@ TEST_CASE("a file of which anything has changed is another") {
     const auto is_found_after = [&](auto change) {
         struct stat status = old_file();
         change(status);
-        return cache.find(status) != nullptr;
+        return cache.find(status, now) != nullptr;
     };
     CHECK(is_found_after([](struct stat&) {}));
     CHECK(is_found_after([](struct stat& s) { s.st_atim.tv_sec = now; }));  // it was only read
@@ -84,7 +84,18 @@ TEST_CASE("of one version the first that was read is kept") {
     Cache cache;
     cache.keep(old_file(), {"un", ""}, now);
     cache.keep(old_file(), {"deux", ""}, now);
-    CHECK(cache.find(old_file())->content == "un");
+    CHECK(cache.find(old_file(), now)->content == "un");
+}
+
+TEST_CASE("after ten seconds, or when the clock was set back, all is read anew") {
+    Cache cache;
+    cache.keep(old_file(), {"un", ""}, now);
+    CHECK(cache.find(old_file(), now + 9) != nullptr);
+    CHECK(cache.find(old_file(), now + 10) == nullptr);
+    CHECK(cache.find(old_file(), now - 1) == nullptr);
+    cache.keep(old_file(), {"deux", ""}, now + 10);
+    CHECK(cache.find(old_file(), now + 19)->content == "deux");
+    CHECK(cache.find(old_file(), now + 20) == nullptr);
 }
 
 TEST_CASE("there are never more than eight mebibytes, empty files counted") {
@@ -94,7 +105,7 @@ TEST_CASE("there are never more than eight mebibytes, empty files counted") {
         const auto count_kept = [&](ino_t last) {
             std::size_t count = 0;
             for (ino_t inode = 0; inode <= last; ++inode)
-                if (cache.find(old_file(inode)) != nullptr) ++count;
+                if (cache.find(old_file(inode), now) != nullptr) ++count;
             return count;
         };
         const std::size_t fit = Cache::most / (size + 300);
@@ -103,6 +114,6 @@ TEST_CASE("there are never more than eight mebibytes, empty files counted") {
         CHECK(count_kept(fit) == fit);
         cache.keep(old_file(fit), {std::string(size, 'x'), ""}, now);  // there is no room for it
         CHECK(count_kept(fit) == 1);
-        CHECK(cache.find(old_file(fit)) != nullptr);
+        CHECK(cache.find(old_file(fit), now) != nullptr);
     }
 }
