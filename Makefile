@@ -71,7 +71,7 @@ tested:
 	    $(if $(PYTHON),,echo "The black-box tests were not run: install the package python3-pytest.";) \
 	    exit $$status
 
-thorough: all  ## the tests of what comes with the programs: the judge, the exercises, the lab, other languages' servers, the site
+thorough: all  ## the tests of what comes with the programs: the judge, the exercises, the lab, other languages' servers, the notes, the site
 	THOROUGH=1 $(WITH_PYTEST) tests/run.py $(or $(ONLY),tests)
 
 peers:  ## install every real program that a test talks to (Debian, Ubuntu): tests/support/packages

@@ -7,9 +7,9 @@ at the end.
     python3 tests/run.py [pytest's own words]       without a word: tests
     THOROUGH=1 python3 tests/run.py                 those marked thorough, and no others
 
-The thorough ones (the judge, the exercises, the lab, the servers in other languages, the pages in a
-browser) prove what comes with the programs, not the programs: make test leaves them to make
-thorough.
+The thorough ones (the judge, the exercises, the lab, the servers in other languages, the sessions of
+the notes, the pages in a browser) prove what comes with the programs, not the programs: make test
+leaves them to make thorough.
 """
 
 import concurrent.futures
@@ -117,7 +117,7 @@ def main(words):
     for line in summary(skipped):
         print(line)
     if THOROUGH.startswith("not"):
-        print("What comes with them (the judge, the exercises, the lab, the site): make thorough")
+        print("What comes with them (the judge, exercises, lab, notes, site): make thorough")
     found = [result.status for result in results if result.status != NOTHING_COLLECTED]
     return max(found, default=NOTHING_COLLECTED)
 

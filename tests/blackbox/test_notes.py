@@ -23,12 +23,12 @@ FRENCH = [*sorted(ROOT.glob("notes/fr/*.md")), *ROOT.glob("README.fr.md")]
 
 def each_once():
     """[file, index] of the blocks; of those that stand in both languages (see test_languages.py),
-    the English."""
+    the English. What is typed first is proved by make test, and the rest by make thorough."""
     found = {}
     for file in ENGLISH + FRENCH:
         for index, (_, *block) in enumerate(console.blocks(file)):
-            slow = file.name == "judge.md" or "-m venv" in str(block)
-            marks = [pytest.mark.thorough] if slow else []
+            first = file.name.startswith(("README", "start")) and "-m venv" not in str(block)
+            marks = [] if first else [pytest.mark.thorough]
             found.setdefault(str(block), pytest.param(file, index, marks=marks))
     return [*found.values()]
 
