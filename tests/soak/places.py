@@ -146,6 +146,10 @@ class Echo(Place):
         return self.much
 
 
+class Forking(Echo):
+    bound = 4  # three hundred come at once, and each waits for a process
+
+
 class OneAtATime(Echo):
     """Who stays, keeps everybody else waiting: that is the lesson. So nobody does."""
 
@@ -714,7 +718,7 @@ class Broadcast(Place):
 
 PLACES = {
     "echo/iterative": OneAtATime,
-    "echo/fork": Echo,
+    "echo/fork": Forking,
     "echo/thread": Echo,
     "echo/select": Echo,
     "echo/poll": Echo,
