@@ -187,6 +187,7 @@ enum class Verdict {
     not_synchronised,
     /// A timestamp of 0 is an unknown date (RFC 5905, section 6; RFC 4330, section 5).
     zero_transmit,
+    zero_receive,
     /// T2 after T3: its clock was set in between, or it lies.
     receive_after_transmit,
     /// It may itself be wrong by more than max_distance.
@@ -213,6 +214,7 @@ inline Verdict judge(std::string_view datagram, Timestamp cookie, Sample& sample
     if (answer.leap == 3 || answer.stratum == 0 || answer.stratum > 15)
         return Verdict::not_synchronised;
     if (answer.transmit == 0) return Verdict::zero_transmit;
+    if (answer.receive == 0) return Verdict::zero_receive;
     if (difference(answer.transmit, answer.receive) < 0) return Verdict::receive_after_transmit;
     if (std::uint64_t{answer.root_delay} / 2 + answer.root_dispersion > max_distance)
         return Verdict::too_far;
@@ -259,6 +261,8 @@ inline std::string reason(Verdict verdict, const Packet& answer) {
             return "server not synchronised";
         case Verdict::zero_transmit:
             return "zero transmit timestamp";
+        case Verdict::zero_receive:
+            return "zero receive timestamp";
         case Verdict::receive_after_transmit:
             return "receive timestamp after transmit timestamp";
         case Verdict::too_far:

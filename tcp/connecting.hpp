@@ -53,7 +53,7 @@ inline bool is_its_own_peer(const Fd& fd) {
 
 /// How the connect that was started has ended, once poll says POLLOUT: 0, or an errno. ECONNRESET
 /// and EPIPE come from a peer that had taken the connection: it has reset it since or, with EPIPE,
-/// closed it and then reset it (Linux); what it said before it closed is still to be read. A socket
+/// closed it and then reset it (Linux); what it said before that is still to be read. A socket
 /// that is connected to itself is refused, and ends with a RST: in TIME-WAIT it would keep the port
 /// for a minute from who wants to listen on it.
 inline int connect_result(const Fd& fd) {
@@ -72,7 +72,9 @@ inline int wait_connected(const Fd& fd, std::int64_t limit) {
         const int ready = poll(&polled, 1, static_cast<int>(left));
         if (ready == 0) return ETIMEDOUT;
         const int error = ready == 1 ? connect_result(fd) : errno;
-        if (error == EPIPE) return 0;  // so that what the peer has said is read
+        char byte = 0;
+        const bool has_spoken = error == ECONNRESET && recv(fd.get(), &byte, 1, MSG_PEEK) == 1;
+        if (error == EPIPE || has_spoken) return 0;  // so that what the peer has said is read
         if (ready == 1 || error != EINTR) return error;
     }
 }

@@ -96,6 +96,7 @@ class Relay {
         // It has closed and then reset: what it said before is still to be read.
         while (error == EPIPE && pass_on(target_, client_) && may_speak(target_, client_)) {
         }
+        if (error == ECONNRESET) hear_out(target_, client_);
         // The target had taken the connection, or this would be ECONNREFUSED.
         if (error == ECONNRESET || error == EPIPE) return reset();
         if (error != 0) return go_on_after(error);

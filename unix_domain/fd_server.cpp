@@ -96,7 +96,7 @@ bool take_turn(Client& client, const Fd& directory) try {
         if (received == -1) return later(errno);
         const std::string_view piece{bytes, static_cast<std::size_t>(received)};
         const auto newline = piece.find('\n');
-        client.name += piece.substr(0, newline);
+        client.name += piece.substr(0, std::min(newline, PATH_MAX - client.name.size()));
         if (received == 0 && client.name.empty()) return false;  // it asked for nothing
         const bool whole = received == 0 || newline != piece.npos;
         if (!whole && client.name.size() < PATH_MAX) return true;

@@ -30,6 +30,7 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "../server.hpp"
 
@@ -159,19 +160,23 @@ class PrivatePath {
         const char* const parent = std::getenv("TMPDIR");
         directory_ = parent == nullptr || *parent == '\0' ? "/tmp" : parent;
         directory_ += "/socklab-XXXXXX";
+        socket_.reserve(directory_.size() + name.size());  // once it is there, no memory is wanted
         if (mkdtemp(directory_.data()) == nullptr) check("mkdtemp " + directory_, -1);
+        (socket_ = directory_) += name;
     }
     PrivatePath(const PrivatePath&) = delete;
     PrivatePath& operator=(const PrivatePath&) = delete;
     ~PrivatePath() {
-        unlink(socket().c_str());
+        unlink(socket_.c_str());
         rmdir(directory_.c_str());
     }
 
-    [[nodiscard]] std::string socket() const { return directory_ + "/socket"; }
+    [[nodiscard]] const std::string& socket() const { return socket_; }
 
   private:
+    static constexpr std::string_view name = "/socket";
     std::string directory_;
+    std::string socket_;
 };
 
 }  // namespace unix_domain

@@ -297,7 +297,7 @@ SHORTS = [
     Row("recv", "(fewer bytes)", ["tcp/web"], SHORT_READ,
         "tcp/web.cpp", "!client.parser.read(client.received)) return;"),
     Row("recv", "(fewer bytes)", ["unix_domain/fd_server"], SHORT_READ,
-        "unix_domain/fd_server.cpp", "client.name += piece.substr(0, newline);"),
+        "unix_domain/fd_server.cpp", "client.name += piece.substr(0, std::min(newline"),
     Row("send", "(fewer bytes)", [*ECHO_LOOPS, "unix_domain/stream_server"], SHORT_WRITE,
         "echo/turn.hpp", "if (sent > 0) owed.remove_prefix(static_cast<std::size_t>(sent));"),
     Row("send", "(fewer bytes)", [BROADCAST], SHORT_WRITE,

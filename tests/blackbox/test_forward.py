@@ -439,6 +439,17 @@ def test_what_the_target_said_before_its_end_is_delivered_though_it_has_reset_at
     assert not [line for line in server.log if "connect" in line]
 
 
+def test_what_the_target_said_before_it_reset_at_once_is_delivered(start, target):
+    server = start(FORWARD, to(target), under=strace("poll", "poll:delay_enter=300000"))
+    client = server.connect()
+    far = accept(target)
+    far.sendall(b"complet\n")
+    reset(far)
+    assert receive(client, 8) == b"complet\n"
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
+
+
 def test_a_reset_ends_that_connection_only(start, target):
     server = start(FORWARD, to(target))
     client, far = through(server, target)

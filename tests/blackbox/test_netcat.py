@@ -604,6 +604,14 @@ def test_what_the_peer_said_before_its_end_is_shown_though_it_has_reset_at_once(
     assert program.process.stdout.read() == b"au revoir\n"
 
 
+def test_what_the_peer_said_before_it_reset_at_once_is_shown(netcat, server):
+    program, connection = client_of(netcat, server, under=strace("poll", "poll:delay_enter=300000"))
+    connection.sendall(b"complet\n")
+    reset(connection)
+    assert program.process.stdout.read() == b"complet\n"
+    program.wait()
+
+
 def test_a_socket_option_that_is_refused_is_one_line_and_status_1(server):
     result = subprocess.run(
         [*strace("setsockopt", "setsockopt:error=ENOBUFS:when=1"), binary(NETCAT),

@@ -299,6 +299,7 @@ MISDEEDS = {
         "origin timestamp of another request",
     ),
     "zero transmit": (lambda r: answer(r, transmit=0), "zero transmit timestamp"),
+    "zero receive": (lambda r: answer(r, receive=0), "zero receive timestamp"),
     "stratum 0": (lambda r: answer(r, stratum=0, refid=0), "server not synchronised"),
     "stratum 16": (lambda r: answer(r, stratum=16), "server not synchronised"),
     "stratum 255": (lambda r: answer(r, stratum=255), "server not synchronised"),

@@ -13,7 +13,7 @@ import time
 
 import pytest
 from harness import PATIENCE, Program, binary, eventually, needs_plain_build, peer, run, strace
-from preload import library
+from preload import NO_MEMORY, library
 from unix_sockets import NO_LEAK_CHECK, bound
 from wants import full_disk
 
@@ -344,7 +344,8 @@ def started(place, **options):
     """A client that has pipes for its standard two, and makes its directory in place/tmp."""
     (place / "tmp").mkdir(exist_ok=True)
     options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, **options}
-    return Program(CLIENT, place / "s", env={"TMPDIR": str(place / "tmp")}, **options)
+    env = {"TMPDIR": str(place / "tmp"), **options.pop("env", {})}
+    return Program(CLIENT, place / "s", env=env, **options)
 
 
 def own_directory(place):
@@ -416,6 +417,19 @@ def test_no_newline_travels_and_an_empty_line_is_an_empty_datagram(place):
             ours.sendto(b"re: " + got, address)
         assert program.process.stdout.read() == b"re: un\nre: \nre: fin\n"
         assert program.wait() == 0
+
+
+def test_without_memory_the_client_leaves_nothing_behind(place, tmp_path):
+    needs_plain_build(CLIENT)
+    with bound(place / "s", socket.SOCK_DGRAM) as ours:
+        program = started(place, env={"LD_PRELOAD": str(library(NO_MEMORY, tmp_path))})
+        program.process.stdin.write(b"un\n")
+        program.process.stdin.flush()
+        address = ours.recvfrom(100)[1]
+        program.process.send_signal(signal.SIGUSR1)
+        ours.sendto(b"re: " + b"x" * 1000, address)
+        assert program.wait() == 1
+    assert list((place / "tmp").iterdir()) == []
 
 
 def test_an_empty_answer_is_an_empty_line(place):

@@ -1,10 +1,12 @@
 """unix_domain/fd_server and fd_client: a descriptor in the mail."""
 
 import contextlib
+import fcntl
 import os
 import resource
 import socket
 import subprocess
+import termios
 import threading
 import time
 
@@ -60,6 +62,11 @@ def server(start, place, root):
 def no(name, why="fichier introuvable"):
     name = name if isinstance(name, bytes) else name.encode()
     return b"erreur : " + name + b" : " + why.encode() + b"\n"
+
+
+def all_is_read(client):
+    """Whether the other end has received all that was sent (SIOCOUTQ, unix(7))."""
+    return not any(fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4)))
 
 
 def ask(client, request):
@@ -208,6 +215,15 @@ def test_a_name_without_measure_is_refused_unread(server, place, size, end):
         said = receive_all(client)  # and no ECONNRESET
     assert said.startswith(b"erreur : a/a/") and said.endswith(" : fichier introuvable\n".encode())
     assert len(said) < 2 * 4096 + 100
+
+
+def test_a_name_without_measure_is_refused_alike_wherever_it_is_cut(server, place):
+    with dial(place / "s") as whole, dial(place / "s") as cut:
+        whole.sendall(b"n" * 5000 + b"\n")
+        cut.sendall(b"n" * 4000)
+        eventually(lambda: all_is_read(cut))
+        cut.sendall(b"n" * 1000 + b"\n")
+        assert receive_all(cut) == receive_all(whole) == no("n" * 4096)
 
 
 def test_a_name_cut_short_is_not_opened(server, place):

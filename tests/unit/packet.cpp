@@ -292,8 +292,14 @@ TEST_CASE("a server that is not synchronised says so by its leap or its stratum"
           Verdict::not_synchronised);
 }
 
-TEST_CASE("a transmit timestamp of zero is no time") {
+TEST_CASE("a timestamp of zero is no time, in any era") {
     CHECK(verdict_with(&Packet::transmit, 0) == Verdict::zero_transmit);
+    for (const Timestamp transmit : {good().transmit, Timestamp{1} << 32}) {
+        Packet answer = good();
+        answer.receive = 0;
+        answer.transmit = transmit;
+        CHECK(verdict_on(answer) == Verdict::zero_receive);
+    }
 }
 
 TEST_CASE("an answer sent before its request came in is refused, across the change of era too") {
@@ -330,6 +336,7 @@ TEST_CASE("each refusal has its name") {
     CHECK(ntp::reason(Verdict::kiss_of_death, answer) == "kiss of death: DENY");
     CHECK(ntp::reason(Verdict::not_synchronised, answer) == "server not synchronised");
     CHECK(ntp::reason(Verdict::zero_transmit, answer) == "zero transmit timestamp");
+    CHECK(ntp::reason(Verdict::zero_receive, answer) == "zero receive timestamp");
     CHECK(ntp::reason(Verdict::receive_after_transmit, answer) ==
           "receive timestamp after transmit timestamp");
     CHECK(ntp::reason(Verdict::too_far, answer) == "root distance over 1 s");
@@ -378,6 +385,7 @@ TEST_CASE("each input of the fuzzer's corpus gets the verdict that its name says
         {"kiss_of_death", Verdict::kiss_of_death},
         {"not_synchronised", Verdict::not_synchronised},
         {"zero_transmit", Verdict::zero_transmit},
+        {"zero_receive", Verdict::zero_receive},
         {"receive_after_transmit", Verdict::receive_after_transmit},
         {"too_far", Verdict::too_far}};
     int count = 0;
