@@ -7,9 +7,9 @@ at the end.
     python3 tests/run.py [pytest's own words]       without a word: tests
     THOROUGH=1 python3 tests/run.py                 those marked thorough, and no others
 
-The thorough ones (the judge, the exercises, the lab, the servers in other languages, the sessions of
-the notes, the pages in a browser) prove what comes with the programs, not the programs: make test
-leaves them to make thorough.
+The thorough ones (the judge, the exercises, the lab, the servers in other languages, the sessions
+of the notes, the pages in a browser) prove what comes with the programs, not the programs: make
+test leaves them to make thorough.
 """
 
 import concurrent.futures
@@ -34,6 +34,8 @@ CORES = os.cpu_count() or 1
 # Of those that wait, this many at once on each core: the judge, which the thorough ones run, gives
 # no points to servers that are slow.
 WAITING = 4 if THOROUGH.startswith("not") else 2
+# The sessions of a note stay together, in their order; of the other thousands each goes its way.
+DIST = "load" if THOROUGH.startswith("not") else "loadgroup"
 
 
 MOST_AGAIN = 5  # more than these fail for a reason of their own
@@ -83,7 +85,8 @@ def side_by_side(words):
         waits += ["-m", f"{THOROUGH} and waits and not alone"]
         waits += with_waits(words)
         waiting = pool.submit(pytest, waits, printed)
-        works = ["-n", str(3 * CORES), "-m", f"{THOROUGH} and not waits and not alone", *words]
+        works = ["-n", str(3 * CORES), "--dist", DIST]
+        works += ["-m", f"{THOROUGH} and not waits and not alone", *words]
         yield pytest(works)
         yield waiting.result()
         printed.seek(0)

@@ -28,7 +28,9 @@ def each_once():
     for file in ENGLISH + FRENCH:
         for index, (_, *block) in enumerate(console.blocks(file)):
             first = file.name.startswith(("README", "start")) and "-m venv" not in str(block)
-            marks = [] if first else [pytest.mark.thorough]
+            # One worker has those of a note, in their order: one may write what the next reads.
+            note = pytest.mark.xdist_group(file.name.partition(".")[0])
+            marks = [note] if first else [note, pytest.mark.thorough]
             found.setdefault(str(block), pytest.param(file, index, marks=marks))
     return [*found.values()]
 
