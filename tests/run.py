@@ -28,14 +28,15 @@ sys.path.insert(0, str(ROOT / "tests/support"))
 from skips import summary  # noqa: E402
 
 NOTHING_COLLECTED = 5  # pytest's exit status
-THOROUGH = "thorough" if os.environ.get("THOROUGH") else "not thorough"
+IS_THOROUGH = bool(os.environ.get("THOROUGH"))
+THOROUGH = "thorough" if IS_THOROUGH else "not thorough"
 # Even the others wait as much as they work.
 CORES = os.cpu_count() or 1
 # Of those that wait, this many at once on each core: the judge, which the thorough ones run, gives
 # no points to servers that are slow.
-WAITING = 4 if THOROUGH.startswith("not") else 2
+WAITING = 2 if IS_THOROUGH else 4
 # The sessions of a note stay together, in their order; of the other thousands each goes its way.
-DIST = "load" if THOROUGH.startswith("not") else "loadgroup"
+DIST = "loadgroup" if IS_THOROUGH else "load"
 
 
 MOST_AGAIN = 5  # more than these fail for a reason of their own
@@ -119,7 +120,7 @@ def main(words):
     results = [*again(beside), alone]
     for line in summary(skipped):
         print(line)
-    if THOROUGH.startswith("not"):
+    if not IS_THOROUGH:
         print("What comes with them (the judge, exercises, lab, notes, site): make thorough")
     found = [result.status for result in results if result.status != NOTHING_COLLECTED]
     return max(found, default=NOTHING_COLLECTED)

@@ -726,7 +726,7 @@ def test_a_standard_descriptor_that_is_closed_is_not_taken_for_a_socket(program,
 
 def test_without_dev_null_it_does_not_start_where_a_socket_would_be_its_standard_error(program):
     under = [*needs_namespace("--mount"), "sh", "-c", 'mount -t tmpfs dev /dev && exec "$0" 0 2>&-']
-    assert subprocess.run([*under, binary(program)], timeout=PATIENCE).returncode == 1
+    assert run(program, under=under).returncode == 1
 
 
 def try_to_connect(port):

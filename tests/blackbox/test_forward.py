@@ -960,11 +960,9 @@ def test_a_name_is_looked_up_at_each_connection(start, target):
         names.answer(question)
     assert receive_all(first) == b""
     server.logged("name.example: ")
-    names.answer_next("name.example", "127.0.0.1")  # who came later is asked for anew
-    for client in (second, None):
-        if client is None:
-            client = server.connect()
-            names.answer_next("name.example", "127.0.0.1")
+    for come in (lambda: second, server.connect):  # who came later has a look-up of its own, too
+        client = come()
+        names.answer_next("name.example", "127.0.0.1")
         far = accept(target)
         client.sendall(b"salut")
         assert receive(far, 5) == b"salut"
