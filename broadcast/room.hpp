@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "../server.hpp"
+#include "../tcp/keepalive.hpp"
 #include "log.hpp"
 #include "talk.hpp"
 
@@ -54,6 +55,7 @@ struct Room {
     std::vector<Client> clients{};
     std::size_t next = 0;  ///< who is heard first (modulo their number)
     std::mt19937 random{std::random_device{}()};
+    tcp::Rounds rounds{};
 
     /// Somebody is too far behind: nobody is heard and nobody let in until it has caught up
     /// (backpressure).

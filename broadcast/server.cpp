@@ -85,11 +85,13 @@ void deliver(Client& client, Room& room) {
 /// everyone has been sent.
 void deliver_all(Room& room) {
     const std::int64_t now = clock_ms();
+    const bool looks = room.rounds.are_due();
     Log::Position slowest = room.log.end();
     for (Client& client : room.clients) {
         if (client.is_served()) deliver(client, room);
         const Log::Position at = client.cursor.at();
         if (client.patience.is_lost(room.is_awaited(client), at, now)) room.lose(client);
+        if (looks && tcp::has_vanished(client.fd)) room.lose(client);
         if (client.is_served()) slowest = std::min(slowest, at);
     }
     room.log.forget(slowest);
@@ -141,9 +143,9 @@ void serve(const Fd& listener, Fd& spare, const Fd& stop) {
             if (client.is_served() && !client.cursor.owed(room.log).empty()) FD_SET(fd, &writable);
             timed = timed || client.patience.is_running() || client.state == State::closing;
         }
-        timeval tick{0, 100'000};  // while there is somebody to wait for, or the listener rests
-        const int ready =
-            select(FD_SETSIZE, &readable, &writable, nullptr, timed ? &tick : nullptr);
+        timeval tick{tcp::Rounds::period / 1000, 0};
+        if (timed) tick = {0, 100'000};  // there is somebody to wait for, or the listener rests
+        const int ready = select(FD_SETSIZE, &readable, &writable, nullptr, &tick);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready == -1) continue;  // the sets say nothing
         if (FD_ISSET(stop.get(), &readable)) return;

@@ -94,8 +94,7 @@ void take_answer(Server& server) {
     look_up(server, which);
 }
 
-/// Takes everybody who waits in a listener's backlog: until EAGAIN, or as many as it can hold, as
-/// echo/poll does. They wait for the addresses of their target.
+/// Takes whoever waits in a listener's backlog, as echo/poll does: next, the target is looked up.
 void accept_all(Server& server, std::size_t which) try {
     const Fd& listener = server.redirections[which].listener;
     for (int i = 0; i < SOMAXCONN; ++i) {
@@ -115,6 +114,7 @@ void accept_all(Server& server, std::size_t which) try {
 
 /// Serves until a signal comes through the stop pipe.
 void serve(Server& server, const Fd& stop) {
+    tcp::Rounds rounds;
     std::vector<pollfd>& polled = server.polled;
     polled[stop_entry] = {stop.get(), POLLIN, 0};
     polled[done_entry] = {server.resolver.done().get(), POLLIN, 0};
@@ -126,16 +126,16 @@ void serve(Server& server, const Fd& stop) {
         for (const Relay& relay : server.relays)
             for (const pollfd& wanted : relay.wanted()) polled[end++] = wanted;
 
-        const int ready = poll(polled.data(), end, timeout);
+        const int ready = poll(polled.data(), end, timeout == -1 ? tcp::Rounds::period : timeout);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
-        if (ready <= 0) continue;  // or the rest is over
+        if (ready == -1) continue;
+        const bool looks = rounds.are_due();
         if (polled[stop_entry].revents != 0) return;
         // Backwards: the last relay, which takes the place of one that is over, has had its turn.
         for (std::size_t i = server.relays.size(); i-- > 0;) {
             const short client = polled[server.first_relay + 2 * i].revents;
             const short target = polled[server.first_relay + 2 * i + 1].revents;
-            if (client == 0 && target == 0) continue;
-            if (!server.relays[i].take_turn(client, target)) server.remove(i);
+            if (!server.relays[i].take_turn(client, target, looks)) server.remove(i);
         }
         if (polled[done_entry].revents != 0) take_answer(server);
         for (std::size_t i = 0; i < server.redirections.size(); ++i)

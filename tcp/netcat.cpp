@@ -83,6 +83,7 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
     static Direction::Buffer typed, heard;
     Direction up{"sending", STDIN_FILENO, socket.get(), SSIZE_MAX, typed};
     Direction down{"receiving", socket.get(), STDOUT_FILENO, most, heard};
+    tcp::Rounds rounds;
     while (down.error == 0 && !(up.ended && down.ended)) {
         pollfd polled[] = {
             {stop.get(), POLLIN, 0},
@@ -94,9 +95,10 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
             {down.ended ? socket.get() : -1, 0, 0},
             {down.ended && up.unsent.empty() ? next : -1, POLLIN, 0},
         };
-        const int ready = poll(polled, std::size(polled), -1);
+        const int ready = poll(polled, std::size(polled), tcp::Rounds::period);
         if (ready == -1 && errno == EINVAL && !stop) check("poll", ready);  // fewer descriptors
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return false;
+        if (rounds.are_due() && tcp::has_vanished(socket)) down.fail(ETIMEDOUT);
         if (ready <= 0) continue;
         if (polled[stop_entry].revents != 0 || polled[reader_entry].revents != 0) return false;
         if (polled[peer_entry].revents != 0) {

@@ -76,9 +76,12 @@ class Relay {
     }
 
     /// Does what poll has found possible (its revents, client and target): at most one recv and two
-    /// sends for each. False when the relay is over.
-    bool take_turn(short client, short target) try {
+    /// sends for each. `looks`: whether it is to look who has vanished. False when the relay is
+    /// over.
+    bool take_turn(short client, short target, bool looks) try {
         if (told_to_end) return true;  // poll is to see it, and soon
+        if (looks && has_vanished()) return reset();
+        if (client == 0 && target == 0) return true;
         if (state_ == State::relaying) {
             if (!take_turn(client_, target_, client) || !take_turn(target_, client_, target)) {
                 hear_out(target_, client_);
@@ -203,6 +206,12 @@ class Relay {
         if (sent == -1 && !later(errno)) return false;
         to.unsent.assign(scratch + std::max<ssize_t>(sent, 0), scratch + received);
         return true;
+    }
+
+    /// Whether one of two ends has died without a word.
+    [[nodiscard]] bool has_vanished() const {
+        if (state_ != State::relaying) return false;  // to nobody has anything been sent
+        return tcp::has_vanished(client_.fd) || tcp::has_vanished(target_.fd);
     }
 
     /// One of two ends has died. Bytes that `from` has said before, an early refusal of what is

@@ -118,9 +118,10 @@ ROWS = [
     Row("dup", "EMFILE", ["tcp/forward"], RESTS,
         "tcp/forward.cpp", "Fd second{dup(listener.get())};", WITH_RESTS),
     # poll and select
-    Row("poll, select", "EINTR", but(LOOPS, BROADCAST, "tcp/web", "echo/generations"), AGAIN,
+    Row("poll, select", "EINTR", but(LOOPS, BROADCAST, "tcp/web", "tcp/forward", "echo/generations"),
+        AGAIN,
         "echo/poll.cpp", "if (ready <= 0) continue;"),
-    Row("poll, select", "EINTR", [BROADCAST, "tcp/web"], AGAIN,
+    Row("poll, select", "EINTR", [BROADCAST, "tcp/web", "tcp/forward"], AGAIN,
         "broadcast/server.cpp", "if (ready == -1) continue;"),
     Row("poll, select", "EINTR", ["echo/generations"], AGAIN,
         "echo/generations.cpp", "if (ready > 0) serve_the_ready();"),

@@ -276,35 +276,36 @@ def test_a_last_word_is_not_lost_while_the_cable_is_off():
 
 
 @contextmanager
-def impatient(program):
-    """The program with the timers of tcp/keepalive.hpp shortened, as built in a directory of its
-    own: a second of silence, then two questions."""
+def impatient(*programs, **numbers):
+    """The programs with other numbers after these words in tcp/keepalive.hpp, as built in a directory of
+    their own. Gives their paths."""
     directory = ROOT / "build/impatient"
     shutil.rmtree(directory, ignore_errors=True)
-    for folder in (".", "tcp", "echo", "broadcast"):
+    for folder in (".", "tcp", "broadcast"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
         for file in (ROOT / folder).glob("*.[ch]pp"):
             shutil.copy(file, directory / folder)
     header = directory / "tcp/keepalive.hpp"
     text = header.read_text()
-    for option, value in (
-        ("KEEPIDLE", 1), ("KEEPALIVE", 1), ("KEEPINTVL", 1), ("KEEPCNT", 2), ("USER_TIMEOUT", 3000)
-    ):  # fmt: skip
-        text = re.sub(rf"(TCP_{option}, )[\d']+", rf"\g<1>{value}", text)
+    for word, number in numbers.items():
+        text, count = re.subn(rf"(\b{word}(,| =) )[\w']+", rf"\g<1>{number}", text)
+        assert count == 1, word
     header.write_text(text)
-    built = directory / "built"
     compiler = shlex.split(os.environ.get("CXX", "c++"))
-    subprocess.run(
-        [*compiler, "-std=c++20", "-o", built, directory / f"{program}.cpp"], check=True
-    )
-    yield str(built)
+    paths = [directory / program for program in programs]
+    for path in paths:
+        subprocess.run([*compiler, "-std=c++20", "-o", path, f"{path}.cpp"], check=True)
+    yield list(map(str, paths))
     shutil.rmtree(directory)
 
 
 @in_the_lab
 def test_who_is_silent_behind_a_cut_cable_and_who_is_owed_something_are_both_found_dead():
     with (
-        impatient("broadcast/server") as program,
+        impatient(
+            "broadcast/server",
+            TCP_KEEPIDLE=1, TCP_KEEPINTVL=1, TCP_KEEPCNT=2, TCP_USER_TIMEOUT=3000,
+        ) as (program,),
         wire("so-high", "ovh") as (cable, _),
         serving("ovh", "0.0.0.0", program) as (_, port),
     ):
@@ -328,3 +329,58 @@ def test_who_is_silent_behind_a_cut_cable_and_who_is_owed_something_are_both_fou
         finally:
             watcher.kill()
             watcher.wait()
+
+
+@pytest.mark.thorough
+@in_the_lab
+def test_who_is_spoken_to_after_much_silence_is_found_dead():
+    """The kernel counts anew from what was sent, and has hours for that here: who looks, finds it."""
+    programs = ("broadcast/server", "tcp/forward", "tcp/netcat")
+    numbers = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_USER_TIMEOUT": 10_000_000}
+    with (
+        impatient(*programs, **numbers, patience=3000, period=1000) as paths,
+        wire("so-high", "ovh") as (cable, _),
+        serving("ovh", "0.0.0.0", paths[0]) as (_, port),
+        socket.create_server((SO_HIGH, 0)) as listener,
+        ExitStack() as stack,
+    ):
+
+        def netcat(program, *words):
+            process = stack.enter_context(
+                subprocess.Popen(
+                    ["on", "ovh", program, *map(str, words)],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                )
+            )  # fmt: skip
+            stack.callback(process.kill)
+            return process
+
+        in_the_room = netcat(binary("tcp/netcat"), "127.0.0.1", port)
+        assert b"je suis : " in in_the_room.stdout.readline()
+        member = connect((OVH, port))
+        receive_until(member, b"\n")
+        assert "est connecté".encode() in in_the_room.stdout.readline()
+
+        behind = netcat(binary("tcp/netcat"), "-l", "-p", 0, "127.0.0.1")
+        where = behind.stderr.readline().rsplit(b":", 1)[1].strip().decode()
+        words = ["on", "ovh", paths[1], f"{OVH}:0:127.0.0.1:{where}"]
+        _, line = stack.enter_context(running(*words, ready="listening on "))
+        forwarded = connect((OVH, int(line.rsplit(":", 1)[1])))
+        forwarded.sendall(b"a")
+        assert behind.stdout.read(1) == b"a"
+
+        caller = netcat(paths[2], SO_HIGH, listener.getsockname()[1])
+        called = listener.accept()[0]
+        called.sendall(b"b")
+        assert caller.stdout.read(1) == b"b"
+
+        cable.send_signal(signal.SIGUSR1)
+        for speaker in (in_the_room, behind, caller):
+            speaker.stdin.write(b"y a-t-il quelqu'un ?\n")
+            speaker.stdin.flush()
+        while "est déconnecté".encode() not in in_the_room.stdout.readline():
+            pass
+        assert behind.wait(PATIENCE) == 1 and b"reset by peer" in behind.stderr.read()
+        assert caller.wait(PATIENCE) == 1 and b"receiving: Connection timed out" in caller.stderr.read()
+        for end in (member, forwarded, called):
+            end.close()
