@@ -19,8 +19,10 @@
 #include <algorithm>
 #include <climits>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <initializer_list>
 #include <new>
 #include <string>
@@ -61,18 +63,21 @@ inline bool may_block(int fd) {
     return is_read && (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
 }
 
-/// As write(2), but waits for 10 ms at most: then a signal interrupts it (EINTR). The timer rings
-/// again and again: the first time may be too early, before the call.
-inline ssize_t write_soon(int fd, const void* bytes, std::size_t size) {
+/// From now on no call waits for longer than this: then a signal interrupts it (EINTR). The timer
+/// rings again and again: the first time may be too early, before the call. 0: it is stopped.
+inline void interrupt_after(suseconds_t microseconds) {
     struct sigaction interrupt {};
     interrupt.sa_handler = [](int) {};
     sigaction(SIGALRM, &interrupt, nullptr);
-    const itimerval often{{0, 10'000}, {0, 10'000}};
-    const itimerval never{};
+    const itimerval often{{0, microseconds}, {0, microseconds}};
     setitimer(ITIMER_REAL, &often, nullptr);
-    const ssize_t written = write(fd, bytes, size);
-    setitimer(ITIMER_REAL, &never, nullptr);
-    return written;
+}
+
+/// Milliseconds by a clock that nobody sets: good for measuring, and for deadlines.
+inline std::int64_t clock_ms() {
+    timespec time{};
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
 }
 
 /// Passes the end on to who reads our standard output. A socket that is our standard input, too
@@ -108,29 +113,44 @@ class StderrLog {
 
     /// Writes as many lines as stderr takes now.
     void write_some() {
+        if (may_block_) interrupt_after(10'000);
         pollfd room{STDERR_FILENO, POLLOUT, 0};
-        while (written_ < waiting_.size() && poll(&room, 1, 0) != 0) {
+        while (written_ < waiting_.size() && is_allowed() && poll(&room, 1, 0) != 0) {
             const std::string_view rest = std::string_view{waiting_}.substr(written_);
             const std::size_t whole_lines = rest.rfind('\n', at_once_ - 1) + 1;  // 0: none fits
             const std::size_t size =
                 std::min(whole_lines > 0 ? whole_lines : at_once_, rest.size());
-            const ssize_t written = may_block_ ? write_soon(STDERR_FILENO, rest.data(), size)
-                                               : write(STDERR_FILENO, rest.data(), size);
-            if (written == -1 && later(errno)) return;
+            const ssize_t written = write(STDERR_FILENO, rest.data(), size);
+            if (written == -1 && later(errno)) break;
             // After any other error nobody can ever read it.
             written_ =
                 written == -1 ? waiting_.size() : written_ + static_cast<std::size_t>(written);
         }
+        if (may_block_) interrupt_after(0);
         if (written_ < waiting_.size()) return;
         waiting_.clear();
         written_ = 0;
     }
 
   private:
+    /// Whether one more write is allowed. A byte at a time they cost the clients' time: 4 in each
+    /// millisecond, and so many at once as a page has.
+    bool is_allowed() {
+        if (at_once_ > 1) return true;
+        const std::int64_t now = clock_ms();
+        allowed_ = std::min<std::int64_t>(allowed_ + 4 * (now - since_), 4096);
+        since_ = now;
+        if (allowed_ == 0) return false;
+        --allowed_;
+        return true;
+    }
+
     std::string waiting_{};
     std::size_t written_ = 0;  ///< bytes of it
     std::size_t at_once_ = most_at_once(STDERR_FILENO);
     bool may_block_ = may_block(STDERR_FILENO);
+    std::int64_t allowed_ = 4096;  ///< bytes, by a terminal that could not be opened anew
+    std::int64_t since_ = clock_ms();
 };
 
 /// The one log of a program.

@@ -62,7 +62,7 @@ inline Fd stop_pipe() {
     };
     sigset_t ours;
     sigemptyset(&ours);
-    sigaddset(&ours, SIGALRM);  // of write_soon()
+    sigaddset(&ours, SIGALRM);  // of StderrLog
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
         struct sigaction before {};
         check("sigaction", sigaction(signal, nullptr, &before));
@@ -74,13 +74,6 @@ inline Fd stop_pipe() {
 }
 
 // ---- Rests -------------------------------------------------------
-
-/// Milliseconds by a clock that nobody sets: good for measuring, and for deadlines.
-inline std::int64_t clock_ms() {
-    timespec time{};
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
-}
 
 /// Sleeps for a tenth of a second, or until a signal: then it returns false.
 inline bool sleep_a_little() {

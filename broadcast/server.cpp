@@ -88,6 +88,7 @@ void deliver_all(Room& room) {
     const bool looks = room.rounds.are_due();
     Log::Position slowest = room.log.end();
     for (Client& client : room.clients) {
+        if (told_to_end) return;  // select is to see it, and soon
         if (client.is_served()) deliver(client, room);
         const Log::Position at = client.cursor.at();
         if (client.patience.is_lost(room.is_awaited(client), at, now)) room.lose(client);

@@ -66,9 +66,8 @@ struct Server {
 
 /// The look-up that relays of redirection `which` wait for is over, or there can be none.
 void end_wait(Server& server, std::size_t which, const std::shared_ptr<const LookUp>& look_up) {
-    for (std::size_t i = server.relays.size(); i-- > 0;)
-        if (server.relays[i].waits_for(which) && !server.relays[i].resolved(look_up))
-            server.remove(i);
+    for (Relay& relay : server.relays)
+        if (relay.waits_for(which)) relay.resolved(look_up);
 }
 
 /// Starts a look-up for the relays of redirection `which` that have come since the last one began:

@@ -51,18 +51,11 @@ class Relay {
         return state_ == State::resolving && redirection_ == redirection;
     }
 
-    /// The look-up is over, or there can be none (null): the next turn connects. False when the
-    /// relay is over.
-    bool resolved(std::shared_ptr<const LookUp> look_up) try {
-        if (!look_up) return close_client();
+    /// The look-up is over, or there can be none (null): the next turn connects, or gives up.
+    void resolved(std::shared_ptr<const LookUp> look_up) {
         look_up_ = std::move(look_up);
-        if (look_up_->error != 0)
-            return give_up(look_up_->target.host, gai_strerror(look_up_->error));
         state_ = State::starting;
-        trying_ = look_up_->addresses.get();
-        return true;
-    } catch (const std::bad_alloc&) {
-        return false;
+        trying_ = look_up_ ? look_up_->addresses.get() : nullptr;
     }
 
     /// What poll is to look at: the client, the target.
@@ -92,6 +85,9 @@ class Relay {
         }
         if ((client & ~POLLOUT) != 0) return reset();  // it did not wait for us
         if (state_ == State::starting) {
+            if (!look_up_) return close_client();
+            if (look_up_->error != 0)
+                return give_up(look_up_->target.host, gai_strerror(look_up_->error));
             state_ = State::connecting;
             return go_on_after(start_connect());
         }

@@ -109,7 +109,9 @@ class SocketFile {
         if (lstat(path, &status) == -1 || !S_ISSOCK(status.st_mode)) return false;
         if (is_dead(address_of(path_))) return true;
         // EACCES: its mode does not let us ask. If it is ours, we change that, and change it back.
-        if (errno != EACCES || chmod(path, status.st_mode | S_IWUSR) == -1) return false;
+        // A stranger could put a link to one of our files in the place of his.
+        if (errno != EACCES || status.st_uid != geteuid()) return false;
+        if (chmod(path, status.st_mode | S_IWUSR) == -1) return false;
         if (is_dead(address_of(path_))) return true;
         chmod(path, status.st_mode);
         return false;

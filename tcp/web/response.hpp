@@ -51,10 +51,11 @@ inline std::optional<std::time_t> read_date(const std::string& text, std::time_t
         timegm(&day);
         if (text != std::string_view{again, size} || day.tm_mday != utc.tm_mday) continue;
         if (std::string_view{format}.find("%y") != std::string_view::npos) {
-            std::tm today{};
-            gmtime_r(&now, &today);
-            utc.tm_year = today.tm_year - today.tm_year % 100 + utc.tm_year % 100;
-            if (utc.tm_year > today.tm_year + 50) utc.tm_year -= 100;
+            std::tm latest{};
+            gmtime_r(&now, &latest);
+            utc.tm_year = latest.tm_year - latest.tm_year % 100 + utc.tm_year % 100;
+            latest.tm_year += 50;
+            if (timegm(&utc) > timegm(&latest)) utc.tm_year -= 100;
         }
         return timegm(&utc);  // POSIX since 2024; Linux, the BSDs and macOS have always had it
     }

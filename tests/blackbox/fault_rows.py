@@ -204,7 +204,7 @@ ROWS = [
     Row("write", "EPIPE", [NETCAT], QUIET,
         "tcp/netcat.cpp", "if (down.error == EPIPE || down.error == EBADF)", ("1",)),
     Row("write", "EINTR EAGAIN", ["tcp/web", "unix_domain/stream_server"], LATER,
-        "output.hpp", "if (written == -1 && later(errno)) return;"),
+        "output.hpp", "if (written == -1 && later(errno)) break;"),
     Row("write", "EPIPE EIO ENOSPC", ["tcp/web", "unix_domain/stream_server"], NOT_LOGGED,
         "output.hpp", "// After any other error nobody can ever read it."),
     # One process or thread more

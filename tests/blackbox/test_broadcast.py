@@ -741,6 +741,13 @@ def test_a_signal_ends_it_in_the_middle_of_a_flood(start, how):
     server.stop(how)
 
 
+def test_a_signal_ends_it_in_the_middle_of_a_round(start):
+    """A full room sends a quarter of a gibibyte in one."""
+    server = start(SERVER)
+    clients = [guest.socket for guest in room(server, 30)]
+    server.stop_amid_a_round(clients[:1], b"x\n", answered=clients, call="send")
+
+
 def test_help():
     result = run(SERVER, "--help")
     assert (result.returncode, result.stderr) == (0, "")

@@ -127,6 +127,12 @@ def test_a_file(server, name, content):
     assert ask(server, b"fichier " + name + b"\n") == b"%s %d\n%s" % (name, len(content), content)
 
 
+def test_a_name_may_be_as_long_as_open_takes_one(server):
+    name = b"sous dossier" + b"/" * 4078 + b"bas/b"
+    assert len(name) == 4095  # and the NUL after it: PATH_MAX
+    assert ask(server, b"fichier " + name + b"\n") == name + b" 6\nen bas"
+
+
 def test_a_large_file_arrives_whole(server, directory):
     got = ask(server, b"fichier grand\nhello\n")
     content = (directory / "grand").read_bytes()

@@ -1,6 +1,7 @@
 """Whoever reads the log does not: a terminal whose other end hangs, a pipe that is full. The server
 serves on, as fast as before, and ends when it is told to."""
 
+import contextlib
 import os
 import pty
 import re
@@ -9,6 +10,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -67,6 +69,12 @@ def first_line(read_end):
     while not line.endswith(b"\n"):
         line += os.read(read_end, 1)
     return line.decode().strip()
+
+
+def read_all(read_end):
+    with contextlib.suppress(OSError):  # EIO: the terminal's other end is closed
+        while os.read(read_end, 1 << 16):
+            pass
 
 
 CASES = [
@@ -178,6 +186,33 @@ def test_a_log_that_nobody_reads_holds_nobody_up(tmp_path, place, program, kind)
     finally:
         server.kill()
         server.wait()
+        os.close(read_end)
+
+
+def test_a_terminal_of_another_costs_the_clients_little_time(place):
+    """It takes a byte at a time, and there are 800,000."""
+    needs_root()
+    read_end, write_end = pty.openpty()
+    os.fchmod(write_end, 0o600)
+    words = [copy_for_all("tcp/web", place), "-d", "/", "0"]
+    server = subprocess.Popen(words, stderr=write_end, cwd="/", **AS_NOBODY)
+    os.close(write_end)
+    reader = threading.Thread(target=read_all, args=[read_end])
+    try:
+        host, _, port = first_line(read_end).removeprefix("listening on ").rpartition(":")
+        reader.start()
+        clients = [connect((host, int(port))) for _ in range(100)]
+        for client in clients:
+            client.sendall((b"GET /" + b"x" * 1000 + b" HTTP/1.1\r\nHost: a\r\n\r\n") * 8)
+        for client in clients:
+            assert client.recv(13) == b"HTTP/1.1 404 "
+            client.close()
+        server.terminate()
+        assert server.wait(10 if sanitized("tcp/web") else 1) == 0
+    finally:
+        server.kill()
+        server.wait()
+        reader.join()
         os.close(read_end)
 
 

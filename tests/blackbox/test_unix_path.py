@@ -8,7 +8,7 @@ import stat
 import subprocess
 
 import pytest
-from harness import PATIENCE, Program, binary, eventually, needs_plain_build, run, strace
+from harness import PATIENCE, Program, binary, eventually, needs_plain_build, peer, run, strace
 from preload import library
 from unix_sockets import (
     SERVERS,
@@ -183,6 +183,20 @@ def test_a_live_one_that_nobody_may_connect_to_keeps_its_mode(place, server):
         said = refused(server, place / "s", under=MODES_COUNT)
         assert said == f"bind {place}/s: Address already in use"
         assert stat.S_IMODE((place / "s").stat().st_mode) == 0o400
+
+
+@each_server
+def test_the_mode_of_what_a_stranger_put_there_is_not_changed(place, tmp_path, server):
+    """He could put a link to a file of ours in its place, between our look and our chmod."""
+    needs_root()
+    dead_socket(place / "s", kind(server))
+    os.chown(place / "s", NOBODY, NOBODY)
+    (place / "s").chmod(0o455)
+    tracer = [peer("strace"), "-o", tmp_path / "trace", "-e", "trace=?chmod,fchmodat,bind"]
+    said = refused(server, place / "s", under=[*tracer, *MODES_COUNT])
+    assert said == f"bind {place}/s: Address already in use"
+    trace = (tmp_path / "trace").read_text()
+    assert "bind(" in trace and "chmod" not in trace
 
 
 @each_server

@@ -168,10 +168,11 @@ class Program:
         yield
         self.process.send_signal(signal.SIGCONT)
 
-    def stop_amid_a_round(self, clients, said, answered=None):
+    def stop_amid_a_round(self, clients, said, answered=None, call="recv"):
         """stop(), while all these clients are ready for one round, in which each turn takes a tenth
         of a second: as a round of thousands takes long. `answered`: where the first turns show."""
-        self.inject("recv,recvfrom", "recv,recvfrom:delay_enter=100000")
+        calls = {"recv": "recv,recvfrom", "send": "send,sendto"}[call]
+        self.inject(calls, f"{calls}:delay_enter=100000")
         with self.held():
             for client in clients:
                 client.sendall(said)

@@ -34,6 +34,8 @@ TEST_CASE("a year of two digits is at most fifty years ahead") {
           "Wed, 01 Jan 2070 00:00:00 GMT");
     CHECK(http::date(*http::read_date("Sunday, 01-Jan-76 00:00:00 GMT", today)) ==
           "Wed, 01 Jan 2076 00:00:00 GMT");
+    CHECK(http::date(*http::read_date("Thursday, 31-Dec-76 00:00:00 GMT", today)) ==
+          "Fri, 31 Dec 1976 00:00:00 GMT");
     CHECK(http::date(*http::read_date("Sunday, 01-Jan-77 00:00:00 GMT", today)) ==
           "Sat, 01 Jan 1977 00:00:00 GMT");
 }
