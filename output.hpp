@@ -133,8 +133,8 @@ class StderrLog {
     }
 
   private:
-    /// Whether one more write is allowed. A byte at a time they cost the clients' time: 4 in each
-    /// millisecond, and so many at once as a page has.
+    /// Whether one more write is allowed. Of a byte each, a thousand take milliseconds, for which
+    /// the clients wait: 4,096 at once are allowed, and then 4 in each millisecond.
     bool is_allowed() {
         if (at_once_ > 1) return true;
         const std::int64_t now = clock_ms();

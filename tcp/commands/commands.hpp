@@ -31,7 +31,7 @@ enum class Wish {
 /// One client's commands: bytes in, wishes out.
 class Commands {
   public:
-    static constexpr std::size_t longest = 8 + 4096;  ///< bytes that we keep: a name's, PATH_MAX
+    static constexpr std::size_t longest = 8 + 4096;  ///< bytes kept: `fichier `, and PATH_MAX
 
     /// Takes the next of what the client sends, cut anywhere, once next() has said `nothing`.
     void receive(std::string_view bytes) {

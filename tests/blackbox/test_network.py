@@ -279,8 +279,7 @@ def test_a_last_word_is_not_lost_while_the_cable_is_off():
 def impatient(*programs, **numbers):
     """The programs with other numbers after these words in tcp/keepalive.hpp, as built in a directory of
     their own. Gives their paths."""
-    directory = ROOT / "build/impatient"
-    shutil.rmtree(directory, ignore_errors=True)
+    directory = ROOT / f"build/impatient-{os.getpid()}"
     for folder in (".", "tcp", "broadcast"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
         for file in (ROOT / folder).glob("*.[ch]pp"):
