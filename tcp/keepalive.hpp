@@ -48,12 +48,14 @@ inline void keep_alive(const Fd& fd) {
 
 /// Whether the peer's machine has been silent for too long. When it is sent something after, say,
 /// two minutes of silence, the kernel asks no more, and counts anew, from what was sent: it would
-/// find it dead after four. False where the kernel does not tell (macOS).
+/// find it dead after four. False where the kernel does not tell (macOS), and for a peer that has
+/// said its end: what it has said may wait for us, and is still to be read.
 inline bool has_vanished([[maybe_unused]] const Fd& fd) {
 #ifdef __linux__
     tcp_info info{};
     socklen_t size = sizeof info;
-    if (getsockopt(fd.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
+    if (getsockopt(fd.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+        info.tcpi_state != TCP_CLOSE && info.tcpi_state != TCP_CLOSE_WAIT)
         return std::min(info.tcpi_last_data_recv, info.tcpi_last_ack_recv) >= patience;
 #endif
     return false;

@@ -113,6 +113,7 @@ class Relay {
         Fd fd{};
         std::string unsent{};  ///< for it to take; meanwhile nothing is read from the other end
         bool ended = false;    ///< it has half-closed, and the other end has been told
+        bool closed = false;   ///< and is gone: what it has said before is still to be read
     };
 
     /// Starts to connect to the address that is tried; poll tells when it has an outcome. 0, or the
@@ -165,7 +166,7 @@ class Relay {
         // Once both its directions are shut, by its FIN and by ours, poll reports POLLHUP without
         // being asked, again and again: while the other end is still to take what this one said, it
         // is not looked at.
-        const bool looked_at = events != 0 || !other.ended;
+        const bool looked_at = events != 0 || !(other.ended || end.closed);
         return {looked_at ? end.fd.get() : -1, static_cast<short>(events), 0};
     }
 
@@ -173,8 +174,11 @@ class Relay {
     static bool take_turn(End& end, End& other, short revents) {
         if ((revents & POLLOUT) != 0 && !flush(end)) return false;
         if (may_speak(end, other)) return (revents & ~POLLOUT) == 0 || pass_on(end, other);
-        // A reset is passed on at once, though the other end does not read.
-        return (revents & POLLERR) == 0;
+        // A reset is passed on at once, though the other end does not read. But not EPIPE: it had
+        // said its end before, and then closed. Its system forgets that within a minute, and
+        // answers our keepalive's question with a RST.
+        if ((revents & POLLERR) != 0) end.closed = tcp::pending_error(end.fd) == EPIPE;
+        return (revents & POLLERR) == 0 || end.closed;
     }
 
     /// Sends an end what waits for it, as far as it takes it. False when the connection is gone.

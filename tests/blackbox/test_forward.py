@@ -28,7 +28,7 @@ from harness import (
     strace,
 )
 from names import NameServer, with_a_name_server
-from networks import ONE_PORT, has_keepalive, with_one_port
+from networks import ONE_PORT, has_keepalive, unacknowledged, with_one_port
 from preload import DETACH, library
 from wants import memory, needs_descriptors, needs_hosts, needs_ipv6, proc, threads
 
@@ -417,6 +417,25 @@ def test_a_reset_is_noticed_while_the_other_end_does_not_read(start, target, who
     no_connection_left(server, before)
     with pytest.raises(ConnectionResetError):
         receive_all(other)
+
+
+@pytest.mark.parametrize("who", ["client", "target"])
+def test_what_an_end_said_before_its_close_is_delivered_though_its_system_has_forgotten_it(
+    start, target, who
+):
+    """Within a minute of its close(2) it answers a keepalive's question with a RST."""
+    server = start(FORWARD, to(target))
+    before = server.descriptors()
+    ends = through(server, target)
+    one, other = ends if who == "client" else ends[::-1]
+    sent, read = fill(one), 0
+    one.shutdown(socket.SHUT_WR)
+    while unacknowledged(one) > 0:
+        read += len(other.recv(1 << 16))
+    reset(one)
+    assert read + len(receive_all(other)) == sent
+    other.close()
+    no_connection_left(server, before)
 
 
 @pytest.mark.parametrize("who", ["client", "target"])

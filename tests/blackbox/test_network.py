@@ -4,7 +4,6 @@ nothing comes twice, no connection is given up; and who has vanished is found de
 
 NETWORK=long takes more bytes, and leaves the cable off for 20 s."""
 
-import fcntl
 import os
 import random
 import re
@@ -13,8 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import termios
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -23,6 +20,7 @@ from pathlib import Path
 from harness import PATIENCE, connect, converse, eventually, receive, receive_all, receive_until
 import pytest
 from lab import in_the_lab
+from networks import unacknowledged
 from wants import ROOT, lacking
 
 pytestmark = pytest.mark.waits
@@ -242,11 +240,6 @@ LAST_WORDS = {
 }
 
 
-def unacknowledged(client):
-    size = fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4))
-    return int.from_bytes(size, sys.byteorder)
-
-
 @in_the_lab
 def test_a_last_word_is_not_lost_while_the_cable_is_off():
     """A socket that is closed meanwhile answers what the client says behind it with a reset."""
@@ -373,6 +366,13 @@ def test_who_is_spoken_to_after_much_silence_is_found_dead():
         called.sendall(b"b")
         assert caller.stdout.read(1) == b"b"
 
+        # Who has said its end has not vanished, however late that is read.
+        caller_late = netcat(paths[2], SO_HIGH, listener.getsockname()[1])
+        farewell = listener.accept()[0]
+        farewell.sendall(bytes(190_000))
+        farewell.shutdown(socket.SHUT_WR)
+        eventually(lambda: unacknowledged(farewell) == 0)
+
         cable.send_signal(signal.SIGUSR1)
         for speaker in (in_the_room, behind, caller):
             speaker.stdin.write(b"y a-t-il quelqu'un ?\n")
@@ -381,5 +381,6 @@ def test_who_is_spoken_to_after_much_silence_is_found_dead():
             pass
         assert behind.wait(PATIENCE) == 1 and b"reset by peer" in behind.stderr.read()
         assert caller.wait(PATIENCE) == 1 and b"receiving: Connection timed out" in caller.stderr.read()
-        for end in (member, forwarded, called):
+        assert len(caller_late.stdout.read(190_000)) == 190_000
+        for end in (member, forwarded, called, farewell):
             end.close()

@@ -1,9 +1,11 @@
 """Tests that run in a network of their own, in which they may do as they like."""
 
+import fcntl
 import os
 import re
 import subprocess
 import sys
+import termios
 
 import pytest
 from wants import ROOT, needs_hosts, needs_namespace, peer
@@ -37,6 +39,12 @@ def with_one_port(test):
 
     outside.__name__, outside.__doc__ = test.__name__, test.__doc__
     return outside
+
+
+def unacknowledged(client):
+    """How many bytes that it has sent are not acknowledged yet (tcp(7), SIOCOUTQ)."""
+    size = fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(size, sys.byteorder)
 
 
 def has_keepalive(port, peer_port):
