@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -272,23 +273,23 @@ def test_a_last_word_is_not_lost_while_the_cable_is_off():
 def impatient(*programs, **numbers):
     """The programs with other numbers after these words in tcp/keepalive.hpp, as built in a directory of
     their own. Gives their paths."""
-    directory = ROOT / f"build/impatient-{os.getpid()}"
-    for folder in (".", "tcp", "broadcast"):
-        (directory / folder).mkdir(parents=True, exist_ok=True)
-        for file in (ROOT / folder).glob("*.[ch]pp"):
-            shutil.copy(file, directory / folder)
-    header = directory / "tcp/keepalive.hpp"
-    text = header.read_text()
-    for word, number in numbers.items():
-        text, count = re.subn(rf"(\b{word}(,| =) )[\w']+", rf"\g<1>{number}", text)
-        assert count == 1, word
-    header.write_text(text)
-    compiler = shlex.split(os.environ.get("CXX", "c++"))
-    paths = [directory / program for program in programs]
-    for path in paths:
-        subprocess.run([*compiler, "-std=c++20", "-o", path, f"{path}.cpp"], check=True)
-    yield list(map(str, paths))
-    shutil.rmtree(directory)
+    with tempfile.TemporaryDirectory(prefix="impatient-", dir=ROOT / "build") as name:
+        directory = Path(name)
+        for folder in (".", "tcp", "broadcast"):
+            (directory / folder).mkdir(exist_ok=True)
+            for file in (ROOT / folder).glob("*.[ch]pp"):
+                shutil.copy(file, directory / folder)
+        header = directory / "tcp/keepalive.hpp"
+        text = header.read_text()
+        for word, number in numbers.items():
+            text, count = re.subn(rf"(\b{word}(,| =) )[\w']+", rf"\g<1>{number}", text)
+            assert count == 1, word
+        header.write_text(text)
+        compiler = shlex.split(os.environ.get("CXX", "c++"))
+        paths = [directory / program for program in programs]
+        for path in paths:
+            subprocess.run([*compiler, "-std=c++20", "-o", path, f"{path}.cpp"], check=True)
+        yield list(map(str, paths))
 
 
 @in_the_lab
@@ -369,7 +370,7 @@ def test_who_is_spoken_to_after_much_silence_is_found_dead():
         # Who has said its end has not vanished, however late that is read.
         caller_late = netcat(paths[2], SO_HIGH, listener.getsockname()[1])
         farewell = listener.accept()[0]
-        farewell.sendall(bytes(190_000))
+        farewell.sendall(bytes(120_000))
         farewell.shutdown(socket.SHUT_WR)
         eventually(lambda: unacknowledged(farewell) == 0)
 
@@ -381,6 +382,6 @@ def test_who_is_spoken_to_after_much_silence_is_found_dead():
             pass
         assert behind.wait(PATIENCE) == 1 and b"reset by peer" in behind.stderr.read()
         assert caller.wait(PATIENCE) == 1 and b"receiving: Connection timed out" in caller.stderr.read()
-        assert len(caller_late.stdout.read(190_000)) == 190_000
+        assert len(caller_late.stdout.read(120_000)) == 120_000
         for end in (member, forwarded, called, farewell):
             end.close()
