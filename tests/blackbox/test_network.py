@@ -22,7 +22,7 @@ from harness import PATIENCE, connect, converse, eventually, receive, receive_al
 import pytest
 from lab import in_the_lab
 from networks import unacknowledged
-from wants import ROOT, lacking
+from wants import ROOT, lacking, open_files
 
 pytestmark = pytest.mark.waits
 
@@ -275,7 +275,7 @@ def impatient(*programs, **numbers):
     their own. Gives their paths."""
     with tempfile.TemporaryDirectory(prefix="impatient-", dir=ROOT / "build") as name:
         directory = Path(name)
-        for folder in (".", "tcp", "broadcast"):
+        for folder in (".", "tcp", "tcp/web", "broadcast"):
             (directory / folder).mkdir(exist_ok=True)
             for file in (ROOT / folder).glob("*.[ch]pp"):
                 shutil.copy(file, directory / folder)
@@ -286,10 +286,11 @@ def impatient(*programs, **numbers):
             assert count == 1, word
         header.write_text(text)
         compiler = shlex.split(os.environ.get("CXX", "c++"))
-        paths = [directory / program for program in programs]
-        for path in paths:
-            subprocess.run([*compiler, "-std=c++20", "-o", path, f"{path}.cpp"], check=True)
-        yield list(map(str, paths))
+        paths = [f"{directory / program}.built" for program in programs]
+        for path, program in zip(paths, programs):
+            source = directory / f"{program}.cpp"
+            subprocess.run([*compiler, "-std=c++20", "-o", path, source], check=True)
+        yield paths
 
 
 @in_the_lab
@@ -328,15 +329,20 @@ def test_who_is_silent_behind_a_cut_cable_and_who_is_owed_something_are_both_fou
 @in_the_lab
 def test_who_is_spoken_to_after_much_silence_is_found_dead():
     """The kernel counts anew from what was sent, and has hours for that here: who looks, finds it."""
-    programs = ("broadcast/server", "tcp/forward", "tcp/netcat")
+    programs = ("broadcast/server", "tcp/forward", "tcp/netcat", "tcp/web")
     numbers = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_USER_TIMEOUT": 10_000_000}
     with (
         impatient(*programs, **numbers, patience=3000, period=1000) as paths,
         wire("so-high", "ovh") as (cable, _),
         serving("ovh", "0.0.0.0", paths[0]) as (_, port),
+        running("on", "ovh", paths[3], "-b", OVH, 0, ready="listening on ") as (web, line),
         socket.create_server((SO_HIGH, 0)) as listener,
         ExitStack() as stack,
     ):
+        alone = len(open_files(web.pid))
+        asker = connect((OVH, int(line.rsplit(":", 1)[1])))
+        asker.sendall(b"GET / HT")  # after ten seconds it is told so, and not asked any more
+        eventually(lambda: len(open_files(web.pid)) > alone)
 
         def netcat(program, *words):
             process = stack.enter_context(
@@ -367,6 +373,12 @@ def test_who_is_spoken_to_after_much_silence_is_found_dead():
         called.sendall(b"b")
         assert caller.stdout.read(1) == b"b"
 
+        # So is who has said its end, and that has been heard.
+        caller_on = netcat(paths[2], SO_HIGH, listener.getsockname()[1])
+        half_closed = listener.accept()[0]
+        half_closed.shutdown(socket.SHUT_WR)
+        assert caller_on.stdout.read() == b""
+
         # Who has said its end has not vanished, however late that is read.
         caller_late = netcat(paths[2], SO_HIGH, listener.getsockname()[1])
         farewell = listener.accept()[0]
@@ -375,13 +387,15 @@ def test_who_is_spoken_to_after_much_silence_is_found_dead():
         eventually(lambda: unacknowledged(farewell) == 0)
 
         cable.send_signal(signal.SIGUSR1)
-        for speaker in (in_the_room, behind, caller):
+        for speaker in (in_the_room, behind, caller, caller_on):
             speaker.stdin.write(b"y a-t-il quelqu'un ?\n")
             speaker.stdin.flush()
         while "est déconnecté".encode() not in in_the_room.stdout.readline():
             pass
         assert behind.wait(PATIENCE) == 1 and b"reset by peer" in behind.stderr.read()
         assert caller.wait(PATIENCE) == 1 and b"receiving: Connection timed out" in caller.stderr.read()
+        assert caller_on.wait(PATIENCE) == 1
         assert len(caller_late.stdout.read(120_000)) == 120_000
-        for end in (member, forwarded, called, farewell):
+        eventually(lambda: len(open_files(web.pid)) == alone)
+        for end in (member, forwarded, called, half_closed, farewell, asker):
             end.close()
