@@ -395,6 +395,7 @@ def test_who_is_spoken_to_after_much_silence_is_found_dead():
         assert behind.wait(PATIENCE) == 1 and b"reset by peer" in behind.stderr.read()
         assert caller.wait(PATIENCE) == 1 and b"receiving: Connection timed out" in caller.stderr.read()
         assert caller_on.wait(PATIENCE) == 1
+        assert caller_on.stderr.read() == b"tcp/netcat: sending: Connection timed out\n"
         assert len(caller_late.stdout.read(120_000)) == 120_000
         eventually(lambda: len(open_files(web.pid)) == alone)
         for end in (member, forwarded, called, half_closed, farewell, asker):
