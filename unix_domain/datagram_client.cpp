@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <climits>
 #include <csignal>
 #include <optional>
@@ -43,11 +44,12 @@ constexpr std::int64_t for_ever = INT64_MAX;  // a deadline that never comes
 /// clock_ms(); std::system_error.
 void wait(const Fd& stop, int fd, short events, std::int64_t deadline = for_ever) {
     for (;;) {
-        const std::int64_t left = deadline - clock_ms();
-        if (left <= 0) throw std::runtime_error{"no answer in 5 s"};
+        // Who was stopped (Control-Z) until after the deadline looks once more.
+        const std::int64_t left = std::max<std::int64_t>(0, deadline - clock_ms());
         pollfd polled[entries] = {{stop.get(), POLLIN, 0}, {fd, events, 0}};
         const int ready = poll(polled, entries, left > patience ? -1 : static_cast<int>(left));
         if (ready == -1 && !passes(errno)) check("poll", ready);
+        if (ready == 0 && left == 0) throw std::runtime_error{"no answer in 5 s"};
         if (ready <= 0) continue;
         if (polled[stop_entry].revents != 0) throw Stopped{};
         return;

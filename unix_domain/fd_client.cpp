@@ -60,19 +60,27 @@ Answer receive(const Fd& server) {
     return answer;
 }
 
+/// Waits where a read or a write said EAGAIN: another program has the file open, too, and has set
+/// O_NONBLOCK.
+void wait_for(int fd, short events) {
+    pollfd polled{fd, events, 0};
+    poll(&polled, 1, -1);
+}
+
 /// Copies all of `file` to standard output. Throws std::system_error.
 void print(const Fd& file) {
     char bytes[64 * 1024];
     for (;;) {
         const ssize_t got = read(file.get(), bytes, sizeof bytes);
-        if (got == -1 && errno == EINTR) continue;
+        if (got == -1 && later(errno)) {
+            wait_for(file.get(), POLLIN);
+            continue;
+        }
         if (check("read", got) == 0) return;
         for (std::string_view rest{bytes, static_cast<std::size_t>(got)}; !rest.empty();) {
             const ssize_t written = write(STDOUT_FILENO, rest.data(), rest.size());
             if (written == -1 && later(errno)) {
-                // EAGAIN: another program has it open, too, and has set O_NONBLOCK.
-                pollfd room{STDOUT_FILENO, POLLOUT, 0};
-                poll(&room, 1, -1);
+                wait_for(STDOUT_FILENO, POLLOUT);
                 continue;
             }
             if (written == -1 && (errno == EPIPE || errno == EBADF)) return;  // nobody reads us

@@ -41,10 +41,11 @@ struct Client {
     std::string name{};    ///< what has come of it, under twice PATH_MAX bytes
     std::string unsent{};  ///< the answer, once there is one: then we read no more
     Fd file{};             ///< goes with the first byte of the answer
+    std::size_t behind{};  ///< bytes that came when the conversation was over
 };
 
-/// The answer is a line that says no. Whether the file is not there, or is not to be opened, is
-/// nobody's business. That we have no descriptor left is our own trouble, and may pass.
+/// The answer is a line that says no, and not whether the file is not there or not to be opened:
+/// that is nobody's business. A shortage is our own, and may pass.
 void say_no(Client& client, int error) {
     const bool ours = is_shortage(error) || error == ETOOMANYREFS;
     client.unsent = "erreur : " + client.name + " : " +
@@ -89,17 +90,16 @@ bool send_some(Client& client) {
 bool take_turn(Client& client, const Fd& directory) try {
     if (told_to_end) return true;  // poll is to see it, and soon
     if (client.unsent.empty()) {
-        // recv has no room for control messages: a descriptor that a client sends us, and that
-        // nobody asked for, is closed by the kernel (unix(7)).
+        // recv has no room for a descriptor that nobody asked for: the kernel closes it (unix(7)).
         char bytes[PATH_MAX];
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == -1) return later(errno);
         const std::string_view piece{bytes, static_cast<std::size_t>(received)};
+        if (client.behind > 0) return received > 0 && (client.behind += piece.size()) < 1024 * 1024;
         const auto newline = piece.find('\n');
         client.name += piece.substr(0, std::min(newline, PATH_MAX - client.name.size()));
         if (received == 0 && client.name.empty()) return false;  // it asked for nothing
-        const bool whole = received == 0 || newline != piece.npos;
-        if (!whole && client.name.size() < PATH_MAX) return true;
+        if (received > 0 && newline == piece.npos && client.name.size() < PATH_MAX) return true;
         answer(client, directory);
     }
     return send_some(client);
@@ -107,11 +107,15 @@ bool take_turn(Client& client, const Fd& directory) try {
     return false;  // no memory for its name: it goes, the others stay
 }
 
-/// Reads what a client may have sent behind its name, as much as its socket holds by default.
-/// close(2) with bytes unread is a reset: the client would be told ECONNRESET after the answer.
-void drain(const Fd& fd) {
-    char unread[4096];
-    for (int i = 0; i < 64 && recv(fd.get(), unread, sizeof unread, MSG_DONTWAIT) > 0;) ++i;
+/// Whether a client is still sending when the conversation is over, behind the name say. close(2)
+/// would stop it (EPIPE), and with bytes unread be a reset: so we half-close, and read a mebibyte.
+bool must_be_heard_out(Client& client) {
+    int unread = 0;
+    if (client.behind > 0 || ioctl(client.fd.get(), FIONREAD, &unread) == -1) return false;
+    shutdown(client.fd.get(), SHUT_WR);
+    client.unsent.clear();
+    client.behind = static_cast<std::size_t>(unread);
+    return unread > 0;
 }
 
 /// Takes everybody who waits, until EAGAIN, or as many as a backlog can hold: see echo/poll.
@@ -140,10 +144,9 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
         for (std::size_t i = list.clients.size(); i-- > 0;) {  // backwards: see PollList
             if (list.entry(i).revents == 0) continue;
             Client& client = list.clients[i];
-            if (take_turn(client, directory)) {
+            if (take_turn(client, directory) || must_be_heard_out(client)) {
                 list.entry(i).events = client.unsent.empty() ? POLLIN : POLLOUT;
             } else {
-                drain(client.fd);
                 list.remove(i);
                 rest.connection_closed();
             }

@@ -9,6 +9,10 @@
 //     remembers which file is its own              SocketFile::bound()
 //     removes that file at its end                 ~SocketFile()
 //
+// Between a look at a path and its unlink something else may be moved there. So what is to be
+// removed first gets a name that nobody else uses, is looked at once more, and has its old name
+// back if it is something else.
+//
 // Two servers may find the same dead socket at once. If both called unlink, the second would remove
 // what the first has just bound. So they take turns, from that look to the bind, by a lock. It must
 // be a lock that no stranger can hold, or he could keep us from starting. Whoever may open a
@@ -27,6 +31,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -80,9 +85,10 @@ class SocketFile {
     /// Removes a dead socket from `path`. Anything else stays, a symbolic link too (lstat does not
     /// follow it): bind will say EADDRINUSE. Throws std::system_error.
     explicit SocketFile(std::string path) : path_{std::move(path)} {
-        if (!stands_dead()) return;
+        struct stat dead {};
+        if (!stands_dead(dead)) return;
         take_turn();
-        if (stands_dead()) unlink(path_.c_str());  // still: it may be another's by now
+        if (stands_dead(dead)) remove(dead);  // still: it may be another's by now
     }
     SocketFile(const SocketFile&) = delete;
     SocketFile& operator=(const SocketFile&) = delete;
@@ -99,13 +105,13 @@ class SocketFile {
         end_turn();
         struct stat now {};
         if (!S_ISSOCK(ours_.st_mode) || lstat(path_.c_str(), &now) == -1) return;
-        if (is_same_file(ours_, now)) unlink(path_.c_str());
+        if (is_same_file(ours_, now)) remove(ours_);
     }
 
   private:
-    [[nodiscard]] bool stands_dead() const {
+    /// `status` is what lstat(2) says of it.
+    [[nodiscard]] bool stands_dead(struct stat& status) const {
         const char* const path = path_.c_str();
-        struct stat status {};
         if (lstat(path, &status) == -1 || !S_ISSOCK(status.st_mode)) return false;
         if (is_dead(address_of(path_))) return true;
         // EACCES: its mode does not let us ask. If it is ours, we change that, and change it back.
@@ -115,6 +121,16 @@ class SocketFile {
         if (is_dead(address_of(path_))) return true;
         chmod(path, status.st_mode);
         return false;
+    }
+
+    /// Removes the file that was `seen` at our path, and no other.
+    void remove(const struct stat& seen) {
+        struct stat now {};
+        const char* const aside = aside_.c_str();
+        if (rename(path_.c_str(), aside) == -1 || lstat(aside, &now) == -1) return;
+        const bool is_it = S_ISSOCK(now.st_mode) && is_same_file(seen, now);
+        // Unlike a rename, a link does not replace who has come there meanwhile.
+        if (is_it || linkat(AT_FDCWD, aside, AT_FDCWD, path_.c_str(), 0) == 0) unlink(aside);
     }
 
     /// Waits for the lock, which another server of ours may have; five seconds at most. Whoever had
@@ -136,7 +152,7 @@ class SocketFile {
                 return;
             }
             // A signal came. The stop pipe has it, but nothing is ours yet that is to be removed.
-            if (!sleep_a_little()) std::exit(0);
+            if (told_to_end || !sleep_a_little()) std::exit(0);
         }
         errno = EAGAIN;
         check("lockf " + lock_, -1);
@@ -149,6 +165,7 @@ class SocketFile {
 
     std::string path_;
     std::string lock_ = path_ + ".lock";
+    std::string aside_ = path_ + '.' + std::to_string(getpid());
     Fd turn_{};            ///< holds the lock
     struct stat ours_ {};  ///< all zero until bound
 };

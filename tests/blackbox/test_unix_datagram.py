@@ -543,6 +543,44 @@ def test_no_answer_is_an_error_after_a_while(place):
         assert list((place / "tmp").iterdir()) == []
 
 
+# As for a program that is stopped (Control-Z) while it waits, and goes on six seconds after that: the
+# answer has come meanwhile.
+STOPPED_FOR_SIX_SECONDS = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+static int later;
+int clock_gettime(clockid_t which, struct timespec* time) {
+    const int result = syscall(SYS_clock_gettime, which, time);
+    time->tv_sec += later;
+    return result;
+}
+int poll(struct pollfd* polled, nfds_t count, int timeout) {
+    const struct timespec limit = {timeout / 1000, timeout % 1000 * 1000000};
+    const int ready = ppoll(polled, count, timeout < 0 ? NULL : &limit, NULL);
+    if (ready <= 0 || timeout <= 0 || polled[1].events != POLLIN || later) return ready;
+    later = 6;
+    errno = EINTR;
+    return -1;
+}
+"""
+
+
+def test_an_answer_that_came_while_the_client_was_stopped_is_an_answer(place, tmp_path):
+    needs_plain_build(CLIENT)
+    preloaded = {"LD_PRELOAD": str(library(STOPPED_FOR_SIX_SECONDS, tmp_path))}
+    with bound(place / "s", socket.SOCK_DGRAM) as ours:
+        program = started(place, env=preloaded)
+        feed(program, b"a question\n")
+        _, address = ours.recvfrom(100)
+        ours.sendto(b"the answer", address)
+        assert program.process.stdout.read() == b"the answer\n"
+        assert program.wait() == 0
+
+
 def test_nobody_else_can_answer(place):
     with bound(place / "s", socket.SOCK_DGRAM) as ours, bound(
         place / "c", socket.SOCK_DGRAM

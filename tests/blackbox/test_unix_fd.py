@@ -250,6 +250,18 @@ def test_what_comes_behind_the_name_is_ignored(server, place):
         assert receive_all(client) == b""
 
 
+def test_who_is_still_sending_when_it_is_answered_is_not_stopped_but_a_flood_is(server, place):
+    before = server.descriptors()
+    with dial(place / "s") as client:
+        client.sendall(b"hello\n" + b"x" * 5000)  # more than one recv takes
+        assert content(socket.recv_fds(client, 100, 10)[1]) == b"hello\n"
+        assert receive_all(client) == b""
+        client.sendall(b"x" * 100_000)
+        with pytest.raises(ConnectionError):
+            client.sendall(b"x" * 4_000_000)
+        eventually(lambda: server.descriptors() == before)
+
+
 def test_clients_at_once_each_get_their_own(server, place, root):
     at_once = 128  # as many as a backlog may hold anywhere (SOMAXCONN): dial() does not wait
     for i in range(at_once):
@@ -551,6 +563,21 @@ def test_the_client_keeps_one_descriptor_of_many_and_it_is_closed_on_exec(place,
     for descriptor in {writing, reading, *others}:
         os.close(descriptor)
     assert client.wait() == 0
+    liar.thread.join(PATIENCE)
+
+
+def test_the_client_waits_where_the_file_it_was_given_does_not_block(place):
+    reading, writing = os.pipe2(os.O_NONBLOCK)
+    liar = Liar(place, lambda client: socket.send_fds(client, [b"\n"], [reading]))
+    client = Program(CLIENT, place / "s", "x", stdout=subprocess.PIPE)
+    eventually(lambda: "State:\tS" in proc(client.pid, "status").read_text())
+    for piece in (b"one", b"two"):
+        os.write(writing, piece)
+        assert client.process.stdout.read(3) == piece
+    os.close(writing)
+    assert client.process.stdout.read() == b""
+    assert client.wait() == 0
+    os.close(reading)
     liar.thread.join(PATIENCE)
 
 

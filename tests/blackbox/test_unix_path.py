@@ -342,6 +342,78 @@ def test_where_there_are_no_locks_a_dead_socket_is_replaced(start, place, server
     assert list(place.iterdir()) == [place / "s"]
 
 
+# Another has the lock for ever; and a signal comes while ours asks for it, not while it waits.
+A_SIGNAL_MEANWHILE = r"""
+#include <errno.h>
+#include <signal.h>
+#include <sys/types.h>
+int lockf(int fd, int how, off_t size) {
+    (void)fd, (void)how, (void)size;
+    static int calls;
+    if (calls++ == 0) raise(SIGTERM);
+    errno = EAGAIN;
+    return -1;
+}
+int lockf64(int fd, int how, off_t size) { return lockf(fd, how, size); }
+"""
+
+
+@each_server
+def test_a_signal_between_two_waits_for_the_lock_ends_it(place, server, tmp_path):
+    needs_plain_build(server)
+    dead_socket(place / "s", kind(server))
+    preloaded = {"LD_PRELOAD": str(library(A_SIGNAL_MEANWHILE, tmp_path))}
+    program = Program(server, *arguments(server, place / "s"), env=preloaded)
+    assert program.wait(2) == 0
+    assert program.log == []
+
+
+# In the last moment somebody moves PATH.new to PATH.
+MOVED_THERE = r"""
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+static void move_there(const char* path) {
+    char other[200];
+    snprintf(other, sizeof other, "%s.new", path);
+    renameat(AT_FDCWD, other, AT_FDCWD, path);
+}
+int rename(const char* from, const char* to) {
+    move_there(from);
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+int unlink(const char* path) {
+    move_there(path);
+    return unlinkat(AT_FDCWD, path, 0);
+}
+"""
+
+
+@each_server
+@pytest.mark.parametrize("make", [regular_file, link_to_a_file], ids=lambda make: make.__name__)
+def test_what_takes_the_place_of_a_dead_socket_is_not_removed(place, server, tmp_path, make):
+    needs_plain_build(server)
+    dead_socket(place / "s", kind(server))
+    make(place / "s.new")
+    before = os.lstat(place / "s.new").st_ino
+    preloaded = {"LD_PRELOAD": str(library(MOVED_THERE, tmp_path))}
+    line = refused(server, place / "s", env=preloaded)
+    assert line == f"bind {place}/s: Address already in use"
+    assert (place / "s").read_text() == "kept" and os.lstat(place / "s").st_ino == before
+    assert {entry.name for entry in place.iterdir()} <= {"s", "target"}
+
+
+@each_server
+def test_what_takes_the_place_of_its_own_at_the_end_is_not_removed(start, place, server, tmp_path):
+    needs_plain_build(server)
+    preloaded = {"LD_PRELOAD": str(library(MOVED_THERE, tmp_path))}
+    program = start(server, *arguments(server, place / "s"), env=preloaded)
+    (place / "s.new").write_text("kept")
+    program.stop()
+    assert (place / "s").read_text() == "kept"
+    assert list(place.iterdir()) == [place / "s"]
+
+
 def strangers_file(lock):
     """One that we could open, as he lets us; and he has locked it."""
     needs_root()
