@@ -95,7 +95,7 @@ bool take_turn(Client& client, const Fd& directory) try {
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == -1) return later(errno);
         const std::string_view piece{bytes, static_cast<std::size_t>(received)};
-        if (client.behind > 0) return received > 0 && (client.behind += piece.size()) < 1024 * 1024;
+        if (client.behind > 0) return received > 0 && (client.behind += piece.size()) < 1'048'576;
         const auto newline = piece.find('\n');
         client.name += piece.substr(0, std::min(newline, PATH_MAX - client.name.size()));
         if (received == 0 && client.name.empty()) return false;  // it asked for nothing
