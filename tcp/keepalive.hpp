@@ -48,18 +48,18 @@ inline void keep_alive(const Fd& fd) {
 
 /// Whether the peer's machine has been silent for too long. When it is sent something after, say,
 /// two minutes of silence, the kernel asks no more, and counts anew, from what was sent: it would
-/// find it dead after four. A peer that has said its end may be silent, unless it owes us an
-/// acknowledgement; but not before all that it has said is read. False where the kernel does not
-/// tell (macOS).
+/// find it dead after four. False before all that it has said is read. A peer that has said its end
+/// may be silent, unless it owes us an acknowledgement. False where the kernel does not tell
+/// (macOS).
 inline bool has_vanished([[maybe_unused]] const Fd& fd) {
 #ifdef __linux__
     tcp_info info{};
     socklen_t size = sizeof info;
     if (getsockopt(fd.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == -1) return false;
     if (std::min(info.tcpi_last_data_recv, info.tcpi_last_ack_recv) < patience) return false;
-    if (info.tcpi_state != TCP_CLOSE_WAIT) return info.tcpi_state != TCP_CLOSE;
     char byte = 0;
-    return info.tcpi_unacked > 0 && recv(fd.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    if (recv(fd.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return false;
+    return info.tcpi_state == TCP_CLOSE_WAIT ? info.tcpi_unacked > 0 : info.tcpi_state != TCP_CLOSE;
 #endif
     return false;
 }

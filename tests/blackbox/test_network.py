@@ -386,6 +386,12 @@ def test_who_is_spoken_to_after_much_silence_is_found_dead():
         farewell.shutdown(socket.SHUT_WR)
         eventually(lambda: unacknowledged(farewell) == 0)
 
+        # What somebody has said before he vanished is still to be read, however late.
+        caller_after = netcat(paths[2], SO_HIGH, listener.getsockname()[1])
+        no_farewell = listener.accept()[0]
+        no_farewell.sendall(bytes(120_000))
+        eventually(lambda: unacknowledged(no_farewell) == 0)
+
         cable.send_signal(signal.SIGUSR1)
         for speaker in (in_the_room, behind, caller, caller_on):
             speaker.stdin.write(b"y a-t-il quelqu'un ?\n")
@@ -398,5 +404,6 @@ def test_who_is_spoken_to_after_much_silence_is_found_dead():
         assert caller_on.stderr.read() == b"tcp/netcat: sending: Connection timed out\n"
         assert len(caller_late.stdout.read(120_000)) == 120_000
         eventually(lambda: len(open_files(web.pid)) == alone)
-        for end in (member, forwarded, called, half_closed, farewell, asker):
+        assert len(caller_after.stdout.read(120_000)) == 120_000
+        for end in (member, forwarded, called, half_closed, farewell, no_farewell, asker):
             end.close()
