@@ -19,6 +19,7 @@
 #include "../fd.hpp"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -36,16 +37,19 @@ namespace {
 
 enum Named { stop_entry, listener_entry };
 
+/// Of what a client sends behind its name so many bytes are read, and then no more.
+constexpr std::size_t flood = std::size_t{1024} * 1024;
+
 struct Client {
     Fd fd;
     std::string name{};    ///< what has come of it, under twice PATH_MAX bytes
     std::string unsent{};  ///< the answer, once there is one: then we read no more
     Fd file{};             ///< goes with the first byte of the answer
-    std::size_t behind{};  ///< bytes that came when the conversation was over
+    std::size_t behind{};  ///< bytes that came when the conversation was over; none before
 };
 
-/// The answer is a line that says no, and not whether the file is not there or not to be opened:
-/// that is nobody's business. A shortage is our own, and may pass.
+/// The answer is a line that says no. Whether the file is not there, or is not to be opened, is
+/// nobody's business. That we have no descriptor left is our own trouble, and may pass.
 void say_no(Client& client, int error) {
     const bool ours = is_shortage(error) || error == ETOOMANYREFS;
     client.unsent = "erreur : " + client.name + " : " +
@@ -62,20 +66,9 @@ void answer(Client& client, const Fd& directory) {
     client.unsent = "\n";  // a descriptor does not travel alone: one byte goes with it
 }
 
-/// As send(2), and the descriptor `file`, if there is one, goes with the first byte.
-ssize_t send_with_file(const Fd& fd, std::string_view bytes, const Fd& file) {
-    iovec data{const_cast<char*>(bytes.data()), bytes.size()};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    unix_domain::Control control;
-    if (file) unix_domain::attach(file.get(), message, control);
-    return sendmsg(fd.get(), &message, 0);
-}
-
 /// Sends what the socket takes now. False when the conversation is over.
 bool send_some(Client& client) {
-    const ssize_t sent = send_with_file(client.fd, client.unsent, client.file);
+    const ssize_t sent = unix_domain::send_with_file(client.fd, client.unsent, client.file);
     if (sent == -1 && errno == ETOOMANYREFS) {
         say_no(client, errno);  // too many of our descriptors are on their way, and not received
         return true;
@@ -90,16 +83,18 @@ bool send_some(Client& client) {
 bool take_turn(Client& client, const Fd& directory) try {
     if (told_to_end) return true;  // poll is to see it, and soon
     if (client.unsent.empty()) {
-        // recv has no room for a descriptor that nobody asked for: the kernel closes it (unix(7)).
+        // recv has no room for control messages: a descriptor that a client sends us, and that
+        // nobody asked for, is closed by the kernel (unix(7)).
         char bytes[PATH_MAX];
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == -1) return later(errno);
         const std::string_view piece{bytes, static_cast<std::size_t>(received)};
-        if (client.behind > 0) return received > 0 && (client.behind += piece.size()) < 1'048'576;
+        if (client.behind > 0) return received > 0 && (client.behind += piece.size()) < flood;
         const auto newline = piece.find('\n');
         client.name += piece.substr(0, std::min(newline, PATH_MAX - client.name.size()));
         if (received == 0 && client.name.empty()) return false;  // it asked for nothing
-        if (received > 0 && newline == piece.npos && client.name.size() < PATH_MAX) return true;
+        const bool whole = received == 0 || newline != piece.npos;
+        if (!whole && client.name.size() < PATH_MAX) return true;
         answer(client, directory);
     }
     return send_some(client);
@@ -107,13 +102,14 @@ bool take_turn(Client& client, const Fd& directory) try {
     return false;  // no memory for its name: it goes, the others stay
 }
 
-/// Whether a client is still sending when the conversation is over, behind the name say. close(2)
-/// would stop it (EPIPE), and with bytes unread be a reset: so we half-close, and read a mebibyte.
+/// The conversation is over. Whether the client is still sending, behind the name say: close(2)
+/// would stop it (EPIPE), and with bytes unread be a reset. So we half-close, and read on.
 bool must_be_heard_out(Client& client) {
     int unread = 0;
     if (client.behind > 0 || ioctl(client.fd.get(), FIONREAD, &unread) == -1) return false;
     shutdown(client.fd.get(), SHUT_WR);
     client.unsent.clear();
+    client.file = Fd{};
     client.behind = static_cast<std::size_t>(unread);
     return unread > 0;
 }

@@ -1,5 +1,4 @@
-// unix_domain/rights.hpp: descriptors that travel with a message (SCM_RIGHTS), without a socket in
-// sight.
+// unix_domain/rights.hpp: descriptors that travel with a message (SCM_RIGHTS).
 //
 // Beside its bytes a message may have control messages. They lie one behind the other in a buffer
 // of ours, each with a header, a cmsghdr, and aligned: cmsg(3) has the macros that find them.
@@ -11,6 +10,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 #include <vector>
 
 namespace unix_domain {
@@ -35,6 +35,17 @@ inline void attach(int number, msghdr& message, Control& control) {
     rights->cmsg_type = SCM_RIGHTS;
     rights->cmsg_len = CMSG_LEN(sizeof number);
     std::memcpy(CMSG_DATA(rights), &number, sizeof number);
+}
+
+/// As send(2), and the descriptor `file`, if there is one, goes with the first byte.
+inline ssize_t send_with_file(const Fd& fd, std::string_view bytes, const Fd& file) {
+    iovec data{const_cast<char*>(bytes.data()), bytes.size()};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    Control control;
+    if (file) attach(file.get(), message, control);
+    return sendmsg(fd.get(), &message, 0);
 }
 
 /// The descriptors that recvmsg(2) has put into the control messages of `message`, in their order.
