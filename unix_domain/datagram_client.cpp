@@ -126,11 +126,11 @@ void print(const Fd& stop, std::string_view text) {
 }  // namespace
 
 int main(int argc, char* argv[]) try {
+    std::signal(SIGPIPE, SIG_IGN);  // so that a write to whoever has gone fails (EPIPE)
     const std::string usage = "PATH\n  PATH        the server's socket";
     const std::string path =
         unix_domain::operands("unix_domain/datagram_client", 1, usage, argc, argv)[0];
     const sockaddr_un theirs = unix_domain::address_of(path);
-    std::signal(SIGPIPE, SIG_IGN);
     const Fd stop = stop_pipe();  // before there is a file to remove
 
     const unix_domain::PrivatePath own;

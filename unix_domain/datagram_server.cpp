@@ -137,11 +137,11 @@ void serve(const Fd& server, SendBuffer& buffer, const Fd& stop) {
 }  // namespace
 
 int main(int argc, char* argv[]) try {
+    std::signal(SIGPIPE, SIG_IGN);  // so that a write to whoever has gone fails (EPIPE)
     const std::string usage = "PATH\n  PATH        the socket, made with mode 0600";
     const std::string path =
         unix_domain::operands("unix_domain/datagram_server", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
-    std::signal(SIGPIPE, SIG_IGN);
     const Fd stop = stop_pipe();  // before bind: from then on there is a file to remove
     const Fd server{check("socket", socket(AF_UNIX, SOCK_DGRAM, 0))};
     // An answer is longer than its question by the prefix. With a larger buffer than our clients

@@ -92,6 +92,7 @@ void print(const Fd& file) {
 }  // namespace
 
 int main(int argc, char* argv[]) try {
+    std::signal(SIGPIPE, SIG_IGN);  // so that a write to whoever has gone fails (EPIPE)
     const std::string usage =
         "PATH NAME\n"
         "  PATH        the server's socket\n"
@@ -102,7 +103,6 @@ int main(int argc, char* argv[]) try {
     if (name.find('\n') != name.npos)
         throw std::runtime_error{"a name with a newline in it cannot be asked for"};
     const sockaddr_un address = unix_domain::address_of(path);
-    std::signal(SIGPIPE, SIG_IGN);
 
     const Fd server{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     check("connect " + path, connect(server.get(), unix_domain::generic(address), sizeof address));

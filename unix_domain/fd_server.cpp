@@ -154,6 +154,7 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
 }  // namespace
 
 int main(int argc, char* argv[]) try {
+    std::signal(SIGPIPE, SIG_IGN);  // so that a write to whoever has gone fails (EPIPE)
     const std::string usage =
         "PATH DIR\n"
         "  PATH        the socket, made with mode 0600\n"
@@ -162,8 +163,7 @@ int main(int argc, char* argv[]) try {
     const std::string& path = words[0];
     const sockaddr_un address = unix_domain::address_of(path);
     const Fd directory = open_directory(words[1]);
-    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
-    const Fd stop = stop_pipe();    // before bind: from then on there is a file to remove
+    const Fd stop = stop_pipe();  // before bind: from then on there is a file to remove
     const Fd listener{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     unix_domain::SocketFile file{path};
     umask(0177);  // who may write to the file may connect: its owner alone, from the first moment

@@ -98,11 +98,11 @@ bool converse(const Fd& server) {
 }  // namespace
 
 int main(int argc, char* argv[]) try {
+    std::signal(SIGPIPE, SIG_IGN);  // so that a write to whoever has gone fails (EPIPE)
     const std::string usage = "PATH\n  PATH        the server's socket";
     const std::string path =
         unix_domain::operands("unix_domain/stream_client", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
-    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a server that has gone fails (EPIPE)
     const Fd server{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     check("connect " + path, connect(server.get(), unix_domain::generic(address), sizeof address));
     if (!converse(server))

@@ -83,12 +83,12 @@ void serve(const Fd& listener, const Fd& stop) {
 }  // namespace
 
 int main(int argc, char* argv[]) try {
+    std::signal(SIGPIPE, SIG_IGN);  // so that a write to whoever has gone fails (EPIPE)
     const std::string usage = "PATH\n  PATH        the socket, made with mode 0600";
     const std::string path =
         unix_domain::operands("unix_domain/stream_server", 1, usage, argc, argv)[0];
     const sockaddr_un address = unix_domain::address_of(path);
-    std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
-    const Fd stop = stop_pipe();    // before bind: from then on there is a file to remove
+    const Fd stop = stop_pipe();  // before bind: from then on there is a file to remove
     const Fd listener{check("socket", socket(AF_UNIX, SOCK_STREAM, 0))};
     unix_domain::SocketFile file{path};
     umask(0177);  // who may write to the file may connect: its owner alone, from the first moment

@@ -637,3 +637,25 @@ class TestCommandLine:
         assert (ended.returncode, ended.stdout) == (1, "")
         (line,) = ended.stderr.splitlines()
         assert line.startswith(f"{program}: ") and line.endswith(": No such file or directory")
+
+
+@pytest.mark.parametrize(
+    "program, words",
+    [
+        ("unix_domain/stream_server", []),
+        ("unix_domain/stream_client", []),
+        ("unix_domain/datagram_server", []),
+        ("unix_domain/datagram_client", []),
+        ("unix_domain/fd_server", ["."]),
+        ("unix_domain/fd_client", ["name"]),
+    ],
+)
+@pytest.mark.parametrize("path", ["x" * 200, "nowhere/s"], ids=["too_long", "nowhere"])
+def test_a_failure_that_nobody_reads_of_is_a_failure_all_the_same(place, program, words, path):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with open(theirs, "wb") as log:
+        ended = subprocess.run(
+            [binary(program), path, *words], cwd=place, stdin=subprocess.DEVNULL, stderr=log, timeout=PATIENCE
+        )
+    assert ended.returncode == 1
