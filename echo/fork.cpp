@@ -42,6 +42,7 @@ int main(int argc, char* argv[]) try {
     std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     std::signal(SIGCHLD, SIG_IGN);  // nobody waits for the children: the kernel keeps no zombies
     Fd listener = tcp::passive_open(where);
+    tcp::give_up_in_time(listener);
     log_line("listening on ", tcp::local_address(listener));
     Rest rest;
     for (;;) {

@@ -45,6 +45,7 @@ class Generations {
     /// Serves until a signal comes through the stop pipe.
     void serve() {
         for (std::int64_t next_look = clock_ms() + a_second;;) {
+            rounds_.end_vanished(list_.clients);
             const int rest = rest_.timeout();
             list_.polled[listener_entry].fd = rest == -1 ? listener_.get() : -1;
             const int timeout = rest == -1 ? a_second : rest;
@@ -102,6 +103,7 @@ class Generations {
         for (std::size_t i = list_.clients.size(); i-- > 0 && list_.clients.size() > worth_it;) {
             Young& client = list_.clients[i];
             if (std::exchange(client.spoke, false) || !client.unsent.empty()) continue;
+            if (on_its_way(client.fd) > 0) continue;  // it may have vanished: see tcp::Rounds
             if (!parking_.park(client.fd.get(), client.reply)) return;  // then it stays young
             (void)client.fd.release();
             list_.remove(i);
@@ -116,6 +118,7 @@ class Generations {
                            {parking_.ready().get(), POLLIN, 0}}};
     std::string answer_;
     Rest rest_;
+    tcp::Rounds rounds_;
 };
 
 }  // namespace

@@ -52,13 +52,16 @@ void accept_all(const Fd& listener, PollList<Client>& list, Rest& rest, std::str
 /// Serves until a signal comes through the stop pipe.
 void serve(const Fd& listener, const Fd& stop) {
     Rest rest;
+    tcp::Rounds rounds;
     std::string answer;
     PollList<Client> list{{{stop.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}}};
     for (;;) {
+        rounds.end_vanished(list.clients);  // poll finds them ready
         const int timeout = rest.timeout();
         // A listener that rests is not looked at: poll skips a negative descriptor.
         list.polled[listener_entry].fd = timeout == -1 ? listener.get() : -1;
-        const int ready = poll(list.polled.data(), list.count(), timeout);
+        const int ready =
+            poll(list.polled.data(), list.count(), timeout == -1 ? tcp::Rounds::period : timeout);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready <= 0) continue;  // a signal (EINTR), or the rest is over
         if (list.polled[stop_entry].revents != 0) return;

@@ -89,9 +89,11 @@ void accept_all(const Fd& listener, std::vector<Client>& clients, Rest& rest,
 /// Serves until a signal comes through the stop pipe.
 void serve(const Fd& listener, const Fd& stop) {
     Rest rest;
+    tcp::Rounds rounds;
     std::string answer;
     std::vector<Client> clients;
     for (;;) {
+        rounds.end_vanished(clients);  // select finds them ready
         fd_set readable;
         fd_set writable;
         FD_ZERO(&readable);
@@ -105,9 +107,9 @@ void serve(const Fd& listener, const Fd& stop) {
         const int timeout = rest.timeout();
         // A listener that rests is not looked at.
         if (timeout == -1) FD_SET(listener.get(), &readable);
-        timeval limit{0, suseconds_t{timeout} * 1000};
-        const int ready =
-            select(highest + 1, &readable, &writable, nullptr, timeout == -1 ? nullptr : &limit);
+        timeval limit{tcp::Rounds::period / 1000, 0};
+        if (timeout != -1) limit = {0, suseconds_t{timeout} * 1000};
+        const int ready = select(highest + 1, &readable, &writable, nullptr, &limit);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready <= 0) continue;  // a signal (EINTR), or the rest is over
         if (FD_ISSET(stop.get(), &readable)) return;

@@ -47,6 +47,7 @@ int main(int argc, char* argv[]) try {
     const tcp::Where where = tcp::server_arguments("echo/thread", argc, argv);
     std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     const Fd listener = tcp::passive_open(where);
+    tcp::give_up_in_time(listener);
     log_line("listening on ", tcp::local_address(listener));
     Rest rest;
     for (;;) {

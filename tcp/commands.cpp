@@ -111,12 +111,15 @@ void accept_all(const Fd& listener, PollList<Client>& list, Rest& rest) try {
 /// Serves until a signal comes through the stop pipe.
 void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
     Rest rest;
+    tcp::Rounds rounds;
     PollList<Client> list{{{stop.get(), POLLIN, 0}, {listener.get(), POLLIN, 0}}};
     for (;;) {
+        rounds.end_vanished(list.clients);
         const int timeout = rest.timeout();
         // A listener that rests is not looked at: poll skips a negative descriptor.
         list.polled[listener_entry].fd = timeout == -1 ? listener.get() : -1;
-        const int ready = poll(list.polled.data(), list.count(), timeout);
+        const int ready =
+            poll(list.polled.data(), list.count(), timeout == -1 ? tcp::Rounds::period : timeout);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready <= 0) continue;  // or the rest is over
         if (list.polled[stop_entry].revents != 0) return;

@@ -2,7 +2,7 @@
 //
 // A cable is cut, a battery is empty, a NAT table has forgotten the connection: no FIN comes, no
 // RST, and a connection on which nobody speaks would stay for ever. So the kernel is told to ask.
-// Who speaks to a peer unasked, as a room does, has to look as well: Rounds.
+// While something is on its way to the peer it does not ask, and we have to look as well: Rounds.
 // Sources: tcp(7), socket(7), RFC 9293 3.8.4, RFC 5482.
 #pragma once
 
@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "../server.hpp"
 
@@ -28,7 +29,7 @@ inline void set_option(const Fd& fd, int level, int option, int value) {
 
 /// After 60 s of silence the peer is asked, every 10 s, whether it is still there; eight questions
 /// without an answer are a reset: 140 s in all. While it owes us an acknowledgement it is not
-/// asked, but has the same time for that; so has a peer that takes nothing at all.
+/// asked: see Rounds, and give_up_in_time.
 /// What accept(2) returns inherits this from its listener. Throws std::system_error.
 inline void keep_alive(const Fd& fd) {
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -39,32 +40,58 @@ inline void keep_alive(const Fd& fd) {
 #endif
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
     set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 8);
-#if defined TCP_USER_TIMEOUT  // milliseconds
-    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, patience);
-#elif defined TCP_RXT_CONNDROPTIME  // macOS; seconds
+#ifdef TCP_RXT_CONNDROPTIME  // macOS: for an acknowledgement; in seconds
     set_option(fd, IPPROTO_TCP, TCP_RXT_CONNDROPTIME, patience / 1000);
 #endif
 }
 
-/// Whether the peer's machine has been silent for too long. When it is sent something after, say,
-/// two minutes of silence, the kernel asks no more, and counts anew, from what was sent: it would
-/// find it dead after four. False before all that it has said is read. A peer that has said its end
-/// may be silent, unless it owes us an acknowledgement. False where the kernel does not tell
-/// (macOS).
-inline bool has_vanished([[maybe_unused]] const Fd& fd) {
-#ifdef __linux__
-    tcp_info info{};
-    socklen_t size = sizeof info;
-    if (getsockopt(fd.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == -1) return false;
-    if (std::min(info.tcpi_last_data_recv, info.tcpi_last_ack_recv) < patience) return false;
-    char byte = 0;
-    if (recv(fd.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return false;
-    return info.tcpi_state == TCP_CLOSE_WAIT ? info.tcpi_unacked > 0 : info.tcpi_state != TCP_CLOSE;
+/// For a server that blocks, and cannot look who has vanished: a peer that does not acknowledge has
+/// the same time for that. So has one that is alive and takes nothing at all; the kernel makes no
+/// difference (tcp(7)). Throws std::system_error.
+inline void give_up_in_time([[maybe_unused]] const Fd& listener) {
+#ifdef TCP_USER_TIMEOUT  // milliseconds
+    set_option(listener, IPPROTO_TCP, TCP_USER_TIMEOUT, patience);
 #endif
-    return false;
 }
 
-/// When to look who has vanished: every ten seconds.
+#ifdef __linux__
+/// What the kernel knows of a connection (tcp(7)); all 0 when it is none.
+inline tcp_info info(const Fd& fd) {
+    tcp_info found{};
+    socklen_t size = sizeof found;
+    getsockopt(fd.get(), IPPROTO_TCP, TCP_INFO, &found, &size);
+    return found;
+}
+#endif
+
+/// Whether the peer's machine has been silent for too long, and owes us an answer: an
+/// acknowledgement; or, when it takes nothing for the time being, a word that it is still there.
+/// For that the kernel asks twice as seldom each time, until it is every two minutes. One question
+/// without an answer may be lost with a network that was gone for a moment, so there are to be two.
+/// False where the kernel does not tell (macOS).
+inline bool has_vanished([[maybe_unused]] const Fd& fd) {
+#ifdef __linux__
+    const tcp_info known = info(fd);
+    return std::min(known.tcpi_last_data_recv, known.tcpi_last_ack_recv) >= patience &&
+           known.tcpi_state != TCP_CLOSE && (known.tcpi_unacked > 0 || known.tcpi_probes > 1);
+#else
+    return false;
+#endif
+}
+
+/// Whether the peer has said its end, though what it said before may not all be read. False where
+/// the kernel does not tell, and once the connection has failed.
+inline bool has_half_closed([[maybe_unused]] const Fd& fd) {
+#ifdef __linux__
+    const int state = info(fd).tcpi_state;
+    return state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK;
+#else
+    return false;
+#endif
+}
+
+/// When to look who has vanished: every ten seconds. The kernel looks at those only who are owed
+/// nothing. For an acknowledgement it would wait for a quarter of an hour.
 class Rounds {
   public:
     static constexpr int period = 10'000;  ///< for poll, in milliseconds
@@ -75,6 +102,16 @@ class Rounds {
         if (now < next_) return false;
         next_ = now + period;
         return true;
+    }
+
+    /// When it is time: ends the connections of those who have vanished, as a RST would. poll and
+    /// select find them ready, and recv and send fail.
+    template <typename Client>
+    void end_vanished(const std::vector<Client>& clients) {
+        if (!are_due()) return;
+        const sockaddr nobody{};  // AF_UNSPEC: connect(2)
+        for (const Client& client : clients)
+            if (has_vanished(client.fd)) (void)connect(client.fd.get(), &nobody, sizeof nobody);
     }
 
   private:

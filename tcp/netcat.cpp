@@ -98,9 +98,10 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
         const int ready = poll(polled, std::size(polled), tcp::Rounds::period);
         if (ready == -1 && errno == EINVAL && !stop) check("poll", ready);  // fewer descriptors
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return false;
-        if (rounds.are_due() && down.unsent.empty() && tcp::has_vanished(socket))
+        if (ready == -1) continue;
+        const bool all_shown = down.unsent.empty() && polled[down_entry].revents == 0;
+        if (rounds.are_due() && all_shown && tcp::has_vanished(socket))
             (down.ended ? up : down).fail(ETIMEDOUT);
-        if (ready <= 0) continue;
         if (polled[stop_entry].revents != 0 || polled[reader_entry].revents != 0) return false;
         if (polled[peer_entry].revents != 0) {
             up.fail(ECONNRESET);

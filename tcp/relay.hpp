@@ -72,8 +72,9 @@ class Relay {
     /// sends for each. `looks`: whether it is to look who has vanished. False when the relay is
     /// over.
     bool take_turn(short client, short target, bool looks) try {
-        if (told_to_end) return true;  // poll is to see it, and soon
-        if (looks && has_vanished()) return reset();
+        if (told_to_end) return true;            // poll is to see it, and soon
+        if (looks && state_ == State::relaying)  // else nobody has been sent anything
+            if (has_vanished(client_, target_) || has_vanished(target_, client_)) return reset();
         if (client == 0 && target == 0) return true;
         if (state_ == State::relaying) {
             if (!take_turn(client_, target_, client) || !take_turn(target_, client_, target)) {
@@ -111,9 +112,10 @@ class Relay {
 
     struct End {
         Fd fd{};
-        std::string unsent{};  ///< for it to take; meanwhile nothing is read from the other end
-        bool ended = false;    ///< it has half-closed, and the other end has been told
-        bool closed = false;   ///< and is gone: what it has said before is still to be read
+        std::string unsent{};   ///< for it to take; meanwhile nothing is read from the other end
+        bool said_all = false;  ///< its half-close has come; there may be more to read before it
+        bool ended = false;     ///< all has been read, and the other end has been told
+        bool closed = false;    ///< it said all, and is gone: that is still to be read
     };
 
     /// Starts to connect to the address that is tried; poll tells when it has an outcome. 0, or the
@@ -174,10 +176,11 @@ class Relay {
     static bool take_turn(End& end, End& other, short revents) {
         if ((revents & POLLOUT) != 0 && !flush(end)) return false;
         if (may_speak(end, other)) return (revents & ~POLLOUT) == 0 || pass_on(end, other);
-        // A reset is passed on at once, though the other end does not read. But not EPIPE: it had
-        // said its end before, and then closed. Its system forgets that within a minute, and
-        // answers our keepalive's question with a RST.
-        if ((revents & POLLERR) != 0) end.closed = tcp::pending_error(end.fd) == EPIPE;
+        // A reset is passed on at once, though the other end does not read. But not of an end that
+        // had said all, as EPIPE tells: it has closed, and its system forgets that within a minute,
+        // and answers our keepalive's question with a RST. Or its machine is gone.
+        if ((revents & POLLERR) != 0)
+            end.closed = tcp::pending_error(end.fd) == EPIPE || end.said_all;
         return (revents & POLLERR) == 0 || end.closed;
     }
 
@@ -208,10 +211,13 @@ class Relay {
         return true;
     }
 
-    /// Whether one of two ends has died without a word.
-    [[nodiscard]] bool has_vanished() const {
-        if (state_ != State::relaying) return false;  // to nobody has anything been sent
-        return tcp::has_vanished(client_.fd) || tcp::has_vanished(target_.fd);
+    /// Whether `end` has died without a word, and nothing that it has said before its end is still
+    /// on its way to the other. Its half-close is looked for here: once it is dead, the kernel does
+    /// not tell.
+    static bool has_vanished(End& end, const End& other) {
+        end.said_all = end.said_all || tcp::has_half_closed(end.fd);
+        const bool owes_nothing = !end.said_all || (end.ended && other.unsent.empty());
+        return owes_nothing && tcp::has_vanished(end.fd);
     }
 
     /// One of two ends has died. Bytes that `from` has said before, an early refusal of what is

@@ -117,19 +117,21 @@ void accept_all(const Fd& listener, Server& server, Rest& rest) try {
     // There is no memory for one more client: it is closed.
 }
 
-/// How long poll may wait, in milliseconds; -1 is for ever. `rest`: see Rest::timeout().
+/// How long poll may wait, in milliseconds. `rest`: see Rest::timeout().
 int timeout_until(std::int64_t next, int rest) {
-    std::int64_t limit = next == never ? never : std::max<std::int64_t>(0, next - clock_ms());
+    std::int64_t limit = std::clamp<std::int64_t>(next - clock_ms(), 0, tcp::Rounds::period);
     if (rest != -1) limit = std::min<std::int64_t>(limit, rest);
     if (!standard_log().empty()) limit = std::min<std::int64_t>(limit, 100);  // lines wait for room
-    return limit == never ? -1 : static_cast<int>(limit);
+    return static_cast<int>(limit);
 }
 
 /// Serves until a signal comes through the stop pipe.
 void serve(const Fd& listener, const Fd& stop, Server& server) {
     Rest rest;
+    tcp::Rounds rounds;
     PollList<Client>& list = server.list;
     for (;;) {
+        rounds.end_vanished(list.clients);
         const int rested = rest.timeout();
         // A listener that rests is not looked at: poll skips a negative descriptor.
         list.polled[listener_entry].fd = rested == -1 ? listener.get() : -1;

@@ -10,7 +10,6 @@
 #include <string>
 
 #include "../../server.hpp"
-#include "../keepalive.hpp"
 #include "../outgoing.hpp"
 #include "../wall_clock.hpp"
 #include "http.hpp"
@@ -56,11 +55,10 @@ inline void end(Client& client, std::int64_t now) {
 }
 
 /// Whether a client has more time to end: what we have sent may still be on its way, by a network
-/// that is gone for a while; but not for ever. A 408 was the last it was sent, say: the kernel
-/// counts from then.
+/// that is gone for a while. Who has vanished is found by tcp::Rounds.
 inline bool is_waited_for(Client& client, std::int64_t now) {
     client.until = now + end_time;
-    return on_its_way(client.fd) > 0 && !tcp::has_vanished(client.fd);
+    return on_its_way(client.fd) > 0;
 }
 
 /// Owes the client `answer` to the request that its parser has read, or has read a part of.

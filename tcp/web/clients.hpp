@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "../../server.hpp"
+#include "../keepalive.hpp"
 #include "client.hpp"
 
 /// What the clients share.
@@ -25,17 +26,20 @@ inline short wanted(const Client& client) {
     return client.owed.empty() && !has_unanswered(client) ? POLLIN : POLLOUT;
 }
 
-/// For want of descriptors: closes the connection of the client that has been silent for longest,
-/// for a second at least, and is owed nothing. False when there is none. A limit of time in its
-/// place would close connections that are in nobody's way, and let those who come all at once have
-/// everything until it is over.
+/// For want of descriptors: closes the connection of the client that has been silent for longest.
+/// For a second at least, if it is owed nothing; else it has taken nothing for minutes. False when
+/// there is none. A limit of time in its place would close connections that are in nobody's way,
+/// and let those who come all at once have everything until it is over.
 inline bool make_room(Server& server) {
     Client* silent = nullptr;
     pollfd* entry = nullptr;
     for (std::size_t i = 0; i < server.list.clients.size(); ++i) {
         Client& client = server.list.clients[i];
-        const bool says_nothing = wanted(client) == POLLIN && server.list.entry(i).revents == 0;
-        if (!says_nothing || client.stage != Stage::open) continue;
+        if (server.list.entry(i).revents != 0) continue;
+        const bool says_nothing = wanted(client) == POLLIN && client.stage == Stage::open;
+        const bool takes_nothing =
+            wanted(client) == POLLOUT && server.now - client.heard >= tcp::patience;
+        if (!says_nothing && !takes_nothing) continue;
         if (silent != nullptr && silent->heard <= client.heard) continue;
         silent = &client;
         entry = &server.list.entry(i);

@@ -275,7 +275,7 @@ def impatient(*programs, **numbers):
     their own. Gives their paths."""
     with tempfile.TemporaryDirectory(prefix="impatient-", dir=ROOT / "build") as name:
         directory = Path(name)
-        for folder in (".", "tcp", "tcp/web", "broadcast"):
+        for folder in (".", "tcp", "tcp/web", "tcp/commands", "echo", "broadcast"):
             (directory / folder).mkdir(exist_ok=True)
             for file in (ROOT / folder).glob("*.[ch]pp"):
                 shutil.copy(file, directory / folder)
@@ -298,7 +298,7 @@ def test_who_is_silent_behind_a_cut_cable_and_who_is_owed_something_are_both_fou
     with (
         impatient(
             "broadcast/server",
-            TCP_KEEPIDLE=1, TCP_KEEPINTVL=1, TCP_KEEPCNT=2, TCP_USER_TIMEOUT=3000,
+            TCP_KEEPIDLE=1, TCP_KEEPINTVL=1, TCP_KEEPCNT=2, patience=3000, period=1000,
         ) as (program,),
         wire("so-high", "ovh") as (cable, _),
         serving("ovh", "0.0.0.0", program) as (_, port),
@@ -330,9 +330,9 @@ def test_who_is_silent_behind_a_cut_cable_and_who_is_owed_something_are_both_fou
 def test_who_is_spoken_to_after_much_silence_is_found_dead():
     """The kernel counts anew from what was sent, and has hours for that here: who looks, finds it."""
     programs = ("broadcast/server", "tcp/forward", "tcp/netcat", "tcp/web")
-    numbers = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_USER_TIMEOUT": 10_000_000}
+    numbers = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "patience": 3000, "period": 1000}
     with (
-        impatient(*programs, **numbers, patience=3000, period=1000) as paths,
+        impatient(*programs, **numbers) as paths,
         wire("so-high", "ovh") as (cable, _),
         serving("ovh", "0.0.0.0", paths[0]) as (_, port),
         running("on", "ovh", paths[3], "-b", OVH, 0, ready="listening on ") as (web, line),
@@ -407,3 +407,109 @@ def test_who_is_spoken_to_after_much_silence_is_found_dead():
         assert len(caller_after.stdout.read(120_000)) == 120_000
         for end in (member, forwarded, called, half_closed, farewell, no_farewell, asker):
             end.close()
+
+
+MUCH = 16_000_000  # bytes: more than all that the buffers between two programs hold
+GET = b"GET /static/much HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+SAID = {"tcp/commands": b"fichier much\nquitter\n", "tcp/web": GET, "tcp/forward": GET}
+FIN_WAIT2 = 5  # its half-close has been acknowledged
+
+
+def insist(client, said):
+    try:
+        client.sendall(said)
+    except OSError:
+        pass  # the test is over
+
+
+@pytest.mark.thorough
+@in_the_lab
+def test_who_takes_nothing_is_found_dead_when_its_machine_is_gone_and_only_then():
+    """The kernel asks both whether they would take something by now, and one answers."""
+    programs = ("echo/select", "echo/poll", "echo/generations", *SAID)
+    numbers = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "patience": 3000, "period": 1000}
+    with (
+        impatient(*programs, **numbers) as paths,
+        wire("so-high", "ovh") as (cable, _),
+        ExitStack() as stack,
+    ):
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (directory / "much").write_bytes(bytes(MUCH))
+        web = None
+        are_known, stay = [], []
+        for program, path in zip(programs, paths):
+            where = ["-b", OVH, 0, *(["-d", directory] if program in SAID else [])]
+            words = [f"{OVH}:0:{OVH}:{web}"] if program == "tcp/forward" else where
+            server, line = stack.enter_context(running("on", "ovh", path, *words, ready="listening on "))
+            web = port = line.rpartition(":")[2]
+
+            said = SAID.get(program, (b"x" * 999 + b"\n") * (MUCH // 1000))
+            asks = directory / str(len(stay))
+            asks.write_bytes(said)
+            with open(asks, "rb") as stdin:
+                words = ["on", "ovh", binary("tcp/netcat"), OVH, port]
+                stays = subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE)
+            stack.callback(stays.kill)
+            stay.append((stays, program))
+            vanishes = stack.enter_context(connect((OVH, int(port)), receive_buffer=65536))
+            threading.Thread(target=insist, args=(vanishes, said), daemon=True).start()
+            its_port = vanishes.getsockname()[1]
+
+            def is_known(timer="", pid=server.pid, its_port=its_port):  # 01: established
+                sockets = Path(f"/proc/{pid}/net/tcp").read_text()
+                return re.search(rf":{its_port:04X} 01 \S+ {timer}", sockets)
+
+            are_known.append(is_known)
+
+        for is_known in are_known:
+            eventually(lambda: is_known(timer="04"))  # that asks a window of zero
+        cable.send_signal(signal.SIGUSR1)
+        for is_known in are_known:
+            eventually(lambda: not is_known())
+        for stays, program in stay:
+            got = stays.stdout.read()
+            assert stays.wait(PATIENCE) == 0, program
+            if program in SAID:
+                assert got.endswith(bytes(MUCH)), (program, len(got))
+            else:
+                assert got == answers((b"x" * 999 + b"\n") * (MUCH // 1000)), (program, len(got))
+
+
+@pytest.mark.thorough
+def test_a_crowd_of_clients_who_take_nothing_makes_room_at_last(tmp_path):
+    (tmp_path / "much").write_bytes(bytes(MUCH))
+    with impatient("tcp/web", patience=3000) as (path,), ExitStack() as stack:
+        words = ["prlimit", "--nofile=32", path, "-b", "127.0.0.1", 0, "-d", tmp_path]
+        _, line = stack.enter_context(running(*words, ready="listening on "))
+        where = "127.0.0.1", int(line.rpartition(":")[2])
+        for _ in range(100):  # each takes a descriptor, and another for the file
+            stack.enter_context(connect(where, receive_buffer=65536)).sendall(GET)
+        newcomer = stack.enter_context(connect(where))
+        newcomer.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert receive_until(newcomer, b"\r\n\r\n").startswith(b"HTTP/1.1 302 ")
+
+
+@pytest.mark.thorough
+@in_the_lab
+def test_all_that_a_target_has_said_is_passed_on_though_its_machine_is_gone():
+    said = random.Random(6).randbytes(1_500_000)
+    numbers = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "period": 500}
+    with (
+        impatient("tcp/forward", **numbers) as (path,),
+        wire("so-high", "ovh") as (cable, _),
+        socket.create_server((SO_HIGH, 0)) as listener,
+        ExitStack() as stack,
+    ):
+        port = listener.getsockname()[1]
+        words = ["on", "ovh", path, f"127.0.0.1:0:{SO_HIGH}:{port}"]
+        forward, line = stack.enter_context(running(*words, ready="listening on "))
+        words = ["on", "ovh", binary("tcp/netcat"), "127.0.0.1", line.rpartition(":")[2]]
+        client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        stack.callback(client.kill)
+        target = stack.enter_context(listener.accept()[0])
+        target.sendall(said)
+        target.shutdown(socket.SHUT_WR)
+        eventually(lambda: target.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == FIN_WAIT2)
+        cable.send_signal(signal.SIGUSR1)
+        eventually(lambda: f":{port:04X} 0" not in Path(f"/proc/{forward.pid}/net/tcp").read_text())
+        assert client.stdout.read() == said
