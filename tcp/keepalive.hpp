@@ -64,16 +64,16 @@ inline tcp_info info(const Fd& fd) {
 }
 #endif
 
-/// Whether the peer's machine has been silent for too long, and owes us an answer: an
-/// acknowledgement; or, when it takes nothing for the time being, a word that it is still there.
-/// For that the kernel asks twice as seldom each time, until it is every two minutes. One question
-/// without an answer may be lost with a network that was gone for a moment, so there are to be two.
-/// False where the kernel does not tell (macOS).
+/// Whether the peer's machine has been silent for too long, and that though it was asked: to
+/// acknowledge what was sent once more; or, when it takes nothing for the time being, whether it is
+/// still there. The kernel asks twice as seldom each time, until it is every two minutes. One
+/// question without an answer may be lost with a network that was gone for a moment, so there are
+/// to be two. False where the kernel does not tell (macOS).
 inline bool has_vanished([[maybe_unused]] const Fd& fd) {
 #ifdef __linux__
     const tcp_info known = info(fd);
     return std::min(known.tcpi_last_data_recv, known.tcpi_last_ack_recv) >= patience &&
-           known.tcpi_state != TCP_CLOSE && (known.tcpi_unacked > 0 || known.tcpi_probes > 1);
+           known.tcpi_state != TCP_CLOSE && std::max(known.tcpi_retransmits, known.tcpi_probes) > 1;
 #else
     return false;
 #endif

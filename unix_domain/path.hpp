@@ -123,14 +123,23 @@ class SocketFile {
         return false;
     }
 
-    /// Removes the file that was `seen` at our path, and no other.
+    /// Removes the file that was `seen` at our path, and no other. It has another name first, in
+    /// the place of a new file of ours, and is looked at again; who is somebody else has his name
+    /// back.
     void remove(const struct stat& seen) {
-        struct stat now {};
+        aside_.replace(path_.size(), aside_.npos, ".XXXXXX");
+        if (!Fd{mkstemp(aside_.data())}) {  // the disk is full: then the name is all we go by
+            unlink(path_.c_str());
+            return;
+        }
         const char* const aside = aside_.c_str();
-        if (rename(path_.c_str(), aside) == -1 || lstat(aside, &now) == -1) return;
+        struct stat now {};
+        const bool moved = rename(path_.c_str(), aside) == 0;
+        if (moved) lstat(aside, &now);
         const bool is_it = S_ISSOCK(now.st_mode) && is_same_file(seen, now);
         // Unlike a rename, a link does not replace who has come there meanwhile.
-        if (is_it || linkat(AT_FDCWD, aside, AT_FDCWD, path_.c_str(), 0) == 0) unlink(aside);
+        if (!moved || is_it || linkat(AT_FDCWD, aside, AT_FDCWD, path_.c_str(), 0) == 0)
+            unlink(aside);
     }
 
     /// Waits for the lock, which another server of ours may have; five seconds at most. Whoever had
@@ -165,9 +174,9 @@ class SocketFile {
 
     std::string path_;
     std::string lock_ = path_ + ".lock";
-    std::string aside_ = path_ + '.' + std::to_string(getpid());
-    Fd turn_{};            ///< holds the lock
-    struct stat ours_ {};  ///< all zero until bound
+    std::string aside_ = path_ + ".XXXXXX";  ///< mkstemp(3)
+    Fd turn_{};                              ///< holds the lock
+    struct stat ours_ {};                    ///< all zero until bound
 };
 
 /// A path for the socket of a client, in a new directory that nobody else can enter (mkdtemp(3):

@@ -414,6 +414,45 @@ def test_what_takes_the_place_of_its_own_at_the_end_is_not_removed(start, place,
     assert list(place.iterdir()) == [place / "s"]
 
 
+@each_server
+def test_a_file_whose_name_begins_as_its_own_is_kept(place, server):
+    """Its log, say, with its process id, as shells make such names."""
+    dead_socket(place / "s", kind(server))
+    command = 'exec "$0" "$@" 2>s.$$'
+    words = ["sh", "-c", command, binary(server), *map(str, arguments(server, place / "s"))]
+    program = subprocess.Popen(words, cwd=place)
+    log = place / f"s.{program.pid}"
+    try:
+        eventually(lambda: log.exists() and log.read_text() == f"listening on {place}/s\n")
+    finally:
+        program.terminate()
+        assert program.wait(PATIENCE) == 0
+    assert log.read_text() == f"listening on {place}/s\n"
+    assert list(place.iterdir()) == [log]
+
+
+NO_NEW_FILE = r"""
+#include <errno.h>
+int mkstemp(char* name) {
+    (void)name;
+    errno = ENOSPC;
+    return -1;
+}
+int mkstemp64(char* name) { return mkstemp(name); }
+"""
+
+
+@each_server
+def test_on_a_disk_that_is_full_a_dead_socket_is_removed_all_the_same(start, place, server, tmp_path):
+    needs_plain_build(server)
+    dead_socket(place / "s", kind(server))
+    preloaded = {"LD_PRELOAD": str(library(NO_NEW_FILE, tmp_path))}
+    program = start(server, *arguments(server, place / "s"), env=preloaded)
+    assert is_served(server, place / "s")
+    program.stop()
+    assert list(place.iterdir()) == []
+
+
 def strangers_file(lock):
     """One that we could open, as he lets us; and he has locked it."""
     needs_root()
