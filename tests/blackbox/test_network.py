@@ -476,6 +476,29 @@ def test_who_takes_nothing_is_found_dead_when_its_machine_is_gone_and_only_then(
 
 
 @pytest.mark.thorough
+def test_who_makes_his_window_smaller_and_takes_nothing_is_not_given_up():
+    """What was sent before is sent again and again, and has no room there; that is acknowledged."""
+    with impatient("echo/poll", patience=3000, period=1000) as (path,), ExitStack() as stack:
+        server, line = stack.enter_context(running(path, "-b", "127.0.0.1", 0, ready="listening on "))
+        client = stack.enter_context(connect(("127.0.0.1", int(line.rpartition(":")[2]))))
+        receive_until(client, b"\n")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        said = (b"x" * 99 + b"\n") * 3000
+        client.sendall(said)
+
+        def next_time():  # that the server's system sends it again, in seconds from now
+            sockets = Path(f"/proc/{server.pid}/net/tcp").read_text()
+            timer = rf":{client.getsockname()[1]:04X} 01 \S+ 01:([\dA-F]+) "
+            found = re.search(timer, sockets)
+            return int(found[1], 16) / 100 if found else 0
+
+        eventually(lambda: next_time() > 10)  # so it has been silent for six
+        client.shutdown(socket.SHUT_WR)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        assert b"Le serveur \xc3\xa9coute.\n" + receive_all(client) == answers(said)
+
+
+@pytest.mark.thorough
 def test_a_crowd_of_clients_who_take_nothing_makes_room_at_last(tmp_path):
     (tmp_path / "much").write_bytes(bytes(MUCH))
     with impatient("tcp/web", patience=3000) as (path,), ExitStack() as stack:
