@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include <cstdint>
+#include <utility>
 
 #include "../../server.hpp"
 #include "../keepalive.hpp"
@@ -26,6 +27,14 @@ inline short wanted(const Client& client) {
     return client.owed.empty() && !has_unanswered(client) ? POLLIN : POLLOUT;
 }
 
+/// For somebody who waits for room: whether a client has taken nothing for minutes of what it was
+/// sent.
+inline bool takes_nothing(Client& client, std::int64_t now) {
+    const int left = on_its_way(client.fd);
+    if (std::exchange(client.left, left) != left) client.heard = now;
+    return now - client.heard >= tcp::patience;
+}
+
 /// For want of descriptors: closes the connection of the client that has been silent for longest.
 /// For a second at least, if it is owed nothing; else it has taken nothing for minutes. False when
 /// there is none. A limit of time in its place would close connections that are in nobody's way,
@@ -36,10 +45,8 @@ inline bool make_room(Server& server) {
     for (std::size_t i = 0; i < server.list.clients.size(); ++i) {
         Client& client = server.list.clients[i];
         if (server.list.entry(i).revents != 0) continue;
-        const bool says_nothing = wanted(client) == POLLIN && client.stage == Stage::open;
-        const bool takes_nothing =
-            wanted(client) == POLLOUT && server.now - client.heard >= tcp::patience;
-        if (!says_nothing && !takes_nothing) continue;
+        const bool owed_nothing = wanted(client) == POLLIN && client.stage == Stage::open;
+        if (!owed_nothing && !takes_nothing(client, server.now)) continue;
         if (silent != nullptr && silent->heard <= client.heard) continue;
         silent = &client;
         entry = &server.list.entry(i);

@@ -501,20 +501,25 @@ def test_who_makes_his_window_smaller_and_takes_nothing_is_not_given_up():
 @pytest.mark.thorough
 def test_a_crowd_of_clients_who_take_nothing_makes_room_at_last(tmp_path):
     (tmp_path / "much").write_bytes(bytes(MUCH))
-    with impatient("tcp/web", patience=3000) as (path,), ExitStack() as stack:
-        words = ["prlimit", "--nofile=32", path, "-b", "127.0.0.1", 0, "-d", tmp_path]
-        _, line = stack.enter_context(running(*words, ready="listening on "))
-        where = "127.0.0.1", int(line.rpartition(":")[2])
-        for _ in range(100):  # each takes a descriptor, and another for the file
-            stack.enter_context(connect(where, receive_buffer=65536)).sendall(GET)
-        newcomer = stack.enter_context(connect(where))
-        newcomer.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert receive_until(newcomer, b"\r\n\r\n").startswith(b"HTTP/1.1 302 ")
+    (tmp_path / "some").write_bytes(bytes(40_000))  # the server's system takes it all at once
+    with impatient("tcp/web", patience=3000) as (path,):
+        for name in (b"much", b"some"):
+            with ExitStack() as stack:
+                words = ["prlimit", "--nofile=32", path, "-b", "127.0.0.1", 0, "-d", tmp_path]
+                _, line = stack.enter_context(running(*words, ready="listening on "))
+                where = "127.0.0.1", int(line.rpartition(":")[2])
+                for _ in range(100):
+                    client = stack.enter_context(connect(where, receive_buffer=8192))
+                    client.sendall(GET.replace(b"much", name))
+                newcomer = stack.enter_context(connect(where))
+                newcomer.settimeout(2 * PATIENCE)
+                newcomer.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert receive_until(newcomer, b"\r\n\r\n").startswith(b"HTTP/1.1 302 ")
 
 
 @pytest.mark.thorough
 @in_the_lab
-def test_all_that_a_target_has_said_is_passed_on_though_its_machine_is_gone():
+def test_all_that_a_target_has_said_is_passed_on_though_its_machine_is_gone_and_so_is_that():
     said = random.Random(6).randbytes(1_500_000)
     numbers = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "period": 500}
     with (
@@ -526,13 +531,23 @@ def test_all_that_a_target_has_said_is_passed_on_though_its_machine_is_gone():
         port = listener.getsockname()[1]
         words = ["on", "ovh", path, f"127.0.0.1:0:{SO_HIGH}:{port}"]
         forward, line = stack.enter_context(running(*words, ready="listening on "))
-        words = ["on", "ovh", binary("tcp/netcat"), "127.0.0.1", line.rpartition(":")[2]]
-        client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        stack.callback(client.kill)
-        target = stack.enter_context(listener.accept()[0])
-        target.sendall(said)
-        target.shutdown(socket.SHUT_WR)
-        eventually(lambda: target.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == FIN_WAIT2)
+
+        def talk(said):
+            words = ["on", "ovh", binary("tcp/netcat"), "127.0.0.1", line.rpartition(":")[2]]
+            pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+            client = stack.enter_context(subprocess.Popen(words, **pipes))
+            stack.callback(client.kill)
+            target = stack.enter_context(listener.accept()[0])
+            target.sendall(said)
+            target.shutdown(socket.SHUT_WR)
+            eventually(lambda: target.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == FIN_WAIT2)
+            return client
+
+        late, early = talk(said), talk(b"a")
+        assert early.stdout.read() == b"a"  # that has heard all, and its end
         cable.send_signal(signal.SIGUSR1)
         eventually(lambda: f":{port:04X} 0" not in Path(f"/proc/{forward.pid}/net/tcp").read_text())
-        assert client.stdout.read() == said
+        assert late.stdout.read() == said
+        for client in (early, late):
+            assert client.wait(PATIENCE) == 1
+            assert client.stderr.read() == b"tcp/netcat: sending: Connection reset by peer\n"
