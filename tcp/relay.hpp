@@ -116,6 +116,7 @@ class Relay {
         bool said_all = false;  ///< its half-close has come; there may be more to read before it
         bool ended = false;     ///< all has been read, and the other end has been told
         bool closed = false;    ///< it said all, and is gone: that is still to be read
+        bool vanished = false;  ///< with its machine: of that, too, the other end is to hear
     };
 
     /// Starts to connect to the address that is tried; poll tells when it has an outcome. 0, or the
@@ -178,9 +179,11 @@ class Relay {
         if (may_speak(end, other)) return (revents & ~POLLOUT) == 0 || pass_on(end, other);
         // A reset is passed on at once, though the other end does not read. But not of an end that
         // had said all, as EPIPE tells: it has closed, and its system forgets that within a minute,
-        // and answers our keepalive's question with a RST. Or its machine is gone.
-        if ((revents & POLLERR) != 0)
-            end.closed = tcp::pending_error(end.fd) == EPIPE || end.said_all;
+        // and answers our keepalive's question with a RST. And not before all is passed on.
+        if ((revents & POLLERR) != 0) {
+            end.vanished = tcp::pending_error(end.fd) != EPIPE;
+            end.closed = !end.vanished || owes(end, other);
+        }
         return (revents & POLLERR) == 0 || end.closed;
     }
 
@@ -211,13 +214,16 @@ class Relay {
         return true;
     }
 
-    /// Whether `end` has died without a word, and nothing that it has said before its end is still
-    /// on its way to the other. Its half-close is looked for here: once it is dead, the kernel does
-    /// not tell.
+    /// Whether `end` has said all, and the other has not all of it yet.
+    static bool owes(const End& end, const End& other) {
+        return end.said_all && !(end.ended && on_its_way(other.fd) == 0);
+    }
+
+    /// Whether `end` has died without a word, and does not owe any to the other. Its half-close is
+    /// looked for here: once it is dead, the kernel does not tell.
     static bool has_vanished(End& end, const End& other) {
         end.said_all = end.said_all || tcp::has_half_closed(end.fd);
-        const bool owes_nothing = !end.said_all || (end.ended && other.unsent.empty());
-        return owes_nothing && tcp::has_vanished(end.fd);
+        return !owes(end, other) && (end.vanished || tcp::has_vanished(end.fd));
     }
 
     /// One of two ends has died. Bytes that `from` has said before, an early refusal of what is
