@@ -72,8 +72,16 @@ inline tcp_info info(const Fd& fd) {
 inline bool has_vanished([[maybe_unused]] const Fd& fd) {
 #ifdef __linux__
     const tcp_info known = info(fd);
-    return std::min(known.tcpi_last_data_recv, known.tcpi_last_ack_recv) >= patience &&
-           known.tcpi_state != TCP_CLOSE && std::max(known.tcpi_retransmits, known.tcpi_probes) > 1;
+    const std::int64_t silent = std::min(known.tcpi_last_data_recv, known.tcpi_last_ack_recv);
+    if (silent < patience || known.tcpi_state == TCP_CLOSE) return false;
+    if (std::max(known.tcpi_retransmits, known.tcpi_probes) > 1) return true;
+    // What is sent again to a window that has been closed meanwhile is not counted. After one
+    // question, the time from the peer's last word to it is a half of the time to the next; after
+    // two it is three quarters. But that time grows no longer than two minutes.
+    constexpr std::int64_t longest = 120'000;
+    const std::int64_t next = known.tcpi_rto / 1000;
+    const std::int64_t asked = silent - known.tcpi_last_data_sent;
+    return known.tcpi_unacked > 0 && asked > (next < longest ? next * 2 / 3 : longest);
 #else
     return false;
 #endif

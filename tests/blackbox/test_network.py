@@ -475,27 +475,50 @@ def test_who_takes_nothing_is_found_dead_when_its_machine_is_gone_and_only_then(
                 assert got == answers((b"x" * 999 + b"\n") * (MUCH // 1000)), (program, len(got))
 
 
+def ask_again(server, address, stack):
+    """A client of echo/poll that makes its window smaller and reads nothing: what was sent before is sent
+    again and again, and has no room there; that is acknowledged. Gives it, what it has said, and a
+    function: when the server's system sends it again, in seconds from now; None once it is forgotten."""
+    client = stack.enter_context(connect(address))
+    receive_until(client, b"\n")
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    said = (b"x" * 99 + b"\n") * 3000
+    client.sendall(said)
+
+    def next_time():
+        sockets = Path(f"/proc/{server.pid}/net/tcp").read_text()
+        timer = rf":{client.getsockname()[1]:04X} 01 \S+ 0[01]:([\dA-F]+) "
+        found = re.search(timer, sockets)
+        return int(found[1], 16) / 100 if found else None
+
+    return client, said, next_time
+
+
 @pytest.mark.thorough
 def test_who_makes_his_window_smaller_and_takes_nothing_is_not_given_up():
-    """What was sent before is sent again and again, and has no room there; that is acknowledged."""
     with impatient("echo/poll", patience=3000, period=1000) as (path,), ExitStack() as stack:
         server, line = stack.enter_context(running(path, "-b", "127.0.0.1", 0, ready="listening on "))
-        client = stack.enter_context(connect(("127.0.0.1", int(line.rpartition(":")[2]))))
-        receive_until(client, b"\n")
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        said = (b"x" * 99 + b"\n") * 3000
-        client.sendall(said)
-
-        def next_time():  # that the server's system sends it again, in seconds from now
-            sockets = Path(f"/proc/{server.pid}/net/tcp").read_text()
-            timer = rf":{client.getsockname()[1]:04X} 01 \S+ 01:([\dA-F]+) "
-            found = re.search(timer, sockets)
-            return int(found[1], 16) / 100 if found else 0
-
+        address = "127.0.0.1", int(line.rpartition(":")[2])
+        client, said, next_time = ask_again(server, address, stack)
         eventually(lambda: next_time() > 10)  # so it has been silent for six
         client.shutdown(socket.SHUT_WR)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         assert b"Le serveur \xc3\xa9coute.\n" + receive_all(client) == answers(said)
+
+
+@pytest.mark.thorough
+@in_the_lab
+def test_who_makes_his_window_smaller_and_is_gone_is_found_dead():
+    with (
+        impatient("echo/poll", patience=3000, period=1000) as (path,),
+        wire("so-high", "ovh") as (cable, _),
+        running("on", "ovh", path, "-b", OVH, 0, ready="listening on ") as (server, line),
+        ExitStack() as stack,
+    ):
+        _, _, next_time = ask_again(server, (OVH, int(line.rpartition(":")[2])), stack)
+        eventually(lambda: next_time() > 1)
+        cable.send_signal(signal.SIGUSR1)
+        eventually(lambda: next_time() is None)
 
 
 @pytest.mark.thorough
