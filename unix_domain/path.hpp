@@ -88,7 +88,12 @@ class SocketFile {
         struct stat dead {};
         if (!stands_dead(dead)) return;
         take_turn();
-        if (stands_dead(dead)) remove(dead);  // still: it may be another's by now
+        try {
+            if (stands_dead(dead)) remove(dead);  // still: it may be another's by now
+        } catch (const std::exception&) {  // no descriptor, say; and ~SocketFile will not be called
+            end_turn();
+            throw;
+        }
     }
     SocketFile(const SocketFile&) = delete;
     SocketFile& operator=(const SocketFile&) = delete;

@@ -415,6 +415,17 @@ def test_what_takes_the_place_of_its_own_at_the_end_is_not_removed(start, place,
 
 
 @each_server
+def test_a_start_for_which_there_is_no_descriptor_leaves_no_lock(place, server):
+    """The lock takes the last one, and to ask once more whether the socket is dead would take another."""
+    needs_plain_build(server)
+    dead_socket(place / "s", kind(server))
+    descriptors = 8 if server == "unix_domain/fd_server" else 7
+    line = refused(server, place / "s", under=["prlimit", f"--nofile={descriptors}"])
+    assert line == "socket: Too many open files"
+    assert list(place.iterdir()) == [place / "s"]
+
+
+@each_server
 def test_a_file_whose_name_begins_as_its_own_is_kept(place, server):
     """Its log, say, with its process id, as shells make such names."""
     dead_socket(place / "s", kind(server))
