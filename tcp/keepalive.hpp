@@ -77,11 +77,12 @@ inline bool has_vanished([[maybe_unused]] const Fd& fd) {
     if (std::max(known.tcpi_retransmits, known.tcpi_probes) > 1) return true;
     // What is sent again to a window that has been closed meanwhile is not counted. After one
     // question, the time from the peer's last word to it is a half of the time to the next; after
-    // two it is three quarters. But that time grows no longer than two minutes.
+    // two it is three quarters. But that time grows no longer than two minutes, and a timer of the
+    // kernel may be late by an eighth.
     constexpr std::int64_t longest = 120'000;
     const std::int64_t next = known.tcpi_rto / 1000;
     const std::int64_t asked = silent - known.tcpi_last_data_sent;
-    return known.tcpi_unacked > 0 && asked > (next < longest ? next * 2 / 3 : longest);
+    return known.tcpi_unacked > 0 && asked > (next < longest ? next * 2 / 3 : patience);
 #else
     return false;
 #endif
@@ -92,7 +93,7 @@ inline bool has_vanished([[maybe_unused]] const Fd& fd) {
 inline bool has_half_closed([[maybe_unused]] const Fd& fd) {
 #ifdef __linux__
     const int state = info(fd).tcpi_state;
-    return state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK;
+    return state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK || state == TCP_CLOSING;
 #else
     return false;
 #endif

@@ -219,11 +219,12 @@ class Relay {
         return end.said_all && !(end.ended && on_its_way(other.fd) == 0);
     }
 
-    /// Whether `end` has died without a word, and does not owe any to the other. Its half-close is
-    /// looked for here: once it is dead, the kernel does not tell.
+    /// Whether `end` has died without a word, and does not owe any to another who is there. Its
+    /// half-close is looked for here: once it is dead, the kernel does not tell.
     static bool has_vanished(End& end, const End& other) {
         end.said_all = end.said_all || tcp::has_half_closed(end.fd);
-        return !owes(end, other) && (end.vanished || tcp::has_vanished(end.fd));
+        if (!end.vanished && !tcp::has_vanished(end.fd)) return false;
+        return !owes(end, other) || other.closed || tcp::has_vanished(other.fd);
     }
 
     /// One of two ends has died. Bytes that `from` has said before, an early refusal of what is

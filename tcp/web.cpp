@@ -72,7 +72,7 @@ void wait_for_the_next(Client& client, std::int64_t now) {
 bool take_turn(Client& client, Server& server) try {
     if (told_to_end) return true;  // poll is to see it, and soon
     const bool late = client.until <= server.now;
-    if (!late) client.heard = server.now;
+    client.heard = server.now;
     if (late && client.stage == Stage::ended) return is_waited_for(client, server.now);
     char bytes[16 * 1024];
     // Of a server that was stopped (Control-Z) until now, the rest of the head may be waiting.

@@ -29,13 +29,14 @@ enum class Stage {
 struct Client {
     Fd fd;
     std::string peer;            ///< its address, for the log
-    std::int64_t heard;          ///< when it was last ready, or seen to take something; clock_ms()
+    std::int64_t heard;          ///< when it had its last turn, by clock_ms()
     std::int64_t until = never;  ///< our patience, with a head that has begun or with its end
     Stage stage = Stage::open;
     std::string received{};  ///< what is not answered yet
     http::Parser parser{};   ///< of the request that it starts with
     Outgoing owed{};
-    int left = 0;  ///< what was still on its way to it when make_room looked
+    int left = -1;          ///< bytes that were on their way to it when make_room looked
+    std::int64_t took = 0;  ///< when that was seen to be other than before
 };
 
 /// Whether requests have come that the parser has not looked at: there was no room for answers.

@@ -27,31 +27,34 @@ inline short wanted(const Client& client) {
     return client.owed.empty() && !has_unanswered(client) ? POLLIN : POLLOUT;
 }
 
-/// For somebody who waits for room: whether a client has taken nothing for minutes of what it was
-/// sent.
-inline bool takes_nothing(Client& client, std::int64_t now) {
+/// Since when a client has been silent, when somebody waits for room; `now` if it is to stay. Who
+/// is owed something, or has not taken all of its last answer, is to stay unless it has been seen
+/// to take nothing for minutes, whatever it says.
+inline std::int64_t silent_since(Client& client, std::int64_t now) {
+    if (wanted(client) == POLLIN && client.stage == Stage::open) return client.heard;
     const int left = on_its_way(client.fd);
-    if (std::exchange(client.left, left) != left) client.heard = now;
-    return now - client.heard >= tcp::patience;
+    if (std::exchange(client.left, left) != left) client.took = now;
+    return now - client.took >= tcp::patience ? client.took : now;
 }
 
-/// For want of descriptors: closes the connection of the client that has been silent for longest.
-/// For a second at least, if it is owed nothing; else it has taken nothing for minutes. False when
-/// there is none. A limit of time in its place would close connections that are in nobody's way,
-/// and let those who come all at once have everything until it is over.
+/// For want of descriptors: closes the connection of the client that has been silent for longest,
+/// for a second at least. False when there is none. A limit of time in its place would close
+/// connections that are in nobody's way, and let those who come all at once have everything until
+/// it is over.
 inline bool make_room(Server& server) {
     Client* silent = nullptr;
     pollfd* entry = nullptr;
+    std::int64_t longest = server.now - 1000;
     for (std::size_t i = 0; i < server.list.clients.size(); ++i) {
         Client& client = server.list.clients[i];
-        if (server.list.entry(i).revents != 0) continue;
-        const bool owed_nothing = wanted(client) == POLLIN && client.stage == Stage::open;
-        if (!owed_nothing && !takes_nothing(client, server.now)) continue;
-        if (silent != nullptr && silent->heard <= client.heard) continue;
+        if (server.list.entry(i).revents != 0 && client.stage != Stage::ended) continue;
+        const std::int64_t since = silent_since(client, server.now);
+        if (since > longest) continue;
+        longest = since;
         silent = &client;
         entry = &server.list.entry(i);
     }
-    if (silent == nullptr || server.now - silent->heard < 1000) return false;
+    if (silent == nullptr) return false;
     silent->fd = Fd{};
     entry->fd = -1;  // poll skips it
     // It leaves the list when it has its turn, at once.
