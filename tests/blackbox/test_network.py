@@ -52,6 +52,17 @@ def running(*words, ready):
         process.wait(PATIENCE)
 
 
+def beside(stack, *words, stdin=subprocess.PIPE):
+    """A command with pipes for its standard three, killed at the end of the block that `stack` is of."""
+    process = stack.enter_context(
+        subprocess.Popen(
+            list(map(str, words)), stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    )
+    stack.callback(process.kill)
+    return process
+
+
 def wire(left, right, *options):
     if not Path("/dev/net/tun").exists():
         lacking("there is no /dev/net/tun here, to make a cable of")
@@ -67,6 +78,13 @@ def serving(machine, address, program, *words):
     with running(*command, ready="listening on ") as (_, line):
         host, _, port = line.removeprefix("listening on ").rpartition(":")
         yield host, int(port)
+
+
+def rows(process, port, state):
+    """What proc_net_tcp(5) says of the connections to a port that are in that state, on a process's
+    machine: in [4] what is queued, in [5] the timer, in [8] the questions without an answer."""
+    table = Path(f"/proc/{process.pid}/net/tcp").read_text()
+    return [row.split() for row in table.splitlines() if f":{port:04X} {state} " in row]
 
 
 def binary(program):
@@ -345,14 +363,7 @@ def test_who_is_spoken_to_after_much_silence_is_found_dead():
         eventually(lambda: len(open_files(web.pid)) > alone)
 
         def netcat(program, *words):
-            process = stack.enter_context(
-                subprocess.Popen(
-                    ["on", "ovh", program, *map(str, words)],
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                )
-            )  # fmt: skip
-            stack.callback(process.kill)
-            return process
+            return beside(stack, "on", "ovh", program, *words)
 
         in_the_room = netcat(binary("tcp/netcat"), "127.0.0.1", port)
         assert b"je suis : " in in_the_room.stdout.readline()
@@ -411,6 +422,7 @@ def test_who_is_spoken_to_after_much_silence_is_found_dead():
 
 MUCH = 16_000_000  # bytes: more than all that the buffers between two programs hold
 GET = b"GET /static/much HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+LINES = (b"x" * 999 + b"\n") * (MUCH // 1000)
 SAID = {"tcp/commands": b"fichier much\nquitter\n", "tcp/web": GET, "tcp/forward": GET}
 
 
@@ -442,21 +454,18 @@ def test_who_takes_nothing_is_found_dead_when_its_machine_is_gone_and_only_then(
             server, line = stack.enter_context(running("on", "ovh", path, *words, ready="listening on "))
             web = port = line.rpartition(":")[2]
 
-            said = SAID.get(program, (b"x" * 999 + b"\n") * (MUCH // 1000))
+            said = SAID.get(program, LINES)
             asks = directory / str(len(stay))
             asks.write_bytes(said)
             with open(asks, "rb") as stdin:
-                words = ["on", "ovh", binary("tcp/netcat"), OVH, port]
-                stays = subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE)
-            stack.callback(stays.kill)
+                stays = beside(stack, "on", "ovh", binary("tcp/netcat"), OVH, port, stdin=stdin)
             stay.append((stays, program))
             vanishes = stack.enter_context(connect((OVH, int(port)), receive_buffer=65536))
             threading.Thread(target=insist, args=(vanishes, said), daemon=True).start()
             its_port = vanishes.getsockname()[1]
 
-            def is_known(timer="", pid=server.pid, its_port=its_port):  # 01: established
-                sockets = Path(f"/proc/{pid}/net/tcp").read_text()
-                return re.search(rf":{its_port:04X} 01 \S+ {timer}", sockets)
+            def is_known(timer="", server=server, its_port=its_port):  # 01: established
+                return any(row[5].startswith(timer) for row in rows(server, its_port, "01"))
 
             are_known.append(is_known)
 
@@ -471,7 +480,7 @@ def test_who_takes_nothing_is_found_dead_when_its_machine_is_gone_and_only_then(
             if program in SAID:
                 assert got.endswith(bytes(MUCH)), (program, len(got))
             else:
-                assert got == answers((b"x" * 999 + b"\n") * (MUCH // 1000)), (program, len(got))
+                assert got == answers(LINES), (program, len(got))
 
 
 def ask_again(server, address, stack):
@@ -485,10 +494,11 @@ def ask_again(server, address, stack):
     client.sendall(said)
 
     def next_time():
-        sockets = Path(f"/proc/{server.pid}/net/tcp").read_text()
-        timer = rf":{client.getsockname()[1]:04X} 01 \S+ 0[01]:([\dA-F]+) "
-        found = re.search(timer, sockets)
-        return int(found[1], 16) / 100 if found else None
+        for row in rows(server, client.getsockname()[1], "01"):
+            timer, hundredths = row[5].split(":")
+            if timer in ("00", "01"):  # none; to send again
+                return int(hundredths, 16) / 100
+        return None
 
     return client, said, next_time
 
@@ -555,12 +565,6 @@ def has_said_all(end):
     return end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 5
 
 
-def rows(process, port, state):
-    """What proc_net_tcp(5) says of a machine's connections to a port that are in that state."""
-    table = Path(f"/proc/{process.pid}/net/tcp").read_text()
-    return [row.split() for row in table.splitlines() if f":{port:04X} {state} " in row]
-
-
 def say_more_than_is_read(target, forward):
     """To a forward that has said its end, which is still on its way behind other bytes. Returns what was
     said: some of that is not read, as the other end does not take it."""
@@ -595,9 +599,7 @@ def test_all_that_a_target_has_said_is_passed_on_though_its_machine_is_gone_and_
 
         def talk(said, asked=None):
             words = ["on", "ovh", binary("tcp/netcat"), "127.0.0.1", line.rpartition(":")[2]]
-            pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-            client = stack.enter_context(subprocess.Popen(words, **pipes))
-            stack.callback(client.kill)
+            client = beside(stack, *words)
             target = stack.enter_context(listener.accept()[0])
             if asked:
                 client.stdin.write(asked)
