@@ -33,6 +33,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -89,7 +90,9 @@ class SocketFile {
         if (!stands_dead(dead)) return;
         take_turn();
         try {
-            if (stands_dead(dead)) remove(dead);  // still: it may be another's by now
+            // Still: it may be another's by now. Twice: an overlay (index=off in its mount options)
+            // may make a new file of it as it is renamed, and that has its name back.
+            for (int looks = 2; looks > 0 && stands_dead(dead); --looks) remove(dead);
         } catch (const std::exception&) {  // no descriptor, say; and ~SocketFile will not be called
             end_turn();
             throw;
@@ -128,23 +131,16 @@ class SocketFile {
         return false;
     }
 
-    /// Removes the file that was `seen` at our path, and no other. It has another name first, in
-    /// the place of a new file of ours, and is looked at again; who is somebody else has his name
-    /// back.
-    void remove(const struct stat& seen) {
-        aside_.replace(path_.size(), aside_.npos, ".XXXXXX");
-        if (!Fd{mkstemp(aside_.data())}) {  // the disk is full: then the name is all we go by
-            unlink(path_.c_str());
-            return;
-        }
+    /// Removes the file that was `seen` at our path, and no other. It has another name first, and
+    /// is looked at again; who is somebody else has his name back.
+    void remove(const struct stat& seen) const {
         const char* const aside = aside_.c_str();
+        if (rename(path_.c_str(), aside) == -1) return;
         struct stat now {};
-        const bool moved = rename(path_.c_str(), aside) == 0;
-        if (moved) lstat(aside, &now);
+        lstat(aside, &now);
         const bool is_it = S_ISSOCK(now.st_mode) && is_same_file(seen, now);
         // Unlike a rename, a link does not replace who has come there meanwhile.
-        if (!moved || is_it || linkat(AT_FDCWD, aside, AT_FDCWD, path_.c_str(), 0) == 0)
-            unlink(aside);
+        if (is_it || linkat(AT_FDCWD, aside, AT_FDCWD, path_.c_str(), 0) == 0) unlink(aside);
     }
 
     /// Waits for the lock, which another server of ours may have; five seconds at most. Whoever had
@@ -179,9 +175,11 @@ class SocketFile {
 
     std::string path_;
     std::string lock_ = path_ + ".lock";
-    std::string aside_ = path_ + ".XXXXXX";  ///< mkstemp(3)
-    Fd turn_{};                              ///< holds the lock
-    struct stat ours_ {};                    ///< all zero until bound
+    /// A name that nobody guesses, for a moment. mkstemp(3) would want room for a file: a disk may
+    /// be full.
+    std::string aside_ = path_ + '.' + std::to_string(std::random_device{}());
+    Fd turn_{};            ///< holds the lock
+    struct stat ours_ {};  ///< all zero until bound
 };
 
 /// A path for the socket of a client, in a new directory that nobody else can enter (mkdtemp(3):

@@ -444,12 +444,13 @@ def test_a_file_whose_name_begins_as_its_own_is_kept(place, server):
 
 NO_NEW_FILE = r"""
 #include <errno.h>
-int mkstemp(char* name) {
-    (void)name;
+#include <fcntl.h>
+int open(const char* path, int flags, ...) {
+    if ((flags & O_CREAT) == 0) return openat(AT_FDCWD, path, flags);
     errno = ENOSPC;
     return -1;
 }
-int mkstemp64(char* name) { return mkstemp(name); }
+int open64(const char* path, int flags, ...) { return open(path, flags); }
 """
 
 
@@ -458,6 +459,58 @@ def test_on_a_disk_that_is_full_a_dead_socket_is_removed_all_the_same(start, pla
     needs_plain_build(server)
     dead_socket(place / "s", kind(server))
     preloaded = {"LD_PRELOAD": str(library(NO_NEW_FILE, tmp_path))}
+    program = start(server, *arguments(server, place / "s"), env=preloaded)
+    assert is_served(server, place / "s")
+    program.stop()
+    assert list(place.iterdir()) == []
+
+
+@each_server
+def test_on_a_disk_that_is_full_what_takes_the_place_of_a_dead_socket_is_not_removed(
+    place, server, tmp_path
+):
+    needs_plain_build(server)
+    dead_socket(place / "s", kind(server))
+    regular_file(place / "s.new")
+    preloaded = {"LD_PRELOAD": str(library(NO_NEW_FILE + MOVED_THERE, tmp_path))}
+    line = refused(server, place / "s", env=preloaded)
+    assert line == f"bind {place}/s: Address already in use"
+    assert list(place.iterdir()) == [place / "s"] and (place / "s").read_text() == "kept"
+
+
+# As an overlay does it (index=off) with a file of its lower layer that has two names: what is renamed is copied.
+COPIED_UP = r"""
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+int rename(const char* from, const char* to) {
+    static int copied = 0;
+    if (!copied++) {
+        struct sockaddr_un copy = {.sun_family = AF_UNIX};
+        strcpy(copy.sun_path, from);
+        const int bound = socket(AF_UNIX, SOCK_STREAM, 0);
+        char other[200];
+        snprintf(other, sizeof other, "%s.lower", from);
+        renameat(AT_FDCWD, from, AT_FDCWD, other);
+        bind(bound, (struct sockaddr*)&copy, sizeof copy);
+        close(bound);
+        unlinkat(AT_FDCWD, other, 0);
+    }
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+"""
+
+
+@each_server
+def test_a_dead_socket_that_is_another_file_once_it_is_renamed_is_replaced(
+    start, place, server, tmp_path
+):
+    needs_plain_build(server)
+    dead_socket(place / "s", kind(server))
+    preloaded = {"LD_PRELOAD": str(library(COPIED_UP, tmp_path))}
     program = start(server, *arguments(server, place / "s"), env=preloaded)
     assert is_served(server, place / "s")
     program.stop()
