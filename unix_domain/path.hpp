@@ -89,14 +89,9 @@ class SocketFile {
         struct stat dead {};
         if (!stands_dead(dead)) return;
         take_turn();
-        try {
-            // Still: it may be another's by now. Twice: an overlay (index=off in its mount options)
-            // may make a new file of it as it is renamed, and that has its name back.
-            for (int looks = 2; looks > 0 && stands_dead(dead); --looks) remove(dead);
-        } catch (const std::exception&) {  // no descriptor, say; and ~SocketFile will not be called
-            end_turn();
-            throw;
-        }
+        // Still: it may be another's by now. Twice: an overlay (index=off in its mount options) may
+        // make a new file of it as it is renamed, and that has its name back.
+        for (int looks = 2; looks > 0 && stands_dead(dead); --looks) remove(dead);
     }
     SocketFile(const SocketFile&) = delete;
     SocketFile& operator=(const SocketFile&) = delete;
@@ -105,12 +100,11 @@ class SocketFile {
     /// std::system_error.
     void bound() {
         check("stat " + path_, lstat(path_.c_str(), &ours_));
-        end_turn();
+        turn_.end();
     }
 
     /// Not by the name alone: somebody may have removed our file and bound another.
     ~SocketFile() {
-        end_turn();
         struct stat now {};
         if (!S_ISSOCK(ours_.st_mode) || lstat(path_.c_str(), &now) == -1) return;
         if (is_same_file(ours_, now)) remove(ours_);
@@ -148,7 +142,7 @@ class SocketFile {
     /// the program itself at a signal.
     void take_turn() {
         for (int tries = 50; tries > 0; --tries) {
-            Fd lock{open(lock_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600)};
+            Fd lock{open(turn_.path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600)};
             struct stat locked {};
             if (!lock || fstat(lock.get(), &locked) == -1) return;
             if (locked.st_uid != geteuid() || (locked.st_mode & 077) != 0) return;  // a stranger's
@@ -157,28 +151,33 @@ class SocketFile {
             // Where the file system has no locks (ENOLCK), nobody holds one.
             const bool held =
                 lockf(lock.get(), F_TLOCK, 0) == -1 && (later(errno) || errno == EACCES);
-            if (!held && lstat(lock_.c_str(), &named) == 0 && is_same_file(locked, named)) {
-                turn_ = std::move(lock);
+            if (!held && lstat(turn_.path.c_str(), &named) == 0 && is_same_file(locked, named)) {
+                turn_.lock = std::move(lock);
                 return;
             }
             // A signal came. The stop pipe has it, but nothing is ours yet that is to be removed.
             if (told_to_end || !sleep_a_little()) std::exit(0);
         }
         errno = EAGAIN;
-        check("lockf " + lock_, -1);
+        check("lockf " + turn_.path, -1);
     }
 
-    void end_turn() {
-        if (turn_) unlink(lock_.c_str());
-        turn_ = Fd{};
-    }
+    /// From take_turn to the bind. Its file goes with it, whatever goes wrong between.
+    struct Turn {
+        std::string path;
+        Fd lock{};
+        ~Turn() { end(); }
+        void end() {
+            if (lock) unlink(path.c_str());
+            lock = Fd{};
+        }
+    };
 
     std::string path_;
-    std::string lock_ = path_ + ".lock";
+    Turn turn_{path_ + ".lock"};
     /// A name that nobody guesses, for a moment. mkstemp(3) would want room for a file: a disk may
     /// be full.
     std::string aside_ = path_ + '.' + std::to_string(std::random_device{}());
-    Fd turn_{};            ///< holds the lock
     struct stat ours_ {};  ///< all zero until bound
 };
 
