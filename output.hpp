@@ -96,8 +96,11 @@ inline void end_output() {
 /// of a terminal may hang. What finds no room is lost, in whole lines.
 class StderrLog {
   public:
-    /// SIGTTOU would stop us at a line for the terminal, in the background, after `stty tostop`.
-    StderrLog() { std::signal(SIGTTOU, SIG_IGN); }
+    /// SIGTTOU would stop us at a line for the terminal, in the background, after `stty tostop`;
+    /// SIGPIPE would end us at one that nobody reads any more.
+    StderrLog() {
+        for (const int signal : {SIGTTOU, SIGPIPE}) std::signal(signal, SIG_IGN);
+    }
 
     /// Keeps a line, made of pieces, for write_some(). The line is lost when a mebibyte waits
     /// already, or memory is short.

@@ -150,6 +150,13 @@ def test_bad_usage(program, arguments, wrong):
     assert result.stderr.startswith(f"{program}: {wrong}\nusage: {program} ")
 
 
+def test_bad_usage_that_nobody_reads(program):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with open(write_end, "wb") as stderr:
+        assert subprocess.run([binary(program), "-x"], stderr=stderr).returncode == 2
+
+
 def test_a_port_that_is_taken(start, program):
     server = start(program)
     result = run(program, server.port)
