@@ -98,13 +98,9 @@ void deliver_all(Room& room) {
     room.log.forget(slowest);
 }
 
-/// A descriptor that is kept only to be given up when accept finds none free (EMFILE): then it can
-/// take one client, to tell it so. While there is no spare one, every newcomer is sent away.
-Fd spare_descriptor() {
-    return Fd{open("/dev/null", O_RDONLY)};
-}
-
 /// Lets in those who wait in the backlog, a hundred at most: those in the room must be heard, too.
+/// `spare` is kept only to be given up when accept finds no descriptor free (EMFILE): then it can
+/// take one client, to tell it so. While there is no spare one, every newcomer is sent away.
 void accept_all(const Fd& listener, Fd& spare, Rest& rest, Room& room) try {
     for (int i = 0; i < 100; ++i) {
         const int number = accept(listener.get(), nullptr, nullptr);
@@ -113,7 +109,7 @@ void accept_all(const Fd& listener, Fd& spare, Rest& rest, Room& room) try {
             continue;
         }
         Fd fd = rest.accepted(number);
-        if (!spare) spare = spare_descriptor();
+        if (!spare) spare = Fd{dup(listener.get())};
         if (!fd) return;
         if (spare && fd.get() < FD_SETSIZE) {  // FD_SET would write past the end of the fd_set
             room.enter(std::move(fd));
@@ -170,7 +166,7 @@ int main(int argc, char* argv[]) try {
         throw std::runtime_error{"no descriptor below FD_SETSIZE"};
     // Inherited. What the kernel holds for a slow client is not in the log, and nobody can see it.
     tcp::set_option(listener, SOL_SOCKET, SO_SNDBUF, 128 * 1024);
-    Fd spare = spare_descriptor();
+    Fd spare{dup(listener.get())};
     log_line("listening on ", tcp::local_address(listener));
     serve(listener, spare, stop);
 } catch (const std::exception& error) {

@@ -414,6 +414,13 @@ def test_the_clients_past_fd_setsize_are_told_and_when_one_leaves_the_next_gets_
         guest.hears_up_to(f"Message de {newcomer.name} : enfin")
 
 
+def test_it_needs_no_file_to_let_somebody_in(start):
+    """A bare chroot has no /dev/null."""
+    server = start(SERVER, under=[*strace("openat", "openat:error=ENOENT"), "-P", "/dev/null"])
+    with server.connect() as client:
+        assert receive(client, 13).startswith(b"je suis : ")
+
+
 def test_the_client_past_our_limit_of_descriptors_is_told_and_when_one_leaves_the_next_gets_in(
     start,
 ):
