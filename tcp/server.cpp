@@ -10,15 +10,18 @@
 #include "../fd.hpp"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <charconv>
 #include <iostream>
 
-/// Writes a line to stderr: "client 127.0.0.1:50001", say. It takes no memory that may be short.
+/// Writes a line to stderr, byte by byte: poll promises room for one. What finds none is lost.
 void say(const char* what, const sockaddr_in& address) {
-    char digits[INET_ADDRSTRLEN];
+    char digits[INET_ADDRSTRLEN], line[64];
     inet_ntop(AF_INET, &address.sin_addr, digits, sizeof digits);
-    dprintf(STDERR_FILENO, "%s %s:%d\n", what, digits, ntohs(address.sin_port));
+    snprintf(line, sizeof line, "%s %s:%d\n", what, digits, ntohs(address.sin_port));
+    pollfd room{STDERR_FILENO, POLLOUT, 0};
+    for (const char* c = line; *c != 0 && poll(&room, 1, 0) == 1 && write(room.fd, c, 1) == 1;) ++c;
 }
 
 /// Sends back all that the client says, until it has no more to say, or is gone.
@@ -55,11 +58,8 @@ int main(int argc, char* argv[]) try {
     check("bind 127.0.0.1:" + word, bind(listener.get(), generic, length));
     check("listen", listen(listener.get(), SOMAXCONN));
     check("getsockname", getsockname(listener.get(), generic, &length));  // the port, if PORT was 0
-    if (lseek(STDERR_FILENO, 0, SEEK_CUR) == -1 &&  // no file: a terminal, a pipe, a socket
-        dup2(Fd{open("/dev/stderr", O_RDWR | O_NONBLOCK)}.get(), STDERR_FILENO) == -1)
-        fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK);  // a socket cannot be opened anew
-    say("listening on", address);                   // stderr does not block from here on:
-    for (;;) {                                      // a line that finds no room is lost
+    say("listening on", address);
+    for (;;) {
         const Fd client{accept(listener.get(), generic, &length)};  // `address` is now the client's
         if (!client) sleep(1);  // the client has gone already, or no descriptor is free
         if (client) say("client", address);

@@ -81,6 +81,7 @@ CASES = [
     *[(program, kind) for program in TALKERS for kind in ("terminal", "pipe", "socket")],
     ("tcp/web", "terminal of another"),
     ("tcp/server", "pipe of another"),
+    ("tcp/server", "terminal of another"),
 ]
 
 
@@ -214,6 +215,29 @@ def test_a_terminal_of_another_costs_the_clients_little_time(place):
         server.wait()
         reader.join()
         os.close(read_end)
+
+
+@pytest.mark.parametrize("program", ["tcp/server", "echo/iterative"])
+@pytest.mark.parametrize("kind", ["terminal", "pipe", "socket"])
+def test_what_a_log_is_written_to_stays_as_it_is_for_others(program, kind):
+    """They go on blocking there, and hear that the reader has gone; and to a server that leads a
+    session it is no terminal that could hang up on it."""
+    read_end, write_end = two_ends(kind)
+    words = [binary(program), "0"]
+    server = subprocess.Popen(words, stderr=write_end, cwd=ROOT, start_new_session=True)
+    try:
+        port = int(first_line(read_end).rpartition(":")[2])
+        ask_echo(("127.0.0.1", port))
+        assert os.get_blocking(write_end)
+        os.close(read_end)
+        if kind != "terminal":
+            with pytest.raises(BrokenPipeError):
+                os.write(write_end, b"x")
+        ask_echo(("127.0.0.1", port))
+    finally:
+        server.kill()
+        server.wait()
+        os.close(write_end)
 
 
 @pytest.mark.parametrize("program", ["tcp/web", "tcp/server"])
