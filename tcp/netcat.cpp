@@ -72,7 +72,7 @@ enum Named { stop_entry, up_entry, down_entry, reader_entry, peer_entry, next_en
 
 /// Talks through `socket` until both directions have ended. False when that was the last
 /// conversation: SIGINT or SIGTERM came (`stop` is readable), or nobody reads standard output any
-/// more. `next`: the listener of -k, else -1.
+/// more, and standard input has had no word for half a second. `next`: the listener of -k, else -1.
 /// Throws std::system_error when the connection, standard input or standard output fails.
 bool talk(const Fd& socket, const Fd& stop, int next) {
     // Standard input and output go on blocking: O_NONBLOCK belongs to the open file, and the shell
@@ -84,43 +84,54 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
     Direction up{"sending", STDIN_FILENO, socket.get(), SSIZE_MAX, typed};
     Direction down{"receiving", socket.get(), STDOUT_FILENO, most, heard};
     tcp::Rounds rounds;
+    bool unread = false;  // standard output: what comes is dropped, or the peer would wait for us
+    std::int64_t typed_at = clock_ms();
     while (down.error == 0 && !(up.ended && down.ended)) {
+        const bool silent = up.ended || (up.unsent.empty() && clock_ms() - typed_at >= 500);
+        if (unread && silent && on_its_way(socket) == 0) return false;
         pollfd polled[] = {
             {stop.get(), POLLIN, 0},
             up.wanted(),
             down.wanted(),
             // Asked for no event, poll still tells of errors: nobody reads our output any more; or,
             // when the peer has half-closed, it has reset the connection.
-            {down.ended ? -1 : STDOUT_FILENO, 0, 0},
+            {down.ended || unread ? -1 : STDOUT_FILENO, 0, 0},
             {down.ended ? socket.get() : -1, 0, 0},
             {down.ended && up.unsent.empty() ? next : -1, POLLIN, 0},
         };
-        const int ready = poll(polled, std::size(polled), tcp::Rounds::period);
+        const int ready = poll(polled, std::size(polled), unread ? 100 : tcp::Rounds::period);
         if (ready == -1 && errno == EINVAL && !stop) check("poll", ready);  // fewer descriptors
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return false;
         if (ready == -1) continue;
         const bool all_shown = down.unsent.empty() && polled[down_entry].revents == 0;
         if (rounds.are_due() && all_shown && tcp::has_vanished(socket))
             (down.ended ? up : down).fail(ETIMEDOUT);
-        if (polled[stop_entry].revents != 0 || polled[reader_entry].revents != 0) return false;
+        if (polled[stop_entry].revents != 0) return false;
+        unread = unread || polled[reader_entry].revents != 0;
         if (polled[peer_entry].revents != 0) {
             up.fail(ECONNRESET);
         } else if (polled[up_entry].revents != 0) {
+            typed_at = clock_ms();
             up.take_turn();  // should it fail, what the peer has sent before is still to be read
             if (up.ended) shutdown(socket.get(), SHUT_WR);
         } else if (polled[next_entry].revents != 0) {
             return true;  // the peer has said all it had to say, and we have nothing to say
         }
         if (polled[down_entry].revents != 0) {
+            if (unread) down.unsent = {};
             down.take_turn();
+            if (down.error == EPIPE || down.error == EBADF) {  // closed: no reason to complain
+                unread = true;
+                down.ended = false;
+                down.error = 0;
+            }
             // The half-close is passed on to who reads our output; -k has more to come.
             if (down.ended && next == -1) end_output();
         }
     }
-    if (down.error == EPIPE || down.error == EBADF) return false;  // closed: no reason to complain
     for (const Direction* d : {&down, &up})
         if (d->error != 0) throw std::system_error{d->error, std::generic_category(), d->name};
-    return true;
+    return !unread;
 }
 
 /// The next client. Empty when SIGINT or SIGTERM came first.

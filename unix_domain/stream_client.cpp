@@ -48,7 +48,8 @@ struct Flow {
     }
 };
 
-/// Talks until both directions have ended. False when the server closed before it had taken all
+/// Talks until both directions have ended; or nobody reads standard output any more, and standard
+/// input has had no word for half a second. False when the server closed before it had taken all
 /// that we had for it. The standard descriptors stay blocking: they are the shell's too, and would
 /// keep the flag after us. We ask of them only what poll has promised: to read what is there, and
 /// to write PIPE_BUF bytes (most_at_once; a terminal promises less).
@@ -57,21 +58,25 @@ bool converse(const Fd& server) {
     Flow down;
     const std::size_t most = most_at_once(STDOUT_FILENO);
     char buffer[16 * 1024];
-    while (up.open || down.open) {
+    bool unread = false;  // standard output: what comes is dropped, or the server would wait for us
+    std::int64_t typed_at = clock_ms();
+    while (up.open || (down.open && !unread)) {
+        if (unread && !up.gives() && clock_ms() - typed_at >= 500) return true;
         const auto wanted =
             static_cast<short>((down.takes() ? POLLIN : 0) | (up.gives() ? POLLOUT : 0));
         const short output = down.gives() ? POLLOUT : 0;
         // poll skips a negative descriptor. It reports POLLHUP even to those who want nothing.
         pollfd polled[entries] = {{up.takes() ? STDIN_FILENO : -1, POLLIN, 0},
                                   {up.open || wanted != 0 ? server.get() : -1, wanted, 0},
-                                  {down.open ? STDOUT_FILENO : -1, output, 0}};
-        const int ready = poll(polled, entries, -1);
+                                  {down.open && !unread ? STDOUT_FILENO : -1, output, 0}};
+        const int ready = poll(polled, entries, unread ? 100 : -1);
         if (ready == -1 && !passes(errno)) check("poll", ready);
         if (ready <= 0) continue;
         const short from_server = polled[server_entry].revents;
         const short from_output = polled[output_entry].revents;
 
         if (polled[input_entry].revents != 0) {
+            typed_at = clock_ms();
             up.took("read", buffer, read(STDIN_FILENO, buffer, sizeof buffer));
             if (!up.open) shutdown(server.get(), SHUT_WR);
         }
@@ -86,11 +91,12 @@ bool converse(const Fd& server) {
             down.took("recv", buffer, recv(server.get(), buffer, sizeof buffer, MSG_DONTWAIT));
             if (!down.open) end_output();  // whoever reads us sees the end, too
         }
-        if ((from_output & ~POLLOUT) != 0) return true;  // nobody reads us any more: no harm
-        if ((from_output & POLLOUT) != 0) {
+        if ((from_output & ~POLLOUT) != 0) unread = true;  // no harm
+        if ((from_output & POLLOUT) != 0 && !unread) {
             const std::size_t size = std::min(down.bytes.size(), most);
-            if (!down.passed("write", write(STDOUT_FILENO, down.bytes.data(), size))) return true;
+            unread = !down.passed("write", write(STDOUT_FILENO, down.bytes.data(), size));
         }
+        if (unread) down.bytes.clear();
     }
     return up.bytes.empty();
 }

@@ -176,9 +176,10 @@ NOT_LOGGED = (
     "Cette ligne du journal est perdue, et aucune autre.",
 )
 QUIET = (
-    "Nobody reads our standard output: the program ends, quietly, with status 0.",
-    "Plus personne ne lit la sortie standard : le programme se termine en silence, avec le code "
-    "de retour 0.",
+    "Nobody reads our standard output: what is still to be sent is sent, and the program ends, "
+    "quietly, with status 0.",
+    "Plus personne ne lit la sortie standard : ce qui reste à envoyer est envoyé, puis le "
+    "programme se termine en silence, avec le code de retour 0.",
 )
 EXIT = (
     "One line on stderr, `PROGRAM: CALL: REASON`; exit 1.",

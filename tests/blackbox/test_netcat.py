@@ -22,6 +22,7 @@ from harness import (
     binary,
     eventually,
     free_port,
+    heard_by_an_echo_server,
     is_listening,
     needs_plain_build,
     peer,
@@ -541,6 +542,35 @@ def test_it_ends_quietly_when_nobody_reads_its_output_any_more(netcat, server, r
     program.process.stdout.close()  # as `| head -1` does; standard input is still open
     assert program.wait() == 0
     assert [line for line in program.log if "listening" not in line] == []
+
+
+@pytest.mark.parametrize("output", ["a pipe", "closed"])
+@pytest.mark.parametrize("role", ["client", "listener"])
+def test_what_is_to_be_sent_is_sent_though_nobody_reads_its_output(netcat, server, role, output, tmp_path):
+    sent = random.randbytes(20_000_000)
+    (tmp_path / "sent").write_bytes(sent)
+    under = [] if output == "a pipe" else ["sh", "-c", '"$@" >&-', "sh"]
+    with open(tmp_path / "sent", "rb") as file:
+        if role == "client":
+            program, connection = client_of(netcat, server, stdin=file, under=under)
+        else:
+            program = listening(netcat, stdin=file, under=under)
+            connection = program.connect()
+    program.process.stdout.close()  # as `| true` does
+    assert heard_by_an_echo_server(connection) == sent
+    assert program.wait() == 0
+    assert [line for line in program.log if "listening" not in line] == []
+
+
+def test_who_goes_on_sending_does_not_keep_it_when_nobody_reads_its_output(netcat, server):
+    """As `netcat HOST PORT | head -1` in a terminal."""
+    program, connection = client_of(netcat, server)
+    program.process.stdout.close()
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        while True:
+            connection.sendall(b"x" * 1000)
+    assert program.wait() == 0
+    assert program.log == []
 
 
 def test_a_full_disk_is_one_line_and_status_1(netcat, server):

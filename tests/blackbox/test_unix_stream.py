@@ -20,6 +20,7 @@ from harness import (
     assert_half_closes,
     binary,
     eventually,
+    heard_by_an_echo_server,
     needs_plain_build,
     peer,
     receive,
@@ -448,6 +449,19 @@ def test_a_closed_standard_output_ends_the_client_quietly(server, place):
     assert client.stdout.readline() == GREETING
     client.stdout.close()
     ended_well(client)  # even while the user says nothing
+
+
+def test_what_the_client_has_to_say_is_said_though_nobody_reads_its_output(server, place, tmp_path):
+    sent = os.urandom(20_000_000)
+    (tmp_path / "sent").write_bytes(sent)
+    with bound(place / "other") as listener, open(tmp_path / "sent", "rb") as file:
+        listener.listen()
+        words = [binary(CLIENT), str(place / "other")]
+        client = subprocess.Popen(words, stdin=file, stdout=subprocess.PIPE)
+        client.stdout.close()  # as `| true` does
+        heard = heard_by_an_echo_server(listener.accept()[0])
+    assert heard == sent
+    assert client.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-", "<&- >&- 2>&-"])

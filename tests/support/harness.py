@@ -281,6 +281,18 @@ def reset(client):
     client.close()
 
 
+def heard_by_an_echo_server(connection):
+    """All that it hears, though the answers are not wanted: it waits for who does not read them."""
+    heard = []
+    connection.settimeout(PATIENCE)
+    with connection, contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(1 << 16):
+            heard.append(piece)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(piece)
+    return b"".join(heard)
+
+
 def run(program, *args, under=(), **options):
     """Runs a program to its end, with its output captured as text. `under`: as Program's."""
     return subprocess.run(
