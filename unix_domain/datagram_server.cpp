@@ -38,11 +38,16 @@ constexpr std::size_t longest = std::size_t{1024} * 1024;
 /// The longest answer, in bytes, that may have the last of our send buffer.
 constexpr std::size_t short_enough = 1024;
 
+/// Who has not read an answer in time.
+struct Deaf {
+    std::int64_t since;  ///< clock_ms when it was last found so
+    int level;           ///< how much nobody had read when it was first found so, in bytes
+};
+
 /// Our send buffer: there is one, and the answers to all clients share it.
 struct SendBuffer {
-    int quarter;  ///< of its room, in bytes
-    /// Who has not read its answers: its address, as bytes, and when it was found so (clock_ms).
-    std::map<std::string, std::int64_t> deaf{};
+    int quarter;                         ///< of its room, in bytes
+    std::map<std::string, Deaf> deaf{};  ///< by their addresses, as bytes
 };
 
 SendBuffer send_buffer(const Fd& server) {
@@ -90,8 +95,9 @@ void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
     // What nobody has read yet takes room from all others, and the kernel does not say whose it is.
     // A long answer is watched when it does not fit into the first quarter of the buffer, a short
     // one when half of the buffer is taken: we wait for it to be read, and who does not read it
-    // gets no more of those until three quarters are free again; or, as it may merely have been
-    // late, a short one after a second. The last eighth is for short answers of who is not deaf.
+    // gets no more of those until three quarters are free again. But it may merely have been late:
+    // it still gets short ones, as long as no more than a 32nd of the buffer has been filled since,
+    // and one a second beyond. The last eighth is for short answers of who is not deaf.
     const bool is_long = size > short_enough;
     const int before = on_its_way(server);
     const int after = before + static_cast<int>(size);
@@ -100,9 +106,12 @@ void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
     const std::string name{reinterpret_cast<const char*>(&client), length};
     if (before <= buffer.quarter || buffer.deaf.size() == 1000) buffer.deaf.clear();
     const auto deaf = buffer.deaf.find(name);
-    if (is_watched && deaf != buffer.deaf.end() &&
-        (is_long || before >= most || clock_ms() < deaf->second + 1000))
-        return;
+    bool is_waited_for = is_watched;
+    if (is_watched && deaf != buffer.deaf.end()) {
+        if (is_long || before >= most) return;
+        is_waited_for = clock_ms() >= deaf->second.since + 1000;
+        if (!is_waited_for && before > deaf->second.level + buffer.quarter / 8) return;
+    }
     if (is_long && before > 0 && before + charge(size) > most) return;
     // MSG_DONTWAIT: a client that does not read (EAGAIN: its queue is full) would stop us, and
     // everybody behind it. It may also have gone (ECONNREFUSED, ENOENT), keep others out of its
@@ -111,10 +120,10 @@ void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
     while (sendto(server.get(), bytes.data(), size, MSG_DONTWAIT, address, length) == -1 &&
            errno == EINTR) {
     }
-    if (is_watched && is_read(server, before)) {
+    if (is_waited_for && is_read(server, before)) {
         buffer.deaf.erase(name);
-    } else if (is_watched) {
-        buffer.deaf[name] = clock_ms();
+    } else if (is_waited_for) {
+        buffer.deaf.try_emplace(name, Deaf{0, before}).first->second.since = clock_ms();
     }
 } catch (const std::bad_alloc&) {
     // There is no memory for its address: its answer is lost.

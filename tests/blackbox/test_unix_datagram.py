@@ -202,6 +202,24 @@ def test_long_answers_that_nobody_reads_leave_room_for_short_ones(
                 assert ask(client, place, question) == PREFIX + question
 
 
+def test_who_reads_a_little_late_has_all_answers_beside_one_who_never_reads(
+    start, place, tmp_path
+):
+    needs_plain_build(SERVER)
+    start(SERVER, place / "s", env={"LD_PRELOAD": str(library(SMALL_BUFFER, tmp_path))})
+    with bound(place / "deaf", socket.SOCK_DGRAM) as deaf, bound(
+        place / "late", socket.SOCK_DGRAM
+    ) as late:
+        deaf.sendto(b"x" * 205_000, str(place / "s"))
+        for i in range(10):
+            late.sendto(b"%d" % i, str(place / "s"))
+            time.sleep(0.05)  # late, more than the server waits
+            assert late.recv(100) == PREFIX + b"%d" % i
+        for i in range(8):
+            late.sendto(b"%d" % i, str(place / "s"))
+        assert [late.recv(100) for i in range(8)] == [PREFIX + b"%d" % i for i in range(8)]
+
+
 def test_who_was_late_once_is_soon_answered_again(start, place, client, tmp_path):
     """Though somebody else goes on taking most of the room."""
     needs_plain_build(SERVER)
