@@ -133,8 +133,13 @@ class SocketFile {
         struct stat now {};
         lstat(aside, &now);
         const bool is_it = S_ISSOCK(now.st_mode) && is_same_file(seen, now);
-        // Unlike a rename, a link does not replace who has come there meanwhile.
-        if (is_it || linkat(AT_FDCWD, aside, AT_FDCWD, path_.c_str(), 0) == 0) unlink(aside);
+        // Unlike a rename, a link does not replace who has come there meanwhile. A directory cannot
+        // be linked (EPERM), but its rename replaces nothing that is no empty directory.
+        if (is_it || linkat(AT_FDCWD, aside, AT_FDCWD, path_.c_str(), 0) == 0) {
+            unlink(aside);
+        } else if (S_ISDIR(now.st_mode)) {
+            rename(aside, path_.c_str());
+        }
     }
 
     /// Waits for the lock, which another server of ours may have; five seconds at most. Whoever had

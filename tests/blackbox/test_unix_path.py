@@ -376,6 +376,7 @@ MOVED_THERE = r"""
 static void move_there(const char* path) {
     char other[200];
     snprintf(other, sizeof other, "%s.new", path);
+    if (faccessat(AT_FDCWD, other, F_OK, AT_SYMLINK_NOFOLLOW) == 0) unlinkat(AT_FDCWD, path, 0);
     renameat(AT_FDCWD, other, AT_FDCWD, path);
 }
 int rename(const char* from, const char* to) {
@@ -401,6 +402,21 @@ def test_what_takes_the_place_of_a_dead_socket_is_not_removed(place, server, tmp
     assert line == f"bind {place}/s: Address already in use"
     assert (place / "s").read_text() == "kept" and os.lstat(place / "s").st_ino == before
     assert {entry.name for entry in place.iterdir()} <= {"s", "target"}
+
+
+@each_server
+def test_a_directory_that_takes_the_place_of_a_dead_socket_has_its_name_back(
+    place, server, tmp_path
+):
+    """It can have no second name (link: EPERM)."""
+    needs_plain_build(server)
+    dead_socket(place / "s", kind(server))
+    (place / "s.new").mkdir()
+    (place / "s.new" / "kept").touch()
+    preloaded = {"LD_PRELOAD": str(library(MOVED_THERE, tmp_path))}
+    line = refused(server, place / "s", env=preloaded)
+    assert line == f"bind {place}/s: Address already in use"
+    assert [*place.iterdir()] == [place / "s"] and (place / "s" / "kept").exists()
 
 
 @each_server
