@@ -189,12 +189,17 @@ int setsockopt(int fd, int level, int option, const void* value, socklen_t lengt
 """
 
 
-@pytest.mark.parametrize("sizes", [[100_000, 205_000], [205_000], [60_000, 200_000], [205_000] * 9])
-def test_long_answers_that_nobody_reads_leave_room_for_short_ones(
-    start, place, client, tmp_path, sizes
-):
+@pytest.fixture
+def small_server(start, place, tmp_path):
+    """A server at place/s whose buffer has the size that Linux gives by default."""
     needs_plain_build(SERVER)
     start(SERVER, place / "s", env={"LD_PRELOAD": str(library(SMALL_BUFFER, tmp_path))})
+
+
+@pytest.mark.parametrize("sizes", [[100_000, 205_000], [205_000], [60_000, 200_000], [205_000] * 9])
+def test_long_answers_that_nobody_reads_leave_room_for_short_ones(
+    small_server, place, client, sizes
+):
     with bound(place / "deaf", socket.SOCK_DGRAM) as deaf:
         for size in sizes:
             deaf.sendto(b"x" * size, str(place / "s"))
@@ -202,11 +207,7 @@ def test_long_answers_that_nobody_reads_leave_room_for_short_ones(
                 assert ask(client, place, question) == PREFIX + question
 
 
-def test_who_reads_a_little_late_has_all_answers_beside_one_who_never_reads(
-    start, place, tmp_path
-):
-    needs_plain_build(SERVER)
-    start(SERVER, place / "s", env={"LD_PRELOAD": str(library(SMALL_BUFFER, tmp_path))})
+def test_who_reads_a_little_late_has_all_answers_beside_one_who_never_reads(small_server, place):
     with bound(place / "deaf", socket.SOCK_DGRAM) as deaf, bound(
         place / "late", socket.SOCK_DGRAM
     ) as late:
@@ -220,10 +221,8 @@ def test_who_reads_a_little_late_has_all_answers_beside_one_who_never_reads(
         assert [late.recv(100) for i in range(8)] == [PREFIX + b"%d" % i for i in range(8)]
 
 
-def test_who_was_late_once_is_soon_answered_again(start, place, client, tmp_path):
+def test_who_was_late_once_is_soon_answered_again(small_server, place, client):
     """Though somebody else goes on taking most of the room."""
-    needs_plain_build(SERVER)
-    start(SERVER, place / "s", env={"LD_PRELOAD": str(library(SMALL_BUFFER, tmp_path))})
     with bound(place / "deaf", socket.SOCK_DGRAM) as deaf, bound(
         place / "late", socket.SOCK_DGRAM
     ) as late:

@@ -470,15 +470,19 @@ int open64(const char* path, int flags, ...) { return open(path, flags); }
 """
 
 
-@each_server
-def test_on_a_disk_that_is_full_a_dead_socket_is_removed_all_the_same(start, place, server, tmp_path):
+def assert_replaced(start, place, server, preloaded):
+    """A dead socket is, beside that library, and nothing is left in the end."""
     needs_plain_build(server)
     dead_socket(place / "s", kind(server))
-    preloaded = {"LD_PRELOAD": str(library(NO_NEW_FILE, tmp_path))}
-    program = start(server, *arguments(server, place / "s"), env=preloaded)
+    program = start(server, *arguments(server, place / "s"), env={"LD_PRELOAD": str(preloaded)})
     assert is_served(server, place / "s")
     program.stop()
     assert list(place.iterdir()) == []
+
+
+@each_server
+def test_on_a_disk_that_is_full_a_dead_socket_is_removed_all_the_same(start, place, server, tmp_path):
+    assert_replaced(start, place, server, library(NO_NEW_FILE, tmp_path))
 
 
 @each_server
@@ -524,13 +528,7 @@ int rename(const char* from, const char* to) {
 def test_a_dead_socket_that_is_another_file_once_it_is_renamed_is_replaced(
     start, place, server, tmp_path
 ):
-    needs_plain_build(server)
-    dead_socket(place / "s", kind(server))
-    preloaded = {"LD_PRELOAD": str(library(COPIED_UP, tmp_path))}
-    program = start(server, *arguments(server, place / "s"), env=preloaded)
-    assert is_served(server, place / "s")
-    program.stop()
-    assert list(place.iterdir()) == []
+    assert_replaced(start, place, server, library(COPIED_UP, tmp_path))
 
 
 def strangers_file(lock):
