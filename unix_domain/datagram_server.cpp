@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <cstring>
 #include <map>
 
 #include "../echo/reply.hpp"
@@ -71,8 +72,9 @@ bool is_read(const Fd& server, int before) {
     return on_its_way(server) <= before;
 }
 
-/// Receives a datagram and answers it, if it can be answered.
-void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
+/// Receives a datagram and answers it, if it can be answered. `own` is our address.
+void answer_one(const Fd& server, const sockaddr_un& own, std::string& bytes,
+                SendBuffer& buffer) try {
     // The answer is the prefix and then the datagram as it came. Received right behind the prefix,
     // it is ready. There is room for one byte too many, which tells a datagram that is too long.
     char* const datagram = bytes.data() + Reply::prefix.size();
@@ -87,6 +89,8 @@ void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
     }
     if (static_cast<std::size_t>(received) > longest)
         return;  // half an answer would be a false one
+    // This is an answer of ours: its client's path has become a link to our socket.
+    if (std::strncmp(client.sun_path, own.sun_path, sizeof own.sun_path) == 0) return;
 
     // The length that came is the one to answer with: an abstract address has NULs in it, and no
     // other end. A path that fills sun_path has no NUL, and yet Linux counts one (unix(7), BUGS).
@@ -130,7 +134,7 @@ void answer_one(const Fd& server, std::string& bytes, SendBuffer& buffer) try {
 }
 
 /// Serves until a signal comes through the stop pipe.
-void serve(const Fd& server, SendBuffer& buffer, const Fd& stop) {
+void serve(const Fd& server, const sockaddr_un& own, SendBuffer& buffer, const Fd& stop) {
     std::string bytes{Reply::prefix};
     bytes.resize(bytes.size() + longest + 1);
     for (;;) {
@@ -139,7 +143,7 @@ void serve(const Fd& server, SendBuffer& buffer, const Fd& stop) {
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready <= 0) continue;
         if (polled[stop_entry].revents != 0) return;
-        answer_one(server, bytes, buffer);
+        answer_one(server, own, bytes, buffer);
     }
 }
 
@@ -163,7 +167,7 @@ int main(int argc, char* argv[]) try {
     check("bind " + path, bind(server.get(), unix_domain::generic(address), sizeof address));
     file.bound();
     log_line("listening on ", path);
-    serve(server, buffer, stop);
+    serve(server, address, buffer, stop);
 } catch (const std::exception& error) {
     log_line("unix_domain/datagram_server: ", error.what());
     return 1;

@@ -130,6 +130,20 @@ def test_a_sender_that_is_connected_to_another_is_passed_over(server, place, cli
         assert ask(client, place, b"salut") == PREFIX + b"salut"
 
 
+def test_an_answer_that_comes_back_to_the_server_is_not_answered(server, place, client):
+    """The name of a client that has become a link to the server's own socket."""
+    needs_plain_build(SERVER)
+    with bound(place / "link", socket.SOCK_DGRAM) as link:
+        (place / "link").unlink()
+        (place / "link").hardlink_to(place / "s")
+        for _ in range(10):
+            link.sendto(b"x", str(place / "s"))
+            assert ask(client, place, b"salut") == PREFIX + b"salut"
+        spent = server.cpu()
+        time.sleep(0.5)  # the measure is of a time
+        assert server.cpu() < spent + 0.05
+
+
 def test_an_address_of_the_whole_length_is_answered(server, place):
     """108 bytes, and no NUL at their end: recvfrom says a length that is one more (unix(7), BUGS)."""
     path = str(place / "x").encode().ljust(108, b"x")
