@@ -46,15 +46,16 @@ short wanted(const Client& client) {
 
 /// What `fichier NAME` is answered. Whatever keeps us from the file, the client hears one thing
 /// only.
-void send_file(Client& client, const std::string& name, const Fd& directory) {
+void send_file(Client& client, const std::string& name, const Fd& directory,
+               PollList<Client>& list) {
     struct stat status {};
-    Fd file = open_inside(directory, name, status);
+    Fd file = open_to_send(directory, name, status, list);
     client.owed.add(file ? Commands::found(name, status.st_size) : Commands::missing(name));
-    if (file) client.owed.add(std::move(file), status.st_size);
+    if (file) client.owed.add(std::move(file), status, name);
 }
 
 /// Answers what has been asked, in order, as much as there is room for.
-void answer(Client& client, const Fd& directory) {
+void answer(Client& client, const Fd& directory, PollList<Client>& list) {
     client.unanswered = true;
     std::string text;
     for (int files = 0; files < files_a_turn && client.owed.has_room();) {
@@ -66,7 +67,7 @@ void answer(Client& client, const Fd& directory) {
         if (wish == Wish::answer) client.owed.add(text);
         if (wish == Wish::time) client.owed.add(rfc3339(wall_clock()) + '\n');
         if (wish == Wish::file) {
-            send_file(client, text, directory);
+            send_file(client, text, directory, list);
             ++files;
         }
         if (wish == Wish::quit) client.quit = true;
@@ -75,7 +76,7 @@ void answer(Client& client, const Fd& directory) {
 
 /// A ready client's turn: at most one recv, and what send_some sends, so that nobody waits long for
 /// anybody. False when the conversation is over.
-bool take_turn(Client& client, const Fd& directory) try {
+bool take_turn(Client& client, const Fd& directory, PollList<Client>& list) try {
     if (told_to_end) return true;  // poll is to see it, and soon
     if (wanted(client) == POLLIN) {
         char bytes[16 * 1024];
@@ -84,8 +85,8 @@ bool take_turn(Client& client, const Fd& directory) try {
         if (received == 0 && !client.commands.end()) return false;
         client.commands.receive({bytes, static_cast<std::size_t>(received)});
     }
-    if (client.owed.empty()) answer(client, directory);
-    if (!client.owed.send_some(client.fd)) return false;
+    if (client.owed.empty()) answer(client, directory, list);
+    if (!send_some(client, directory, list)) return false;
     // After `quitter` our direction ends. We read on until the peer ends too: close(2) with unread
     // input is a reset, which may overtake our answers.
     if (client.quit && client.owed.empty()) shutdown(client.fd.get(), SHUT_WR);
@@ -125,7 +126,7 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
         if (list.polled[stop_entry].revents != 0) return;
         for (std::size_t i = list.clients.size(); i-- > 0;) {  // backwards: see PollList
             if (list.entry(i).revents == 0) continue;
-            if (take_turn(list.clients[i], directory)) {
+            if (take_turn(list.clients[i], directory, list)) {
                 list.entry(i).events = wanted(list.clients[i]);
             } else {
                 list.remove(i);

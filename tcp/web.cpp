@@ -34,12 +34,12 @@ constexpr int head_time = 10'000;  ///< for a head, in milliseconds from its fir
 
 enum Named { stop_entry, listener_entry };
 
-/// The answer to `request`. A walk to a file takes two descriptors: as many clients make room.
+/// The answer to `request`. A walk to a file takes two descriptors: for want of them, the files of
+/// others are put aside.
 Answer find_answer(const http::Request& request, bool announced, Server& server) {
     Answer answer = site(request, announced, server.files, wall_clock());
-    for (int i = 0; i < 2 && answer.response.status == 503; ++i) {
-        // It may have been short of memory, which nobody's descriptor is.
-        if (are_free(2, server.files.directory) || !make_room(server)) break;
+    while (answer.response.status == 503 && !are_free(2, server.files.directory) &&
+           put_a_file_aside(server.list)) {
         answer = site(request, announced, server.files, wall_clock());
     }
     return answer;
@@ -87,7 +87,7 @@ bool take_turn(Client& client, Server& server) try {
         client.received.append(bytes, static_cast<std::size_t>(received));
     }
     if (client.owed.empty()) answer(client, server);
-    if (!client.owed.send_some(client.fd)) return false;
+    if (!send_some(client, server.files.directory, server.list)) return false;
     if (wanted(client) == POLLIN) wait_for_the_next(client, server.now);
     return true;
 } catch (const std::bad_alloc&) {

@@ -73,12 +73,12 @@ inline void respond(Client& client, Answer answer) {
     const char* connection = request.minor == 0 ? "keep-alive" : "";
     if (client.stage == Stage::last) connection = "close";
     const std::string_view body = answer.kept ? answer.kept->content : answer.response.body;
-    const off_t length = answer.file ? answer.size : static_cast<off_t>(body.size());
+    const off_t length = answer.file ? answer.status.st_size : static_cast<off_t>(body.size());
     client.owed.add(http::head(answer.response, length, connection, wall_clock()));
     const bool with_body = request.method != "HEAD";
     if (with_body) {
         client.owed.add(body);
-        client.owed.add(std::move(answer.file), answer.size);
+        client.owed.add(std::move(answer.file), answer.status, answer.name);
     }
     const bool is_known = !request.method.empty();
     const std::string_view method = is_known ? request.method : std::string_view{"-"};

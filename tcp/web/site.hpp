@@ -29,12 +29,13 @@ struct Files {
     const Kept* seen = nullptr;
 };
 
-/// A response. Its body is its own, or that of a kept file, or the first `size` bytes of `file`.
+/// A response. Its body is its own, or that of a kept file, or that of `file`.
 struct Answer {
     http::Response response;
     const Kept* kept = nullptr;  ///< good until another file is kept
-    Fd file{};
-    off_t size = 0;
+    Fd file{};                   ///< found by `name`, with `status`
+    std::string name{};
+    struct stat status {};
 };
 
 /// What is answered when a file cannot be had, by errno. Whatever else keeps us from it is the same
@@ -85,7 +86,8 @@ inline Answer file_answer(const http::Request& request, std::string_view name, F
         return {std::move(response), kept};
     }
     const off_t size = found.status.st_size;
-    if (size > small) return {std::move(response), nullptr, std::move(file), size};
+    if (size > small)
+        return {std::move(response), nullptr, std::move(file), std::string{name}, found.status};
     if (!read_start(file, size, response.body)) return {http::page(500)};
     files.looked_for.clear();  // what was seen may have to go
     files.cache.keep(found.status, {response.body, response.fields}, now);

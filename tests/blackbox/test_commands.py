@@ -433,15 +433,57 @@ def test_the_only_client_may_have_the_last_descriptor(start):
             assert receive(client, 6) == b"hello\n"
 
 
-def test_without_a_descriptor_for_the_file_it_cannot_be_found(start, directory):
+def holders(start, directory):
+    """A server with as many clients as it takes, all but the last of whom do not read `grand`."""
     server = start(PROGRAM, "-d", directory, 0, nofile=40)
-    clients = [server.connect() for _ in range(60)]
-    server.logged("accept: Too many open files")
-    for client in clients[:2]:  # they do not read on: two files are open
+    clients = [server.connect(receive_buffer=4096) for _ in range(40 - BASE - 2)]
+    for client in clients[:-1]:
         client.sendall(b"fichier grand\n")
         receive_until(client, b"\n")
-    clients[2].sendall(b"fichier salut\nhello\n")
-    assert receive_until(clients[2], b"hello\n") == missing(b"salut") + b"hello\n"
+    return clients
+
+
+def test_who_does_not_read_keeps_no_descriptor_that_a_file_wants(start, directory):
+    *deaf, client = holders(start, directory)
+    for name, holds in [(b"salut", b"bonjour\n"), (b"sous dossier/bas/b", b"en bas")] * 2:
+        client.sendall(b"fichier %s\n" % name)
+        assert receive(client, len(name) + 3 + len(holds)) == b"%s %d\n%s" % (
+            name, len(holds), holds
+        )  # fmt: skip
+    content = (directory / "grand").read_bytes()
+    for reader in deaf[0], deaf[10], deaf[-1]:  # their files were put aside, or were not
+        assert receive(reader, BIG) == content
+
+
+def test_readers_of_more_files_than_there_are_descriptors_have_theirs(start, directory):
+    clients = holders(start, directory)
+    clients[-1].sendall(b"fichier grand\n")
+    receive_until(clients[-1], b"\n")
+    content = (directory / "grand").read_bytes()
+    got = [bytearray() for _ in clients]
+    while clients_left := [i for i in range(len(clients)) if len(got[i]) < BIG]:
+        for i in clients_left:
+            got[i] += receive(clients[i], min(BIG // 4, BIG - len(got[i])))
+    assert all(each == content for each in got)
+
+
+def test_a_file_that_is_another_one_when_it_is_opened_again_ends_its_connection(start, directory):
+    *deaf, client = holders(start, directory)
+    (directory / "grand").rename(directory / "ancien")
+    (directory / "grand").write_bytes(b"z" * BIG)
+    client.sendall(b"fichier salut\n")
+    assert receive(client, 16) == b"salut 8\nbonjour\n"
+    content = (directory / "ancien").read_bytes()
+    got = [receive_all(reader) for reader in deaf if reader.shutdown(socket.SHUT_WR) is None]
+    assert all(content.startswith(each) for each in got)
+    assert {len(each) == BIG for each in got} == {True, False}
+
+
+def test_without_any_descriptor_for_the_file_it_cannot_be_found(start, directory):
+    server = start(PROGRAM, "-d", directory, 0, nofile=BASE + 1)
+    with server.connect() as client:
+        client.sendall(b"fichier salut\nhello\n")
+        assert receive_until(client, b"hello\n") == missing(b"salut") + b"hello\n"
 
 
 def test_a_thousand_clients_leave_nothing_behind(server):
