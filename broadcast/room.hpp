@@ -85,6 +85,7 @@ struct Room {
     /// The connection is over.
     void lose(Client& client) {
         if (!client.has_left()) client.talker.leave(log);
+        if (client.state == State::closing) rounds.see_off(std::move(client.fd));
         client.fd = Fd{};
         client.state = State::gone;
     }

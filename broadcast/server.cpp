@@ -86,6 +86,7 @@ void deliver(Client& client, Room& room) {
 void deliver_all(Room& room) {
     const std::int64_t now = clock_ms();
     const bool looks = room.rounds.are_due();
+    room.rounds.close_who_have_all();
     Log::Position slowest = room.log.end();
     for (Client& client : room.clients) {
         if (told_to_end) return;  // select is to see it, and soon

@@ -73,6 +73,7 @@ class Generations {
         if (take_turn(client, answer_)) {
             list_.entry(i).events = client.unsent.empty() ? POLLIN : POLLOUT;
         } else {
+            rounds_.see_off(std::move(client.fd));
             list_.remove(i);
             rest_.connection_closed();
         }

@@ -70,6 +70,7 @@ void serve(const Fd& listener, const Fd& stop) {
             if (take_turn(list.clients[i], answer)) {
                 list.entry(i).events = wanted(list.clients[i]);
             } else {
+                rounds.see_off(std::move(list.clients[i].fd));
                 list.remove(i);
                 rest.connection_closed();
             }

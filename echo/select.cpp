@@ -118,6 +118,7 @@ void serve(const Fd& listener, const Fd& stop) {
             const int fd = clients[i].fd.get();
             if (!FD_ISSET(fd, &readable) && !FD_ISSET(fd, &writable)) continue;
             if (!take_turn(clients[i], answer)) {
+                rounds.see_off(std::move(clients[i].fd));
                 std::swap(clients[i], clients.back());
                 clients.pop_back();
                 rest.connection_closed();

@@ -129,6 +129,7 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
             if (take_turn(list.clients[i], directory, list)) {
                 list.entry(i).events = wanted(list.clients[i]);
             } else {
+                rounds.see_off(std::move(list.clients[i].fd));
                 list.remove(i);
                 rest.connection_closed();
             }

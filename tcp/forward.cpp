@@ -47,6 +47,7 @@ struct Server {
     std::size_t first_relay = first_listener + redirections.size();
     std::vector<pollfd> polled{first_relay};
     Rest rest{};
+    tcp::Rounds rounds{};
 
     /// There is a place for its entries in `polled` before a relay is here: no turn of the loop has
     /// to find memory. Throws std::bad_alloc, and the relay is closed.
@@ -58,6 +59,7 @@ struct Server {
 
     /// The last relay takes the place of the one that is over.
     void remove(std::size_t i) {
+        relays[i].see_off(rounds);
         std::swap(relays[i], relays.back());
         relays.pop_back();
         rest.connection_closed();
@@ -113,7 +115,6 @@ void accept_all(Server& server, std::size_t which) try {
 
 /// Serves until a signal comes through the stop pipe.
 void serve(Server& server, const Fd& stop) {
-    tcp::Rounds rounds;
     std::vector<pollfd>& polled = server.polled;
     polled[stop_entry] = {stop.get(), POLLIN, 0};
     polled[done_entry] = {server.resolver.done().get(), POLLIN, 0};
@@ -124,11 +125,11 @@ void serve(Server& server, const Fd& stop) {
             polled[end++] = {timeout == -1 ? redirection.listener.get() : -1, POLLIN, 0};
         for (const Relay& relay : server.relays)
             for (const pollfd& wanted : relay.wanted()) polled[end++] = wanted;
-
         const int ready = poll(polled.data(), end, timeout == -1 ? tcp::Rounds::period : timeout);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready == -1) continue;
-        const bool looks = rounds.are_due();
+        server.rounds.close_who_have_all();
+        const bool looks = server.rounds.are_due();
         if (polled[stop_entry].revents != 0) return;
         // Backwards: the last relay, which takes the place of one that is over, has had its turn.
         for (std::size_t i = server.relays.size(); i-- > 0;) {

@@ -1,8 +1,14 @@
-// tcp/keepalive.hpp: how a peer is found dead that has vanished without a word.
+// tcp/keepalive.hpp: how a peer is found dead that has vanished without a word, and how long one is
+// waited for that has not.
 //
 // A cable is cut, a battery is empty, a NAT table has forgotten the connection: no FIN comes, no
 // RST, and a connection on which nobody speaks would stay for ever. So the kernel is told to ask.
 // While something is on its way to the peer it does not ask, and we have to look as well: Rounds.
+//
+// After close(2) it is the kernel that brings the peer what was sent last, and it is less patient:
+// who takes nothing for some minutes, a reader at his tenth page, is sent a reset in the place of
+// the rest. (Such a connection is an orphan: tcp(7), tcp_orphan_retries.) So see_off() closes it
+// only when the peer has all.
 // Sources: tcp(7), socket(7), RFC 9293 3.8.4, RFC 5482.
 #pragma once
 
@@ -13,6 +19,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <new>
+#include <utility>
 #include <vector>
 
 #include "../server.hpp"
@@ -99,8 +107,15 @@ inline bool has_half_closed([[maybe_unused]] const Fd& fd) {
 #endif
 }
 
+/// Whether the peer has not acknowledged all that it was sent. Then our end is said, be it once
+/// more. False when the connection has failed: shutdown does, too (ENOTCONN).
+inline bool is_owed_at_the_end(const Fd& fd) {
+    return on_its_way(fd) > 0 && shutdown(fd.get(), SHUT_WR) == 0;
+}
+
 /// When to look who has vanished: every ten seconds. The kernel looks at those only who are owed
-/// nothing. For an acknowledgement it would wait for a quarter of an hour.
+/// nothing. For an acknowledgement it would wait for a quarter of an hour. And who is on the way
+/// out: see_off().
 class Rounds {
   public:
     static constexpr int period = 10'000;  ///< for poll, in milliseconds
@@ -117,14 +132,35 @@ class Rounds {
     /// select find them ready, and recv and send fail.
     template <typename Client>
     void end_vanished(const std::vector<Client>& clients) {
+        close_who_have_all();
         if (!are_due()) return;
         const sockaddr nobody{};  // AF_UNSPEC: connect(2)
         for (const Client& client : clients)
             if (has_vanished(client.fd)) (void)connect(client.fd.get(), &nobody, sizeof nobody);
     }
 
+    /// Says our end on a connection whose peer has said its own, and closes it as soon as the peer
+    /// has all that it was sent. Until then poll must not look at it: with both directions shut, it
+    /// would report POLLHUP again and again. One that there is no memory to remember is closed at
+    /// once.
+    void see_off(Fd fd) try {
+        if (is_owed_at_the_end(fd)) leaving_.push_back(std::move(fd));
+    } catch (const std::bad_alloc&) {
+    }
+
+    /// Closes those who are seen off and have all, or are gone. At most ten times a second: there
+    /// may be thousands.
+    void close_who_have_all() {
+        if (leaving_.empty() || clock_ms() < next_look_) return;
+        next_look_ = clock_ms() + 100;
+        std::erase_if(leaving_,
+                      [](const Fd& fd) { return !is_owed_at_the_end(fd) || has_vanished(fd); });
+    }
+
   private:
     std::int64_t next_ = clock_ms() + period;
+    std::vector<Fd> leaving_{};
+    std::int64_t next_look_ = 0;
 };
 
 }  // namespace tcp

@@ -68,12 +68,12 @@ struct Direction {
     }
 };
 
-enum Named { stop_entry, up_entry, down_entry, reader_entry, peer_entry, next_entry };
+enum Named { stop_entry, up_entry, down_entry, reader_entry, peer_entry, next_entry, entries };
 
-/// Talks through `socket` until both directions have ended. False when that was the last
-/// conversation: SIGINT or SIGTERM came (`stop` is readable), or nobody reads standard output any
-/// more, and standard input has had no word for half a second. `next`: the listener of -k, else -1.
-/// Throws std::system_error when the connection, standard input or standard output fails.
+/// Talks through `socket` until both directions have ended, and the peer has all. False when that
+/// was the last conversation: a signal came (`stop` is readable), or nobody reads standard output
+/// any more, and standard input has had no word for half a second. `next`: the listener of -k, else
+/// -1. Throws std::system_error when the connection, standard input or standard output fails.
 bool talk(const Fd& socket, const Fd& stop, int next) {
     // Standard input and output go on blocking: O_NONBLOCK belongs to the open file, and the shell
     // has that open too. One read of what poll calls readable returns at once; so does a write to a
@@ -86,23 +86,26 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
     tcp::Rounds rounds;
     bool unread = false;  // standard output: what comes is dropped, or the peer would wait for us
     std::int64_t typed_at = clock_ms();
-    while (down.error == 0 && !(up.ended && down.ended)) {
-        const bool silent = up.ended || (up.unsent.empty() && clock_ms() - typed_at >= 500);
-        if (unread && silent && on_its_way(socket) == 0) return false;
-        pollfd polled[] = {
+    while (down.error == 0) {
+        const bool silent = up.unsent.empty() && clock_ms() - typed_at >= 500;
+        const bool last = up.ended ? down.ended || unread : unread && silent;
+        // Else we wait for the peer to take all: see tcp::Rounds::see_off().
+        if (last && (up.error != 0 || on_its_way(socket) == 0)) break;
+        pollfd polled[entries] = {
             {stop.get(), POLLIN, 0},
             up.wanted(),
             down.wanted(),
             // Asked for no event, poll still tells of errors: nobody reads our output any more; or,
             // when the peer has half-closed, it has reset the connection.
             {down.ended || unread ? -1 : STDOUT_FILENO, 0, 0},
-            {down.ended ? socket.get() : -1, 0, 0},
+            {down.ended && !up.ended ? socket.get() : -1, 0, 0},
             {down.ended && up.unsent.empty() ? next : -1, POLLIN, 0},
         };
-        const int ready = poll(polled, std::size(polled), unread ? 100 : tcp::Rounds::period);
+        const int ready = poll(polled, entries, last || unread ? 100 : tcp::Rounds::period);
         if (ready == -1 && errno == EINVAL && !stop) check("poll", ready);  // fewer descriptors
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return false;
         if (ready == -1) continue;
+        if (up.ended && down.ended) up.error = tcp::pending_error(socket);
         const bool all_shown = down.unsent.empty() && polled[down_entry].revents == 0;
         if (rounds.are_due() && all_shown && tcp::has_vanished(socket))
             (down.ended ? up : down).fail(ETIMEDOUT);
@@ -151,8 +154,7 @@ Fd wait_for_client(const Fd& listener, const Fd& stop) {
 
 int main(int argc, char* argv[]) try {
     const NetcatArguments arguments = read_netcat_arguments(argc, argv);
-    // So that a write to a peer, or to a pipe, that has gone fails (EPIPE).
-    std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGPIPE, SIG_IGN);  // so that a write to whoever has gone fails (EPIPE)
     if (!arguments.listen) {
         // Control-C ends it as it ends any command: there is no stop pipe.
         talk(tcp::active_open(arguments.where, arguments.limit), Fd{}, -1);

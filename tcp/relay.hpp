@@ -58,6 +58,13 @@ class Relay {
         trying_ = look_up_ ? look_up_->addresses.get() : nullptr;
     }
 
+    /// A relay that is over, since both its ends have said all, leaves when they have it all.
+    void see_off(tcp::Rounds& rounds) {
+        if (!client_.ended || !target_.ended) return;
+        rounds.see_off(std::move(client_.fd));
+        rounds.see_off(std::move(target_.fd));
+    }
+
     /// What poll is to look at: the client, the target.
     [[nodiscard]] std::array<pollfd, 2> wanted() const {
         if (state_ == State::relaying) return {wanted(client_, target_), wanted(target_, client_)};

@@ -73,7 +73,7 @@ bool take_turn(Client& client, Server& server) try {
     if (told_to_end) return true;  // poll is to see it, and soon
     const bool late = client.until <= server.now;
     client.heard = server.now;
-    if (late && client.stage == Stage::ended) return is_waited_for(client, server.now);
+    if (late && client.stage >= Stage::ended) return is_waited_for(client, server.now);
     char bytes[16 * 1024];
     // Of a server that was stopped (Control-Z) until now, the rest of the head may be waiting.
     if (late && recv(client.fd.get(), bytes, 1, MSG_PEEK) == -1) {
@@ -81,8 +81,8 @@ bool take_turn(Client& client, Server& server) try {
     } else if (wanted(client) == POLLIN) {
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == -1) return later(errno);
-        if (client.stage == Stage::ended) return received > 0;
-        if (received == 0 && client.received.empty()) return false;
+        if (received == 0 && client.received.empty()) return see_off(client, server.now);
+        if (client.stage == Stage::ended) return true;
         if (received == 0) respond_last(client, 400);  // in the middle of a head
         client.received.append(bytes, static_cast<std::size_t>(received));
     }
@@ -153,7 +153,7 @@ void serve(const Fd& listener, const Fd& stop, Server& server) {
                 rest.connection_closed();
                 continue;
             }
-            list.entry(i).events = wanted(client);
+            list.entry(i) = polled(client);
             server.next = std::min(server.next, client.until);
         }
         if (list.polled[listener_entry].revents != 0) accept_all(listener, server, rest);

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "../../server.hpp"
+#include "../keepalive.hpp"
 #include "../outgoing.hpp"
 #include "../wall_clock.hpp"
 #include "http.hpp"
@@ -24,6 +25,7 @@ enum class Stage {
     open,   ///< the client may ask for more
     last,   ///< what it is owed is the last answer
     ended,  ///< we have said our end; what still comes is thrown away until the peer ends too
+    over,   ///< both have: it is there until the peer has taken all
 };
 
 struct Client {
@@ -57,10 +59,18 @@ inline void end(Client& client, std::int64_t now) {
 }
 
 /// Whether a client has more time to end: what we have sent may still be on its way, by a network
-/// that is gone for a while. Who has vanished is found by tcp::Rounds.
+/// that is gone for a while, or to a client that reads little. Who has vanished is found by
+/// tcp::Rounds.
 inline bool is_waited_for(Client& client, std::int64_t now) {
     client.until = now + end_time;
-    return on_its_way(client.fd) > 0;
+    return tcp::is_owed_at_the_end(client.fd);
+}
+
+/// The peer has said its end. See tcp::Rounds::see_off(); here it stays in the list, for it may
+/// have to make room.
+inline bool see_off(Client& client, std::int64_t now) {
+    client.stage = Stage::over;
+    return is_waited_for(client, now);
 }
 
 /// Owes the client `answer` to the request that its parser has read, or has read a part of.

@@ -27,6 +27,11 @@ inline short wanted(const Client& client) {
     return client.owed.empty() && !has_unanswered(client) ? POLLIN : POLLOUT;
 }
 
+/// What poll is to look at. Not at who is over: it would report POLLHUP again and again.
+inline pollfd polled(const Client& client) {
+    return {client.stage == Stage::over ? -1 : client.fd.get(), wanted(client), 0};
+}
+
 /// Since when a client has been silent, when somebody waits for room; `now` if it is to stay. Who
 /// is owed something, or has not taken all of its last answer, is to stay unless it has been seen
 /// to take nothing for minutes, whatever it says.
@@ -47,7 +52,7 @@ inline bool make_room(Server& server) {
     std::int64_t longest = server.now - 1000;
     for (std::size_t i = 0; i < server.list.clients.size(); ++i) {
         Client& client = server.list.clients[i];
-        if (server.list.entry(i).revents != 0 && client.stage != Stage::ended) continue;
+        if (server.list.entry(i).revents != 0 && client.stage < Stage::ended) continue;
         const std::int64_t since = silent_since(client, server.now);
         if (since > longest) continue;
         longest = since;
