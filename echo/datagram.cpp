@@ -38,6 +38,9 @@ Fd open_socket(const tcp::Where& where) {
             Fd fd{check("socket " + name, socket(a->ai_family, SOCK_DGRAM, 0))};
             // `-b ::` takes IPv4 too, whatever the system's default is (ipv6(7)).
             if (a->ai_family == AF_INET6) tcp::set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+            // What waits for a neighbour that does not answer ARP may fill as much as we have by
+            // default (unres_qlen_bytes): twice that leaves the rest to the others.
+            tcp::set_option(fd, SOL_SOCKET, SO_SNDBUF, 1024 * 1024);
             check("bind " + name, bind(fd.get(), a->ai_addr, a->ai_addrlen));
             check("fcntl", set_nonblocking(fd));
             return fd;

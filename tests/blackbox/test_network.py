@@ -232,6 +232,34 @@ def say(client, said):
 
 
 @in_the_lab
+def test_a_neighbour_that_is_gone_keeps_no_datagram_from_the_others():
+    """What is sent to it waits for its answer to ARP, which does not come."""
+    gone = "10.9.0.1"
+    for command in (
+        f"ip address add {gone}/32 dev lo",
+        f"on ovh ip route add {gone} dev so-high",
+    ):
+        subprocess.run(command.split(), check=True)
+    with (
+        serving("ovh", OVH, "echo/datagram") as address,
+        socket.socket(type=socket.SOCK_DGRAM) as its_last_words,
+        socket.socket(type=socket.SOCK_DGRAM) as other,
+    ):
+        its_last_words.bind((gone, 0))
+        other.settimeout(PATIENCE)
+
+        def ask(question):
+            other.sendto(question, address)
+            assert other.recv(100) == PREFIX + question
+
+        ask(b"salut")  # where we are is known: from now on no question about that is answered
+        Path("/proc/sys/net/ipv4/conf/all/arp_ignore").write_text("1")
+        for i in range(400):
+            its_last_words.sendto(b"x" * 64, address)
+            ask(b"%d" % i)
+
+
+@in_the_lab
 def test_a_machine_that_comes_back_and_knows_of_nothing_is_gone():
     with wire("so-high", "ovh") as (cable, _), serving("ovh", OVH, "broadcast/server") as address:
         alice, bob = connect(address), connect(address)
