@@ -141,8 +141,9 @@ void serve(const Fd& listener, Fd& spare, const Fd& stop) {
             if (client.is_served() && !client.cursor.owed(room.log).empty()) FD_SET(fd, &writable);
             timed = timed || client.patience.is_running() || client.state == State::closing;
         }
-        timeval tick{tcp::Rounds::period / 1000, 0};
-        if (timed) tick = {0, 100'000};  // there is somebody to wait for, or the listener rests
+        // A tenth of a second, when there is somebody to wait for, or the listener rests.
+        const int most = timed ? 100 : room.rounds.timeout();
+        timeval tick{most / 1000, suseconds_t{most % 1000} * 1000};
         const int ready = select(FD_SETSIZE, &readable, &writable, nullptr, &tick);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready == -1) continue;  // the sets say nothing

@@ -61,7 +61,7 @@ void serve(const Fd& listener, const Fd& stop) {
         // A listener that rests is not looked at: poll skips a negative descriptor.
         list.polled[listener_entry].fd = timeout == -1 ? listener.get() : -1;
         const int ready =
-            poll(list.polled.data(), list.count(), timeout == -1 ? tcp::Rounds::period : timeout);
+            poll(list.polled.data(), list.count(), timeout == -1 ? rounds.timeout() : timeout);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready <= 0) continue;  // a signal (EINTR), or the rest is over
         if (list.polled[stop_entry].revents != 0) return;

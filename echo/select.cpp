@@ -107,8 +107,8 @@ void serve(const Fd& listener, const Fd& stop) {
         const int timeout = rest.timeout();
         // A listener that rests is not looked at.
         if (timeout == -1) FD_SET(listener.get(), &readable);
-        timeval limit{tcp::Rounds::period / 1000, 0};
-        if (timeout != -1) limit = {0, suseconds_t{timeout} * 1000};
+        const int most = timeout == -1 ? rounds.timeout() : timeout;
+        timeval limit{most / 1000, suseconds_t{most % 1000} * 1000};
         const int ready = select(highest + 1, &readable, &writable, nullptr, &limit);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready <= 0) continue;  // a signal (EINTR), or the rest is over

@@ -120,7 +120,7 @@ void serve(const Fd& listener, const Fd& stop, const Fd& directory) {
         // A listener that rests is not looked at: poll skips a negative descriptor.
         list.polled[listener_entry].fd = timeout == -1 ? listener.get() : -1;
         const int ready =
-            poll(list.polled.data(), list.count(), timeout == -1 ? tcp::Rounds::period : timeout);
+            poll(list.polled.data(), list.count(), timeout == -1 ? rounds.timeout() : timeout);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready <= 0) continue;  // or the rest is over
         if (list.polled[stop_entry].revents != 0) return;

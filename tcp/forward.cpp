@@ -119,13 +119,13 @@ void serve(Server& server, const Fd& stop) {
     polled[stop_entry] = {stop.get(), POLLIN, 0};
     polled[done_entry] = {server.resolver.done().get(), POLLIN, 0};
     for (;;) {
-        const int timeout = server.rest.timeout();
+        const int rest = server.rest.timeout();
         nfds_t end = first_listener;
         for (const Redirection& redirection : server.redirections)  // poll skips what is negative
-            polled[end++] = {timeout == -1 ? redirection.listener.get() : -1, POLLIN, 0};
+            polled[end++] = {rest == -1 ? redirection.listener.get() : -1, POLLIN, 0};
         for (const Relay& relay : server.relays)
             for (const pollfd& wanted : relay.wanted()) polled[end++] = wanted;
-        const int ready = poll(polled.data(), end, timeout == -1 ? tcp::Rounds::period : timeout);
+        const int ready = poll(polled.data(), end, rest == -1 ? server.rounds.timeout() : rest);
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready == -1) continue;
         server.rounds.close_who_have_all();

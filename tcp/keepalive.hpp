@@ -118,7 +118,10 @@ inline bool is_owed_at_the_end(const Fd& fd) {
 /// out: see_off().
 class Rounds {
   public:
-    static constexpr int period = 10'000;  ///< for poll, in milliseconds
+    static constexpr int period = 10'000;  ///< milliseconds
+
+    /// How long poll may wait, in milliseconds. Nothing tells when who is seen off has all.
+    [[nodiscard]] int timeout() const { return leaving_.empty() ? period : 100; }
 
     /// Whether it is time. The next are due a period later.
     bool are_due() {

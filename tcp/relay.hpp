@@ -184,14 +184,18 @@ class Relay {
     static bool take_turn(End& end, End& other, short revents) {
         if ((revents & POLLOUT) != 0 && !flush(end)) return false;
         if (may_speak(end, other)) return (revents & ~POLLOUT) == 0 || pass_on(end, other);
-        // A reset is passed on at once, though the other end does not read. But not of an end that
-        // had said all, as EPIPE tells: it has closed, and its system forgets that within a minute,
-        // and answers our keepalive's question with a RST. And not before all is passed on.
-        if ((revents & POLLERR) != 0) {
-            end.vanished = tcp::pending_error(end.fd) != EPIPE;
-            end.closed = !end.vanished || owes(end, other);
-        }
-        return (revents & POLLERR) == 0 || end.closed;
+        // A reset is passed on at once, though the other end does not read.
+        return (revents & POLLERR) == 0 || has_closed(end, other);
+    }
+
+    /// Of an end whose connection has failed: whether it had said all, as EPIPE tells. It has
+    /// closed; its system forgets that within a minute, and answers our keepalive's question, or
+    /// what the other end says, with a RST. And whether not all of it is passed on.
+    static bool has_closed(End& end, const End& other) {
+        if (end.closed) return true;
+        end.vanished = tcp::pending_error(end.fd) != EPIPE;
+        end.closed = !end.vanished || owes(end, other);
+        return end.closed;
     }
 
     /// Sends an end what waits for it, as far as it takes it. False when the connection is gone.
@@ -212,8 +216,8 @@ class Relay {
         if (received == -1) return later(errno);
         if (received == 0) {
             from.ended = true;
-            // ENOTCONN: the other has been reset meanwhile.
-            return shutdown(to.fd.get(), SHUT_WR) == 0;
+            // ENOTCONN: the other has failed meanwhile.
+            return shutdown(to.fd.get(), SHUT_WR) == 0 || has_closed(to, from);
         }
         const ssize_t sent = send(to.fd.get(), scratch, static_cast<std::size_t>(received), 0);
         if (sent == -1 && !later(errno)) return false;

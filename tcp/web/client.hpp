@@ -62,7 +62,7 @@ inline void end(Client& client, std::int64_t now) {
 /// that is gone for a while, or to a client that reads little. Who has vanished is found by
 /// tcp::Rounds.
 inline bool is_waited_for(Client& client, std::int64_t now) {
-    client.until = now + end_time;
+    client.until = now + (client.stage == Stage::over ? 100 : end_time);
     return tcp::is_owed_at_the_end(client.fd);
 }
 

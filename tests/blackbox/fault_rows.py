@@ -245,7 +245,7 @@ ROWS = [
     Row("getsockopt", "ENOBUFS", ["tcp/forward"], ENDS,
         "tcp/connecting.hpp", "SO_ERROR, &error, &length) == 0 ? error : errno;"),
     Row("shutdown", "ENOTCONN", ["tcp/forward"], ENDS,
-        "tcp/relay.hpp", "return shutdown(to.fd.get(), SHUT_WR) == 0;"),
+        "tcp/relay.hpp", "return shutdown(to.fd.get(), SHUT_WR) == 0 || has_closed(to, from);"),
     Row("setsockopt", "ENOBUFS", ["unix_domain/stream_server"], IGNORED,
         "unix_domain/system.hpp",
         "setsockopt(fd.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);"),

@@ -419,9 +419,10 @@ def test_a_reset_is_noticed_while_the_other_end_does_not_read(start, target, who
         receive_all(other)
 
 
+@pytest.mark.parametrize("other_half_closes", [False, True])
 @pytest.mark.parametrize("who", ["client", "target"])
 def test_what_an_end_said_before_its_close_is_delivered_though_its_system_has_forgotten_it(
-    start, target, who
+    start, target, who, other_half_closes
 ):
     """Within a minute of its close(2) it answers a keepalive's question with a RST."""
     server = start(FORWARD, to(target))
@@ -433,6 +434,8 @@ def test_what_an_end_said_before_its_close_is_delivered_though_its_system_has_fo
     while unacknowledged(one) > 0:
         read += len(other.recv(1 << 16))
     reset(one)
+    if other_half_closes:
+        other.shutdown(socket.SHUT_WR)
     assert read + len(receive_all(other)) == sent
     other.close()
     no_connection_left(server, before)
