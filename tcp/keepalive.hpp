@@ -96,6 +96,17 @@ inline bool has_vanished([[maybe_unused]] const Fd& fd) {
 #endif
 }
 
+/// Of a connection that has failed: whether it was a question whether the peer is still there that
+/// was answered by a RST. It has closed, then, and has all that we have said. False where the
+/// kernel does not tell.
+inline bool was_forgotten([[maybe_unused]] const Fd& fd) {
+#ifdef __linux__
+    return info(fd).tcpi_probes > 0;
+#else
+    return false;
+#endif
+}
+
 /// Whether the peer has said its end, though what it said before may not all be read. False where
 /// the kernel does not tell, and once the connection has failed.
 inline bool has_half_closed([[maybe_unused]] const Fd& fd) {

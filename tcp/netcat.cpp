@@ -112,7 +112,7 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
         if (polled[stop_entry].revents != 0) return false;
         unread = unread || polled[reader_entry].revents != 0;
         if (polled[peer_entry].revents != 0) {
-            up.fail(ECONNRESET);
+            up.fail(tcp::was_forgotten(socket) ? 0 : ECONNRESET);
         } else if (polled[up_entry].revents != 0) {
             typed_at = clock_ms();
             up.take_turn();  // should it fail, what the peer has sent before is still to be read

@@ -231,6 +231,32 @@ def say(client, said):
     client.shutdown(socket.SHUT_WR)
 
 
+# A server that says something and closes.
+SAYS = """
+import socket, sys
+server = socket.create_server((sys.argv[1], 0))
+print("listening on %s:%d" % server.getsockname(), file=sys.stderr, flush=True)
+client = server.accept()[0]
+client.sendall(b"bonjour")
+client.close()
+server.accept()
+"""
+
+
+@in_the_lab
+def test_netcat_ends_well_when_the_peer_has_closed_and_its_system_has_forgotten_it():
+    """Nothing is typed meanwhile. The peer's system is asked whether it is still there, and resets."""
+    subprocess.run(["on", "ovh", "sh", "-c", "echo 1 > /proc/sys/net/ipv4/tcp_fin_timeout"], check=True)
+    with (
+        impatient("tcp/netcat", TCP_KEEPIDLE=1, TCP_KEEPINTVL=1) as (path,),
+        running("on", "ovh", "python3", "-c", SAYS, OVH, ready="listening on ") as (_, line),
+        ExitStack() as stack,
+    ):
+        netcat = beside(stack, path, OVH, line.rpartition(":")[2])
+        assert (netcat.stdout.read(), netcat.stderr.read()) == (b"bonjour", b"")
+        assert netcat.wait(PATIENCE) == 0
+
+
 @in_the_lab
 def test_a_neighbour_that_is_gone_keeps_no_datagram_from_the_others():
     """What is sent to it waits for its answer to ARP, which does not come."""
