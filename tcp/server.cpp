@@ -43,7 +43,7 @@ int main(int argc, char* argv[]) try {
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), port);
     if (word == "-h" || word == "--help") return std::cout << "usage: tcp/server [PORT]\n", 0;
     if (argc > 2 || error != std::errc{} || *end != '\0')
-        return std::cerr << "tcp/server: bad port: " + word + "\nusage: tcp/server [PORT]\n", 2;
+        return std::cerr << "tcp/server: one PORT, like 9090\nusage: tcp/server [PORT]\n", 2;
     open_standard_descriptors();
     std::signal(SIGPIPE, SIG_IGN);  // so that a send to a client that has gone fails (EPIPE)
     sockaddr_in address{};

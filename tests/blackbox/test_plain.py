@@ -411,6 +411,10 @@ def test_who_types_a_name_or_a_colon_is_shown_an_address_and_a_port(words):
     assert "127.0.0.1, PORT like 9090\n" in run(CLIENT, *words, stdin=DEVNULL).stderr
 
 
+def test_one_port_too_many_is_not_called_a_bad_port():
+    assert "one PORT, like 9090\n" in run(SERVER, "9090", "9091", stdin=DEVNULL).stderr
+
+
 @pytest.mark.parametrize("program", [SERVER, CLIENT])
 @pytest.mark.parametrize("word", ["-h", "--help"])
 def test_help_is_the_usage_on_standard_output(program, word):
