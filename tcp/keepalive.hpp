@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "../server.hpp"
+#include "connecting.hpp"
 
 namespace tcp {
 
@@ -122,6 +123,13 @@ inline bool has_half_closed([[maybe_unused]] const Fd& fd) {
 /// more. False when the connection has failed: shutdown does, too (ENOTCONN).
 inline bool is_owed_at_the_end(const Fd& fd) {
     return on_its_way(fd) > 0 && shutdown(fd.get(), SHUT_WR) == 0;
+}
+
+/// Why a connection has failed before the peer had all, an errno; 0 while it lives, or when the
+/// peer has all. SO_ERROR alone is no proof: on Linux it tells of an ICMP message, too, which TCP
+/// survives (ip(7), IP_RECVERR).
+inline int error_at_the_end(const Fd& fd) {
+    return on_its_way(fd) > 0 && !is_owed_at_the_end(fd) ? pending_error(fd) : 0;
 }
 
 /// When to look who has vanished: every ten seconds. The kernel looks at those only who are owed

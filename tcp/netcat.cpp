@@ -105,7 +105,7 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
         if (ready == -1 && errno == EINVAL && !stop) check("poll", ready);  // fewer descriptors
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return false;
         if (ready == -1) continue;
-        if (up.ended && down.ended) up.error = tcp::pending_error(socket);
+        if (up.ended && down.ended) up.error = tcp::error_at_the_end(socket);
         const bool all_shown = down.unsent.empty() && polled[down_entry].revents == 0;
         if (rounds.are_due() && all_shown && tcp::has_vanished(socket))
             (down.ended ? up : down).fail(ETIMEDOUT);

@@ -257,6 +257,36 @@ def test_netcat_ends_well_when_the_peer_has_closed_and_its_system_has_forgotten_
         assert netcat.wait(PATIENCE) == 0
 
 
+# A server that has nothing to say, and prints how much it was told.
+LISTENS = """
+import socket, sys
+server = socket.create_server((sys.argv[1], 0))
+print("listening on %s:%d" % server.getsockname(), file=sys.stderr, flush=True)
+client = server.accept()[0]
+client.shutdown(socket.SHUT_WR)
+print(sum(map(len, iter(lambda: client.recv(65536), b""))), file=sys.stderr, flush=True)
+"""
+
+
+@in_the_lab
+def test_netcat_is_not_put_off_by_an_icmp_message_while_its_peer_has_not_all():
+    """TCP survives a firewall that refuses for a while: it sends again what was refused."""
+    with (
+        running("on", "ovh", "python3", "-c", LISTENS, OVH, ready="listening on ") as (server, line),
+        ExitStack() as stack,
+    ):
+        port = int(line.rpartition(":")[2])
+        netcat = beside(stack, binary("tcp/netcat"), OVH, port)
+        eventually(lambda: rows(netcat, port, "08"))  # CLOSE_WAIT: it has heard the half-close
+        rule = "add rule inet firewall input tcp dport %d reject" % port
+        subprocess.run(["on", "ovh", "nft", rule], check=True)
+        netcat.stdin.write(b"x" * 1000)
+        netcat.stdin.close()
+        eventually(lambda: any(int(row[6], 16) > 2 for row in rows(netcat, port)))  # sent again
+        subprocess.run(["on", "ovh", "nft", "flush chain inet firewall input"], check=True)
+        assert (netcat.wait(PATIENCE), netcat.stderr.read()) == (0, b"")
+
+
 @in_the_lab
 def test_a_neighbour_that_is_gone_keeps_no_datagram_from_the_others():
     """What is sent to it waits for its answer to ARP, which does not come."""
