@@ -437,6 +437,7 @@ def holders(start, directory):
     """A server with as many clients as it takes, all but the last of whom do not read `grand`."""
     server = start(PROGRAM, "-d", directory, 0, nofile=40)
     clients = [server.connect(receive_buffer=4096) for _ in range(40 - BASE - 2)]
+    eventually(lambda: server.descriptors() == BASE + len(clients))  # files would keep them out
     for client in clients[:-1]:
         client.sendall(b"fichier grand\n")
         receive_until(client, b"\n")
