@@ -231,13 +231,26 @@ def say(client, said):
     client.shutdown(socket.SHUT_WR)
 
 
-# A server that says something and closes.
-SAYS = """
+# The beginning of a server in Python, for one client.
+ACCEPTS = """
 import socket, sys
 server = socket.create_server((sys.argv[1], 0))
 print("listening on %s:%d" % server.getsockname(), file=sys.stderr, flush=True)
 client = server.accept()[0]
+"""
+SAYS = f"""{ACCEPTS}
 client.sendall(b"bonjour")
+client.close()
+server.accept()
+"""
+LISTENS = f"""{ACCEPTS}
+client.shutdown(socket.SHUT_WR)
+while client.recv(1000): pass
+"""
+# It has an answer, and closes as soon as that has been sent.
+CLOSES = f"""{ACCEPTS}
+client.sendall(bytes(18_000))
+while client.recv(1000): pass
 client.close()
 server.accept()
 """
@@ -257,22 +270,11 @@ def test_netcat_ends_well_when_the_peer_has_closed_and_its_system_has_forgotten_
         assert netcat.wait(PATIENCE) == 0
 
 
-# A server that has nothing to say, and prints how much it was told.
-LISTENS = """
-import socket, sys
-server = socket.create_server((sys.argv[1], 0))
-print("listening on %s:%d" % server.getsockname(), file=sys.stderr, flush=True)
-client = server.accept()[0]
-client.shutdown(socket.SHUT_WR)
-print(sum(map(len, iter(lambda: client.recv(65536), b""))), file=sys.stderr, flush=True)
-"""
-
-
 @in_the_lab
 def test_netcat_is_not_put_off_by_an_icmp_message_while_its_peer_has_not_all():
     """TCP survives a firewall that refuses for a while: it sends again what was refused."""
     with (
-        running("on", "ovh", "python3", "-c", LISTENS, OVH, ready="listening on ") as (server, line),
+        running("on", "ovh", "python3", "-c", LISTENS, OVH, ready="listening on ") as (_, line),
         ExitStack() as stack,
     ):
         port = int(line.rpartition(":")[2])
@@ -395,19 +397,6 @@ def impatient(*programs, **numbers):
         yield paths
 
 
-# A server that has an answer for its client and closes as soon as that has been sent.
-CLOSES = """
-import socket, sys
-server = socket.create_server((sys.argv[1], 0))
-print("listening on %s:%d" % server.getsockname(), file=sys.stderr, flush=True)
-client = server.accept()[0]
-client.sendall(bytes(18_000))
-while client.recv(1000): pass
-client.close()
-server.accept()
-"""
-
-
 @in_the_lab
 def test_who_half_closes_and_reads_late_has_all_that_it_is_owed():
     """A system forgets a connection that has been closed when its peer takes nothing for some minutes.
@@ -447,9 +436,8 @@ def test_who_half_closes_and_reads_late_has_all_that_it_is_owed():
         ask(b"fichier grand\n", b"grand 18000\n" + content, binary("tcp/commands"), *served)
         ask(get, content, binary("tcp/web"), *served)
         ask(said, None, binary("broadcast/server"), "-b", OVH, 0)
-        with open(directory / "grand", "rb") as stdin:
-            command = ["sh", "-c", 'exec "$@" < "$0"', directory / "grand", binary("tcp/netcat")]
-            ask(b"", content, *command, "-l", "-p", 0, OVH)
+        says_the_file = ["sh", "-c", 'exec "$@" < "$0"', directory / "grand"]
+        ask(b"", content, *says_the_file, binary("tcp/netcat"), "-l", "-p", 0, OVH)
         ask(b"", forgotten, "python3", "-c", CLOSES, OVH)
 
         for program, client, answer in late:
