@@ -81,7 +81,7 @@ class Outgoing {
     /// We keep no copy of a piece: what the socket does not take is read again (pread has no
     /// position to move). Linux's sendfile(2) spares the bytes the way through our memory.
     bool send_piece(const Fd& socket) {
-        char piece[64 * 1024];
+        static char piece[64 * 1024];  // not on the stack: that would have to grow, or end us
         const off_t wanted = std::min<off_t>(sizeof piece, size_ - at_);
         const ssize_t got = pread(file_.get(), piece, static_cast<std::size_t>(wanted), at_);
         if (got == -1) return later(errno);

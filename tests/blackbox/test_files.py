@@ -187,6 +187,14 @@ def test_an_idle_client_costs_less_than_512_bytes(start, program):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_a_small_stack_is_enough(start, program, directory):
+    """One that has no room to grow ends the program."""
+    needs_plain_build(program)
+    server = start(program, "-d", directory, 0, under=["sh", "-c", 'ulimit -s 64; exec "$@"', "sh"])
+    assert ask(program, server.connect(), b"60K") == b"x" * 60 * KIB
+    server.stop()
+
+
 def test_a_directory_that_we_may_not_enter_is_one_line(program, place):
     (place / "private").mkdir(mode=0o700)
     ended = as_nobody(program, "-d", place / "private", 0, reachable=place)
