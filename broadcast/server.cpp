@@ -93,7 +93,7 @@ void deliver_all(Room& room) {
         if (client.is_served()) deliver(client, room);
         const Log::Position at = client.cursor.at();
         if (client.patience.is_lost(room.is_awaited(client), at, now)) room.lose(client);
-        if (looks && tcp::has_vanished(client.fd)) room.lose(client);
+        if (looks && room.rounds.has_vanished(client.fd)) room.lose(client);
         if (client.is_served()) slowest = std::min(slowest, at);
     }
     room.log.forget(slowest);

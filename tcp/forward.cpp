@@ -129,7 +129,7 @@ void serve(Server& server, const Fd& stop) {
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return;
         if (ready == -1) continue;
         server.rounds.close_who_have_all();
-        const bool looks = server.rounds.are_due();
+        tcp::Rounds* const looks = server.rounds.are_due() ? &server.rounds : nullptr;
         if (polled[stop_entry].revents != 0) return;
         // Backwards: the last relay, which takes the place of one that is over, has had its turn.
         for (std::size_t i = server.relays.size(); i-- > 0;) {

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <map>
 #include <new>
 #include <utility>
 #include <vector>
@@ -73,16 +74,16 @@ inline tcp_info info(const Fd& fd) {
 }
 #endif
 
-/// Whether the peer's machine has been silent for too long, and that though it was asked: to
-/// acknowledge what was sent once more; or, when it takes nothing for the time being, whether it is
-/// still there. The kernel asks twice as seldom each time, until it is every two minutes. One
-/// question without an answer may be lost with a network that was gone for a moment, so there are
-/// to be two. False where the kernel does not tell (macOS).
-inline bool has_vanished([[maybe_unused]] const Fd& fd) {
+/// Whether the peer's machine has been silent for so many milliseconds, and that though it was
+/// asked: to acknowledge what was sent once more; or, when it takes nothing for the time being,
+/// whether it is still there. The kernel asks twice as seldom each time, until it is every two
+/// minutes. One question without an answer may be lost with a network that was gone for a moment,
+/// so there are to be two. False where the kernel does not tell (macOS).
+inline bool is_mute([[maybe_unused]] const Fd& fd, [[maybe_unused]] std::int64_t for_so_long) {
 #ifdef __linux__
     const tcp_info known = info(fd);
     const std::int64_t silent = std::min(known.tcpi_last_data_recv, known.tcpi_last_ack_recv);
-    if (silent < patience || known.tcpi_state == TCP_CLOSE) return false;
+    if (silent < for_so_long || known.tcpi_state == TCP_CLOSE) return false;
     if (std::max(known.tcpi_retransmits, known.tcpi_probes) > 1) return true;
     // What is sent again to a window that has been closed meanwhile is not counted. After one
     // question, the time from the peer's last word to it is a half of the time to the next; after
@@ -150,6 +151,19 @@ class Rounds {
         return true;
     }
 
+    /// Whether the peer has vanished, of a connection that is looked at when it is time. It has to
+    /// seem so twice: the answer to what was asked last may still be on its way.
+    bool has_vanished(const Fd& fd) try {
+        if (is_mute(fd, patience - period)) {
+            const auto [suspect, is_new] = suspects_.try_emplace(fd.get(), clock_ms());
+            return clock_ms() - suspect->second >= period / 2;  // in the round before
+        }
+        suspects_.erase(fd.get());
+        return false;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+
     /// When it is time: ends the connections of those who have vanished, as a RST would. poll and
     /// select find them ready, and recv and send fail.
     template <typename Client>
@@ -176,11 +190,12 @@ class Rounds {
         if (leaving_.empty() || clock_ms() < next_look_) return;
         next_look_ = clock_ms() + 100;
         std::erase_if(leaving_,
-                      [](const Fd& fd) { return !is_owed_at_the_end(fd) || has_vanished(fd); });
+                      [&](const Fd& fd) { return !is_owed_at_the_end(fd) || has_vanished(fd); });
     }
 
   private:
     std::int64_t next_ = clock_ms() + period;
+    std::map<int, std::int64_t> suspects_{};  ///< descriptors: since when they have seemed mute
     std::vector<Fd> leaving_{};
     std::int64_t next_look_ = 0;
 };

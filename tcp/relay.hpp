@@ -76,12 +76,13 @@ class Relay {
     }
 
     /// Does what poll has found possible (its revents, client and target): at most one recv and two
-    /// sends for each. `looks`: whether it is to look who has vanished. False when the relay is
-    /// over.
-    bool take_turn(short client, short target, bool looks) try {
+    /// sends for each. `looks`: when it is to look who has vanished, or null. False when the relay
+    /// is over.
+    bool take_turn(short client, short target, tcp::Rounds* looks) try {
         if (told_to_end) return true;            // poll is to see it, and soon
         if (looks && state_ == State::relaying)  // else nobody has been sent anything
-            if (has_vanished(client_, target_) || has_vanished(target_, client_)) return reset();
+            if (has_vanished(client_, target_, *looks) || has_vanished(target_, client_, *looks))
+                return reset();
         if (client == 0 && target == 0) return true;
         if (state_ == State::relaying) {
             if (!take_turn(client_, target_, client) || !take_turn(target_, client_, target)) {
@@ -232,10 +233,10 @@ class Relay {
 
     /// Whether `end` has died without a word, and does not owe any to another who is there. Its
     /// half-close is looked for here: once it is dead, the kernel does not tell.
-    static bool has_vanished(End& end, const End& other) {
+    static bool has_vanished(End& end, const End& other, tcp::Rounds& rounds) {
         end.said_all = end.said_all || tcp::has_half_closed(end.fd);
-        if (!end.vanished && !tcp::has_vanished(end.fd)) return false;
-        return !owes(end, other) || other.closed || tcp::has_vanished(other.fd);
+        if (!end.vanished && !rounds.has_vanished(end.fd)) return false;
+        return !owes(end, other) || other.closed || rounds.has_vanished(other.fd);
     }
 
     /// One of two ends has died. Bytes that `from` has said before, an early refusal of what is

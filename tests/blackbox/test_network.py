@@ -622,6 +622,43 @@ def test_who_takes_nothing_is_found_dead_when_its_machine_is_gone_and_only_then(
                 assert got == answers(LINES), (program, len(got))
 
 
+@pytest.mark.thorough
+@in_the_lab
+def test_who_takes_nothing_is_not_given_up_for_one_question_that_was_lost():
+    """The next is on its way to him, or his answer to us. That takes a third of a second here, and most of
+    them would be looked at meanwhile; who has said his end, ten times a second."""
+    with (
+        impatient("echo/poll", patience=1500, period=1000) as (path,),
+        wire("so-high", "ovh", "--delay", 150) as (cable, _),
+        running("on", "ovh", path, "-b", OVH, 0, ready="listening on ") as (server, line),
+        ExitStack() as stack,
+    ):
+        address = OVH, int(line.rpartition(":")[2])
+        said = b"".join(b"%07d\n" % i for i in range(600))
+        clients = [stack.enter_context(connect(address, receive_buffer=4096)) for _ in range(6)]
+        for client in clients:
+            client.sendall(said)
+        clients[0].shutdown(socket.SHUT_WR)
+
+        def all_are(expected):
+            """Whether that is true of all: of the seconds to the next question, and of how many have no
+            answer."""
+            return all(
+                row[5].startswith("04") and expected(int(row[5][3:], 16) / 100, int(row[8], 16))
+                for client in clients
+                for row in rows(server, client.getsockname()[1]) or [["gone"] * 9]
+            )
+
+        eventually(lambda: all_are(lambda seconds, unanswered: seconds > 1.6 and unanswered == 0))
+        cable.send_signal(signal.SIGUSR1)
+        eventually(lambda: all_are(lambda seconds, unanswered: unanswered == 1))
+        cable.send_signal(signal.SIGUSR1)
+        eventually(lambda: all_are(lambda seconds, unanswered: unanswered == 0))
+        for client in clients:
+            client.shutdown(socket.SHUT_WR)
+            assert receive_all(client) == answers(said)
+
+
 def ask_again(server, address, stack):
     """A client of echo/poll that makes its window smaller and reads nothing: what was sent before is sent
     again and again, and has no room there; that is acknowledged. Gives it, what it has said, and a
