@@ -443,6 +443,37 @@ def test_a_run_that_is_no_file_is_no_command(classroom, tmp_path):
     assert "there is no command" in ended.stdout
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_run_that_an_editor_of_windows_wrote_is_a_command(classroom, encoding):
+    folder = classroom(alice=("", {}))
+    (folder / "alice" / "run").write_text(f"# ma commande\r\n{POLL} {{port}}\r\n", encoding=encoding)
+    ended = judge("echo", *QUICK, "--all", folder)
+    assert re.search(r"^alice +20/20 ", ended.stdout, re.MULTILINE), ended
+
+
+def test_a_run_that_is_no_command_line_costs_nobody_else_a_point(classroom):
+    folder = classroom(
+        alice=("python3 'moi.py {port}", {}), bob=("a\0b {port}", {}), zoe=(f"{POLL} {{port}}", {})
+    )
+    ended = judge("echo", *QUICK, "--all", folder)
+    rows = re.findall(r"^(\w+) +(\d+)/20 ", ended.stdout, re.MULTILINE)
+    assert rows == [("alice", "0"), ("bob", "0"), ("zoe", "20")], ended
+
+
+def test_a_name_in_other_letters_is_a_row_like_any(classroom, tmp_path):
+    """An archive made on a system that writes é as one byte; and one that would colour the table."""
+    folder = classroom()
+    folder.mkdir()
+    for name in (b"\x82lise", b"\x1b[31m"):
+        (folder / os.fsdecode(name)).mkdir()
+    files = {kind: tmp_path / f"out.{kind}" for kind in ("json", "csv", "html", "junit")}
+    options = [word for kind, file in files.items() for word in (f"--{kind}", file)]
+    ended = judge("echo", "--all", folder, *options)
+    assert re.findall(r"^(\S+) +0/20 ", ended.stdout, re.MULTILINE) == [r"\x1b[31m", r"\x82lise"]
+    for file in files.values():
+        assert r"\x82lise" in file.read_text().replace(r"\\", "\\"), file  # JSON doubles it
+
+
 # ---- Hostile servers
 
 BOMB = "import os\nwhile True: os.fork()"

@@ -1,6 +1,7 @@
 """A class: a folder for each student, judged side by side, each in a copy and by a judge of its
 own."""
 
+import codecs
 import concurrent.futures
 import csv
 import io
@@ -23,7 +24,7 @@ from words import Say
 
 HERE = Path(__file__).resolve().parent
 LIMIT = 300  # seconds for one student, whatever the server does
-LONGEST = 1 << 16  # characters of a command
+LONGEST = 1 << 16  # bytes of a command
 
 
 def command_in(folder):
@@ -33,10 +34,14 @@ def command_in(folder):
     try:
         if not file.is_file():  # a pipe, or a link to /dev/zero, has no end
             return None
-        with open(file, encoding="utf-8", errors="replace") as command:
-            text = command.read(LONGEST)
+        with open(file, "rb") as command:
+            written = command.read(LONGEST)
     except OSError:
         return None
+    # PowerShell's `>` and old editors of Windows write UTF-16, or begin with a mark.
+    is_utf16 = written.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = written.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
+    text = text.replace("\0", "")  # exec takes no such word
     if text.startswith("#!"):
         file.chmod(0o755)
         return ["./run"]
@@ -46,6 +51,13 @@ def command_in(folder):
         if line.strip() and not line.lstrip().startswith("#")
     ]
     return words_of("\n".join(lines)) if lines else None
+
+
+def name_of(folder):
+    """The student's name. What is no UTF-8 there (an archive made on another system), or would move
+    the cursor, is shown as one writes it in a program."""
+    name = os.fsencode(folder.name).decode(errors="backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def neither_file_nor_folder(folder, names):
@@ -166,7 +178,7 @@ def judge_all(ladder, options):
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
         try:
             waiting = {
-                pool.submit(judge_student, ladder, folder, options): folder.name
+                pool.submit(judge_student, ladder, folder, options): name_of(folder)
                 for folder in folders
             }
             for done in concurrent.futures.as_completed(waiting):
@@ -183,7 +195,7 @@ def judge_all(ladder, options):
             raise
     if terminal.live:
         print("\r\x1b[K", end="", file=terminal.stream)
-    students = {folder.name: students[folder.name] for folder in folders}
+    students = {name: students[name] for name in map(name_of, folders)}
     if options.csv:
         report.write(options.csv, as_csv(ladder, students))
     if options.html:
