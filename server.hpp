@@ -167,15 +167,29 @@ inline bool send_all(const Fd& fd, std::string_view bytes) {
     return true;
 }
 
-/// Tells a client that there is no room for it, and closes. What it has already sent is read first
-/// (64 KiB at most): close(2) with unread data is a reset, which may reach the client before
-/// it has read the message, and take it away (RFC 2525, 2.17).
-inline void refuse(const Fd client, std::string_view message) {
-    send(client.get(), message.data(), message.size(), MSG_DONTWAIT);
-    shutdown(client.get(), SHUT_WR);
+/// Before a client is closed: reads what it has said (64 KiB at most), and drops it. close(2) with
+/// unread data is a reset, which may reach the client before it has read what we have said, and
+/// take that away (RFC 2525, 2.17).
+inline void drop_unread(const Fd& client) {
     char unread[4096];
     for (int i = 0; i < 16 && recv(client.get(), unread, sizeof unread, MSG_DONTWAIT) > 0; ++i) {
     }
+}
+
+/// Says something short to a client, and our end.
+inline void say_last(const Fd& client, std::string_view message) {
+    send(client.get(), message.data(), message.size(), MSG_DONTWAIT);
+    shutdown(client.get(), SHUT_WR);
+}
+
+/// In a server that blocks: tells a client that there is no room for it, and closes once it has
+/// been told, or a second later. Whatever it said to a closed socket would be answered by a reset,
+/// and a message that was lost on its way not be sent again.
+inline void refuse(const Fd client, std::string_view message) {
+    say_last(client, message);
+    // Our end counts as one; it may be lost.
+    for (int i = 0; i < 100 && on_its_way(client) > 1; ++i) poll(nullptr, 0, 10);
+    drop_unread(client);
 }
 
 /// What poll looks at, and what is known of each. First come entries that have a name in the

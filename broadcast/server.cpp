@@ -115,7 +115,7 @@ void accept_all(const Fd& listener, Fd& spare, Rest& rest, Room& room) try {
         if (spare && fd.get() < FD_SETSIZE) {  // FD_SET would write past the end of the fd_set
             room.enter(std::move(fd));
         } else {
-            refuse(std::move(fd), full);
+            room.rounds.refuse(std::move(fd), full);
         }
     }
 } catch (const std::bad_alloc&) {

@@ -69,13 +69,13 @@ bool take_turn(Client& client, std::string& answer) try {
 
 /// Takes all who wait in the backlog: until EAGAIN, but at most as many as it holds. In a flood of
 /// connections there is always one more, and the clients that we have must get their turn.
-void accept_all(const Fd& listener, std::vector<Client>& clients, Rest& rest,
+void accept_all(const Fd& listener, std::vector<Client>& clients, Rest& rest, tcp::Rounds& rounds,
                 std::string& answer) try {
     for (int i = 0; i < SOMAXCONN; ++i) {
         Fd fd = rest.accepted(accept(listener.get(), nullptr, nullptr));
         if (!fd) return;
         if (fd.get() >= FD_SETSIZE) {
-            refuse(std::move(fd), full);
+            rounds.refuse(std::move(fd), full);
             continue;
         }
         Client client{std::move(fd)};  // it is owed the greeting
@@ -124,7 +124,8 @@ void serve(const Fd& listener, const Fd& stop) {
                 rest.connection_closed();
             }
         }
-        if (FD_ISSET(listener.get(), &readable)) accept_all(listener, clients, rest, answer);
+        if (FD_ISSET(listener.get(), &readable))
+            accept_all(listener, clients, rest, rounds, answer);
     }
 }
 

@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <map>
 #include <new>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -175,13 +176,24 @@ class Rounds {
             if (has_vanished(client.fd)) (void)connect(client.fd.get(), &nobody, sizeof nobody);
     }
 
-    /// Says our end on a connection whose peer has said its own, and closes it as soon as the peer
-    /// has all that it was sent. Until then poll must not look at it: with both directions shut, it
-    /// would report POLLHUP again and again. One that there is no memory to remember is closed at
-    /// once.
+    /// Says our end on a connection, and closes it as soon as the peer has all that it was sent.
+    /// Until then poll must not look at it: with both directions shut, it would report POLLHUP
+    /// again and again. One that there is no memory to remember is closed at once.
     void see_off(Fd fd) try {
         if (is_owed_at_the_end(fd)) leaving_.push_back(std::move(fd));
     } catch (const std::bad_alloc&) {
+    }
+
+    /// Tells a client that there is no room for it, and sees it off. It has three seconds to have
+    /// been told: it keeps a descriptor from others.
+    void refuse(Fd fd, std::string_view message) {
+#ifdef TCP_USER_TIMEOUT
+        const int limit = 3000;
+        setsockopt(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
+#endif
+        say_last(fd, message);
+        drop_unread(fd);
+        if (on_its_way(fd) > 1) see_off(std::move(fd));  // our end counts as one; it may be lost
     }
 
     /// Closes those who are seen off and have all, or are gone. At most ten times a second: there
@@ -189,8 +201,11 @@ class Rounds {
     void close_who_have_all() {
         if (leaving_.empty() || clock_ms() < next_look_) return;
         next_look_ = clock_ms() + 100;
-        std::erase_if(leaving_,
-                      [&](const Fd& fd) { return !is_owed_at_the_end(fd) || has_vanished(fd); });
+        std::erase_if(leaving_, [&](const Fd& fd) {
+            if (is_owed_at_the_end(fd) && !has_vanished(fd)) return false;
+            drop_unread(fd);
+            return true;
+        });
     }
 
   private:

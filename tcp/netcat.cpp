@@ -99,9 +99,9 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
             // when the peer has half-closed, it has reset the connection.
             {down.ended || unread ? -1 : STDOUT_FILENO, 0, 0},
             {down.ended && !up.ended ? socket.get() : -1, 0, 0},
-            {down.ended && up.unsent.empty() ? next : -1, POLLIN, 0},
+            {down.ended && up.unsent.empty() && on_its_way(socket) == 0 ? next : -1, POLLIN, 0},
         };
-        const int ready = poll(polled, entries, last || unread ? 100 : tcp::Rounds::period);
+        const int ready = poll(polled, entries, unread || down.ended ? 100 : tcp::Rounds::period);
         if (ready == -1 && errno == EINVAL && !stop) check("poll", ready);  // fewer descriptors
         if (ready == -1 && errno != EINTR && rest_or_stop(stop)) return false;
         if (ready == -1) continue;

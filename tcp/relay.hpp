@@ -162,7 +162,8 @@ class Relay {
 
     /// Tells the client by a close that there is no target. False: the relay is over.
     bool close_client() {
-        refuse(std::move(client_.fd), "");
+        shutdown(client_.fd.get(), SHUT_WR);
+        drop_unread(client_.fd);
         return false;
     }
 

@@ -36,8 +36,9 @@ inline pollfd polled(const Client& client) {
 /// is owed something, or has not taken all of its last answer, is to stay unless it has been seen
 /// to take nothing for minutes, whatever it says.
 inline std::int64_t silent_since(Client& client, std::int64_t now) {
-    if (wanted(client) == POLLIN && client.stage == Stage::open) return client.heard;
     const int left = on_its_way(client.fd);
+    const bool has_all = left == 0 && wanted(client) == POLLIN;
+    if (has_all && client.stage == Stage::open) return client.heard;
     if (std::exchange(client.left, left) != left) client.took = now;
     return now - client.took >= tcp::patience ? client.took : now;
 }

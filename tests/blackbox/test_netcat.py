@@ -26,6 +26,7 @@ from harness import (
     is_listening,
     needs_plain_build,
     peer,
+    readable,
     receive,
     receive_all,
     reset,
@@ -361,6 +362,24 @@ def test_with_k_a_client_that_has_left_makes_room_though_standard_input_has_not_
         assert program.process.stdout.readline() == b"deux\n"
         program.process.stdin.write(b"pour le second\n")
         assert receive(second, 15) == b"pour le second\n"
+
+
+def test_with_k_a_half_closed_client_has_all_that_was_said_before_the_next_is_served(netcat):
+    """A connection that has been closed is forgotten when its peer takes nothing for some minutes."""
+    said = b"".join(b"%07d\n" % i for i in range(2000))
+    program = listening(netcat, "-k")
+    with program.connect(receive_buffer=4096) as late:
+        late.sendall(b"question\n")
+        late.shutdown(socket.SHUT_WR)
+        assert program.process.stdout.readline() == b"question\n"
+        program.process.stdin.write(said)
+        program.process.stdin.flush()
+        assert receive(late, 8) == said[:8]
+        with program.connect() as second:
+            second.sendall(b"deux\n")
+            assert not readable([program.process.stdout], 0.3)
+            assert receive(late, len(said) - 8) == said[8:]
+            assert program.process.stdout.readline() == b"deux\n"
 
 
 def test_with_k_a_half_closed_client_is_answered_while_nobody_waits(netcat):

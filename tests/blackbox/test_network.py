@@ -373,6 +373,54 @@ def test_a_last_word_is_not_lost_while_the_cable_is_off():
             assert receive_all(client).startswith(answered)
 
 
+FULL = "serveur complet\n".encode()
+# How each becomes full, and soon.
+MANY = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (2000, 2000))
+for _ in range(1005):
+    os.set_inheritable(os.open("/dev/null", os.O_RDONLY), True)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+NO_PROCESS = ["strace", "-D", "-qq", "-o", "/dev/null", "-e", "trace=clone,clone3", "-e"]
+NO_PROCESS += ["inject=clone,clone3:error=EAGAIN"]
+BECOMES_FULL = {
+    "echo/select": ["python3", "-c", MANY],
+    "broadcast/server": ["prlimit", "--nofile=20"],
+    "echo/fork": NO_PROCESS,
+    "echo/thread": NO_PROCESS,
+}
+
+
+@in_the_lab
+def test_who_is_sent_away_is_told_though_he_speaks_and_that_was_lost():
+    """What he says arrives before the message is sent again; to a socket that is closed by then."""
+    for program, words in BECOMES_FULL.items():
+        with wire("so-high", "ovh") as (cable, _), ExitStack() as stack:
+            command = ["on", "ovh", *words, binary(program), "-b", OVH, 0]
+            server, line = stack.enter_context(running(*command, ready="listening on "))
+            address = OVH, int(line.rpartition(":")[2])
+            while receive_until(last := stack.enter_context(connect(address)), b"\n") != FULL:
+                pass
+            assert receive_all(last) == b""
+            eventually(lambda: not rows(server, last.getsockname()[1], "04"))  # FIN_WAIT1
+            server.send_signal(signal.SIGSTOP)
+            client = stack.enter_context(connect(address))
+            eventually(lambda: rows(server, client.getsockname()[1], "01"))  # ESTABLISHED there, too
+            cable.send_signal(signal.SIGUSR1)
+            server.send_signal(signal.SIGCONT)
+
+            def until_it_is_sent_again(server=server, its_port=client.getsockname()[1]):
+                """In seconds: the message, and our end behind it. 0 without them."""
+                timer = [row[5] for row in rows(server, its_port, "04")] or [""]
+                return int(timer[0][3:], 16) / 100 if timer[0].startswith("01") else 0
+
+            eventually(lambda: until_it_is_sent_again() > 0.6)
+            cable.send_signal(signal.SIGUSR1)
+            client.sendall(b"bonjour\n")
+            assert receive_all(client) == FULL, program
+
+
 @contextmanager
 def impatient(*programs, **numbers):
     """The programs with other numbers after these words in tcp/keepalive.hpp, as built in a directory of

@@ -695,6 +695,23 @@ def test_when_descriptors_run_out_the_longest_silent_makes_room(start, directory
     assert len([line for line in server.log if "accept" in line]) == 1
 
 
+def test_who_has_not_taken_all_of_his_answer_makes_no_room(start, directory):
+    """Though the server's system has taken it: whatever he said to a closed socket would be answered by a
+    reset, and the rest be lost."""
+    content = (directory / "grand").read_bytes()[:40_000]
+    (directory / "moyen").write_bytes(content)
+    server = start(PROGRAM, "-d", directory, 0, nofile=BASE + 6)
+    late = Connection(server.address, receive_buffer=4096)
+    late.send(b"GET /static/moyen HTTP/1.1\r\nHost: a\r\n\r\n")
+    late.response("HEAD")
+    time.sleep(1.1)  # silent for long enough to make room
+    for other in [Connection(server.address) for _ in range(8)]:
+        assert other.get("/").status == 302
+    late.send(b"GET / HTTP/1.1\r\n")
+    assert receive(late.socket, len(content)) == content
+    assert late.send(b"Host: a\r\n\r\n").response().status == 302
+
+
 def test_descriptors_that_silent_clients_have_taken_come_back(start):
     """A hundred who say nothing, where there is room for thirty, lock nobody out."""
     server = start(PROGRAM, nofile=40)
