@@ -708,7 +708,7 @@ def test_who_has_not_taken_all_of_his_answer_makes_no_room(start, directory):
     for other in [Connection(server.address) for _ in range(8)]:
         assert other.get("/").status == 302
     late.send(b"GET / HTTP/1.1\r\n")
-    assert receive(late.socket, len(content)) == content
+    assert late.take(len(content)) == content
     assert late.send(b"Host: a\r\n\r\n").response().status == 302
 
 
