@@ -156,8 +156,9 @@ class Rounds {
     /// seem so twice: the answer to what was asked last may still be on its way.
     bool has_vanished(const Fd& fd) try {
         if (is_mute(fd, patience - period)) {
-            const auto [suspect, is_new] = suspects_.try_emplace(fd.get(), clock_ms());
-            return clock_ms() - suspect->second >= period / 2;  // in the round before
+            const std::int64_t now = clock_ms();
+            const std::int64_t since = suspects_.try_emplace(fd.get(), now).first->second;
+            return now - since >= period / 2;  // since the round before
         }
         suspects_.erase(fd.get());
         return false;

@@ -68,17 +68,15 @@ class Output:
         return said.decode(errors="replace")
 
 
-NEEDS_A_SHELL = r"[|&;<>()$`*?~\n]"
-
-
 def words_of(command):
     """The words of a command line; a line that wants a shell gets one. So does one with a quote
     that is not closed: a shell says so."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        words = []
-    return ["sh", "-c", command] if not words or re.search(NEEDS_A_SHELL, command) else words
+    if not re.search(r"[|&;<>()$`*?~\n]", command):
+        try:
+            return shlex.split(command)
+        except ValueError:
+            pass
+    return ["sh", "-c", command]
 
 
 def free_port():
