@@ -460,6 +460,29 @@ def test_a_run_that_is_no_command_line_costs_nobody_else_a_point(classroom):
     assert rows == [("alice", "0"), ("bob", "0"), ("zoe", "20")], ended
 
 
+def test_a_folder_without_a_floor_a_file_without_an_end_and_one_that_is_locked_cost_nobody(
+    classroom, tmp_path
+):
+    """The judge works in a copy. What of a folder cannot be copied is not in it."""
+    run = f"{POLL} {{port}}"
+    folder = classroom(deep=(run, {}), huge=(run, {}), locked=(run, {"mine": ""}), zoe=(run, {}))
+    at = os.open(folder / "deep", os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    os.truncate(os.open(folder / "huge" / "disk", os.O_CREAT | os.O_RDWR), 1 << 36)
+    (folder / "locked" / "mine").chmod(0)
+    opens_what_it_may = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    ended = judge(
+        "echo", *QUICK, "--all", folder, under=opens_what_it_may if os.geteuid() == 0 else []
+    )
+    rows = re.findall(r"^(\w+) +(\d+)/20 ", ended.stdout, re.MULTILINE)
+    assert rows == [(name, "20") for name in ("deep", "huge", "locked", "zoe")], ended
+
+
 def test_a_name_in_other_letters_is_a_row_like_any(classroom, tmp_path):
     """An archive made on a system that writes é as one byte; and one that would colour the table."""
     folder = classroom()
@@ -501,6 +524,17 @@ KILL = (
     "if os.fork() == 0:\n    os.setsid()\n    time.sleep(1e6)"
     + SERVE
 )
+# They never stop talking: one as fast as it can, one a byte every 20 ms.
+TALK = """import socket, sys, threading, time
+def talk(client):
+    try:
+        while True: client.sendall({what}); time.sleep({pause})
+    except OSError: pass
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True: threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
+"""
+FILL = TALK.format(what="b'a' * 100000", pause=0)
+DRIP = TALK.format(what="b'a'", pause=0.02)
 HOSTILE = dict(
     bomb=BOMB,
     flood=FLOOD,
@@ -511,6 +545,8 @@ HOSTILE = dict(
     delete=DELETE,
     delete_all=DELETE_ALL,
     kill=KILL,
+    fill=FILL,
+    drip=DRIP,
 )
 
 
@@ -578,6 +614,9 @@ def test_a_class_of_hostile_servers_costs_each_its_own_points(classroom, isolate
         assert rows["kill"]["score"] == 20  # its parent is the init of its namespace
         assert rows["never"]["score"] <= 2
         assert sum(check["seconds"] for check in rows["never"]["checks"]) < 60
+    for name in ("fill", "drip"):
+        assert rows[name]["score"] == 2, rows[name]["why"]  # it listens, and it ends
+        assert max(check["seconds"] for check in rows[name]["checks"]) < 15
     assert (folder / "delete" / "moi.py").exists()
     eventually(lambda: not running(mark))
 

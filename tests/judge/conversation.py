@@ -12,6 +12,7 @@ from words import Say, number, readable, shown
 
 KEPT = 160  # bytes of each end of a long piece that the record keeps
 LATE = 1.5  # seconds until one who reads late begins: some send with a time limit of a second
+OVERTIME = 2  # seconds after a check's time, for what comes at once
 # Each of them but `\n` twice in a row: telnet doubles 255, and a careless program halves it again.
 EVERY_BYTE = bytes(byte for byte in range(256) if byte != 10 for _ in range(2))
 
@@ -299,12 +300,16 @@ class Client:
             except OSError:
                 pass
 
+    def _until(self, silence):
+        """When we stop waiting. Once the time of the check is over, what comes at once is still read:
+        for OVERTIME, as there are servers that say a byte now and then, for ever."""
+        now, deadline = time.monotonic(), self.check.deadline
+        return min(now + silence, max(deadline, min(now + 0.05, deadline + OVERTIME)))
+
     def receive(self, most, silence=None):
         """Bytes; or "closed", "reset", or "silence" when nothing came for too long."""
         silence = self.check.patience if silence is None else silence
-        until = min(
-            time.monotonic() + silence, max(self.check.deadline, time.monotonic() + 0.05)
-        )
+        until = self._until(silence)
         while True:
             left = until - time.monotonic()
             if left <= 0:
@@ -319,10 +324,7 @@ class Client:
                 before = self.went
                 self.pump()
                 if self.went != before:
-                    until = min(
-                        time.monotonic() + silence,
-                        max(self.check.deadline, time.monotonic() + 0.05),
-                    )
+                    until = self._until(silence)
         try:
             piece = self.socket.recv(min(most, 1 << 18))
         except BlockingIOError:

@@ -21,10 +21,10 @@ sys.path.insert(0, str(JUDGE.parent))
 CONTRACTS = ["plain", "echo", "broadcast", "commands", "web", "datagram", "unix", "client"]
 
 
-def judge(*words, env=None, timeout=240, **options):
-    """Runs the judge to its end."""
+def judge(*words, env=None, timeout=240, under=(), **options):
+    """Runs the judge to its end. `under`: the words of a program that starts it."""
     return subprocess.run(
-        [sys.executable, JUDGE, *map(str, words)],
+        [*under, sys.executable, JUDGE, *map(str, words)],
         capture_output=True,
         text=True,
         timeout=timeout,

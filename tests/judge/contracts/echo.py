@@ -10,6 +10,7 @@ from words import Say, number
 GREETING = "Le serveur écoute.\n".encode()
 PREFIX = "le serveur répond : ".encode()
 MIB = 1 << 20
+ENDLESS = 256  # bytes of a greeting without a newline
 SILENT = 2.5  # seconds that a client says nothing; a limit of a second or two is not a rare thing
 
 ladder = Ladder(
@@ -87,12 +88,15 @@ def greeting_of(server):
 
 
 def learn_greeting(client):
+    """What a server says first. One that has no end is none that a client could wait for."""
     greeting = b""
-    while not greeting.endswith(b"\n") and isinstance(
-        piece := client.receive(1, 0.3 if greeting else None), bytes
+    while (
+        len(greeting) < ENDLESS
+        and not greeting.endswith(b"\n")
+        and isinstance(piece := client.receive(1, 0.3 if greeting else None), bytes)
     ):
         greeting += piece
-    client.check.judge.known["greeting"] = greeting
+    client.check.judge.known["greeting"] = greeting if len(greeting) < ENDLESS else b""
     return greeting
 
 
