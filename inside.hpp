@@ -39,10 +39,13 @@ inline Fd open_directory(const std::string& path) {
 
 /// Whether a name may lead to a file of ours: it is not empty and not absolute, and no component of
 /// it starts with a dot. That keeps "." and ".." out, and what is not meant for strangers: ".env",
-/// ".git/config". A NUL would end the name early for the system (CWE-158).
+/// ".git/config". Nor has it a ~ before a digit: a disk of Windows knows .env as ENV~1, too
+/// (CVE-2014-9390). A NUL would end the name early for the system (CWE-158).
 inline bool is_served_name(std::string_view name) {
+    const auto is_short = [](char a, char b) { return a == '~' && b >= '0' && b <= '9'; };
     return !name.empty() && name.front() != '/' && name.front() != '.' &&
-           name.find("/.") == name.npos && name.find('\0') == name.npos;
+           name.find("/.") == name.npos && name.find('\0') == name.npos &&
+           std::adjacent_find(name.begin(), name.end(), is_short) == name.end();
 }
 
 /// Whether `count` descriptors are free; if not, errno says why (EMFILE ...). `any` is an open one.

@@ -129,8 +129,12 @@ class SocketFile {
     /// is looked at again; who is somebody else has his name back.
     void remove(const struct stat& seen) const {
         const char* const aside = aside_.c_str();
-        if (rename(path_.c_str(), aside) == -1) return;
         struct stat now {};
+        if (rename(path_.c_str(), aside) == -1) {
+            // ENOSPC: the directory may have no room for a longer name.
+            if (lstat(path_.c_str(), &now) == 0 && is_same_file(seen, now)) unlink(path_.c_str());
+            return;
+        }
         lstat(aside, &now);
         const bool is_it = S_ISSOCK(now.st_mode) && is_same_file(seen, now);
         // Unlike a rename, a link does not replace who has come there meanwhile. A directory cannot

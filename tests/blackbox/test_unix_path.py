@@ -470,6 +470,16 @@ int open64(const char* path, int flags, ...) { return open(path, flags); }
 """
 
 
+# The directory, too, has no room for one more name.
+NO_NEW_NAME = NO_NEW_FILE + r"""
+int rename(const char* from, const char* to) {
+    (void)from, (void)to;
+    errno = ENOSPC;
+    return -1;
+}
+"""
+
+
 def assert_replaced(start, place, server, preloaded):
     """A dead socket is, beside that library, and nothing is left in the end."""
     needs_plain_build(server)
@@ -480,9 +490,12 @@ def assert_replaced(start, place, server, preloaded):
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.parametrize("lacking", [NO_NEW_FILE, NO_NEW_NAME], ids=["file", "name"])
 @each_server
-def test_on_a_disk_that_is_full_a_dead_socket_is_removed_all_the_same(start, place, server, tmp_path):
-    assert_replaced(start, place, server, library(NO_NEW_FILE, tmp_path))
+def test_on_a_disk_that_is_full_a_dead_socket_is_removed_all_the_same(
+    start, place, server, tmp_path, lacking
+):
+    assert_replaced(start, place, server, library(lacking, tmp_path))
 
 
 @each_server

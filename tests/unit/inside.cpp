@@ -86,6 +86,17 @@ TEST_CASE("no component starts with a dot") {
     }
 }
 
+TEST_CASE("the short name of Windows for a file that starts with a dot is not served") {
+    for (const char* name : {"ENV~1", "GIT~1/config", "sub/env~12", "sub/A5B0F~1.ENV"}) {
+        INFO(name);
+        CHECK_FALSE(is_served_name(name));
+    }
+    for (const char* name : {"a~", "~", "a~b", "1~a/~"}) {
+        INFO(name);
+        CHECK(is_served_name(name));
+    }
+}
+
 TEST_CASE("a dot elsewhere in a name is nothing special") {
     for (const char* name : {"a.b", "a./b", "a../b", "a..", "a.b/c.d"}) {
         INFO(name);
