@@ -146,21 +146,31 @@ class SocketFile {
         }
     }
 
+    /// Whether a file may be the lock of a server of ours: nobody else can open it, and it is empty.
+    static bool is_a_lock(const struct stat& file) {
+        return file.st_uid == geteuid() && (file.st_mode & 077) == 0 && S_ISREG(file.st_mode) &&
+               file.st_size == 0;
+    }
+
     /// Waits for the lock, which another server of ours may have; five seconds at most. Whoever had
     /// it removes the file, so what we have locked may have no name any more: then once again. Ends
     /// the program itself at a signal.
     void take_turn() {
+        const char* const name = turn_.path.c_str();
+        const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK;
         for (int tries = 50; tries > 0; --tries) {
-            Fd lock{open(turn_.path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600)};
-            struct stat locked {};
+            Fd lock{open(name, flags | O_CREAT | O_EXCL, 0600)};
+            const bool is_new = lock.get() != -1;
+            if (!is_new && errno == EEXIST) lock = Fd{open(name, flags)};
+            if (!lock && errno == ENOENT) continue;  // it was there, and is removed by now
+            struct stat locked {}, named {};
             if (!lock || fstat(lock.get(), &locked) == -1) return;
-            if (locked.st_uid != geteuid() || (locked.st_mode & 077) != 0) return;  // a stranger's
-            if (!S_ISREG(locked.st_mode) || locked.st_size > 0) return;  // ours, and not as a lock
-            struct stat named {};
+            // What we have made is ours, though a disk of Windows shows it as open to all.
+            if (!is_new && !is_a_lock(locked)) return;
             // Where the file system has no locks (ENOLCK), nobody holds one.
             const bool held =
                 lockf(lock.get(), F_TLOCK, 0) == -1 && (later(errno) || errno == EACCES);
-            if (!held && lstat(turn_.path.c_str(), &named) == 0 && is_same_file(locked, named)) {
+            if (!held && lstat(name, &named) == 0 && is_same_file(locked, named)) {
                 turn_.lock = std::move(lock);
                 return;
             }

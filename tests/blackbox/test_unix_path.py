@@ -498,6 +498,27 @@ def test_on_a_disk_that_is_full_a_dead_socket_is_removed_all_the_same(
     assert_replaced(start, place, server, library(lacking, tmp_path))
 
 
+OPEN_TO_ALL = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/stat.h>
+int fstat(int fd, struct stat* status) {
+    const int result = fstatat(fd, "", status, AT_EMPTY_PATH);
+    if (S_ISREG(status->st_mode)) status->st_mode |= 0777;
+    return result;
+}
+int fstat64(int fd, struct stat64* status) { return fstat(fd, (struct stat*)status); }
+"""
+
+
+@each_server
+def test_on_a_disk_of_windows_a_dead_socket_is_removed_and_no_lock_is_left(
+    start, place, server, tmp_path
+):
+    """There each file has mode 0777, and may be another's: so has a lock that is our own."""
+    assert_replaced(start, place, server, library(OPEN_TO_ALL, tmp_path))
+
+
 @each_server
 def test_on_a_disk_that_is_full_what_takes_the_place_of_a_dead_socket_is_not_removed(
     place, server, tmp_path
