@@ -4,8 +4,8 @@ build/hand-in/alice-martin-2026-11-25-1412.tar.gz, with your name and the time.
 
 In it is one folder, alice-martin/, with the programs as they stand, what they need to be built, and
 all that you have added: your own server, in any language, and the file `run` with its command, by
-which the judge finds it (notes/judge.md). Not in it: build/, tests/, notes/, hidden files, links,
-and files over 1 MiB.
+which the judge finds it (notes/judge.md). Not in it: our build/, tests/ and notes/, hidden files,
+links, files over 1 MiB, and what you may not read.
 """
 
 import datetime
@@ -21,15 +21,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/support"))
 from spoken import say  # noqa: E402
 
-LEFT_OUT = {"build", "tests", "notes", "node_modules", "__pycache__", "venv"}
+OURS = {"build", "tests", "notes"}  # at the top
+LEFT_OUT = {"node_modules", "__pycache__", "venv"}
 MOST = 1 << 20  # bytes of a file
 BAD_USAGE = 2
 
 
 def slug(name):
-    """A name as a file is called: Éloïse d'Arc, eloise-d-arc."""
+    """A name as a file is called: Éloïse d'Arc, eloise-d-arc; 李雷 as it is."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub("[^a-z0-9]+", "-", plain.lower()).strip("-")
+    latin = re.sub("[^a-z0-9]+", "-", plain.lower()).strip("-")
+    return latin or re.sub(r"\W+", "-", name.lower()).strip("-")
 
 
 def contents(root):
@@ -40,12 +42,14 @@ def contents(root):
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and name not in LEFT_OUT and not (here / name).is_symlink()
+            if not name.startswith(".")
+            and name not in (LEFT_OUT | OURS if here == root else LEFT_OUT)
+            and not (here / name).is_symlink()
         )
         for file in sorted(here / name for name in files if not name.startswith(".")):
             status = file.lstat()
             fits = stat.S_ISREG(status.st_mode) and status.st_size <= MOST
-            (taken if fits else refused).append(file.relative_to(root))
+            (taken if fits and os.access(file, os.R_OK) else refused).append(file.relative_to(root))
     return taken, refused
 
 
@@ -75,8 +79,8 @@ def main(words):
         return BAD_USAGE
     archive, taken, refused = hand_in(name)
     for path in refused:
-        print(say(f"not in it: {path} (a link, or over 1 MiB)",
-                  f"laissé de côté : {path} (un lien, ou plus de 1 Mio)"))
+        print(say(f"not in it: {path} (a link, not yours to read, or over 1 MiB)",
+                  f"laissé de côté : {path} (un lien, illisible, ou plus de 1 Mio)"))
     if Path("run") not in taken:
         print(say("There is no file `run`: the judge will not know how to start a server of "
                   "yours.\nIf you wrote one, its command goes there:",

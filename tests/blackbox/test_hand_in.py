@@ -39,10 +39,10 @@ def project(tmp_path):
     return tmp_path
 
 
-def hand_in(project, *words, environment=ENGLISH):
+def hand_in(project, *words, environment=ENGLISH, under=()):
     words = [f"PYTHON={sys.executable}", *words]
     return subprocess.run(
-        ["make", "-s", "hand-in", *words],
+        [*under, "make", "-s", "hand-in", *words],
         cwd=project, env=environment, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
 
@@ -64,6 +64,28 @@ def test_it_has_name_and_date_and_what_was_made_and_nothing_else(project):
     assert {"moi.py", "run", "Makefile", "fd.hpp", "echo/poll.cpp", "tcp/tcp.hpp"} <= inside
     wrong = {"film.avi", "passwd", "all", ".env", "build/large", "tests/hand_in.py"}
     assert not wrong & inside
+
+
+def test_what_cannot_be_read_is_left_out_and_a_folder_called_notes_is_not(project):
+    (project / "moi/notes").mkdir(parents=True)
+    (project / "moi/notes/protocole.txt").write_text("bonjour")
+    (project / "journal").write_text("")
+    (project / "journal").chmod(0)
+    opens_what_it_may = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    ended = hand_in(project, "NAME=a", under=opens_what_it_may if os.geteuid() == 0 else [])
+    assert ended.returncode == 0, ended.stderr
+    assert "not in it: journal" in ended.stdout
+    [archive] = (project / "build/hand-in").iterdir()
+    with tarfile.open(archive) as tar:
+        names = tar.getnames()
+    assert "a/moi/notes/protocole.txt" in names and "a/journal" not in names
+
+
+@pytest.mark.parametrize("name", ["李雷", "Алиса Мартин"])
+def test_a_name_may_be_in_any_letters(project, name):
+    assert hand_in(project, f"NAME={name}").returncode == 0
+    [archive] = (project / "build/hand-in").iterdir()
+    assert archive.name.startswith(name.lower().replace(" ", "-") + "-20")
 
 
 def test_without_a_name_it_asks_whose_it_is(project):
