@@ -101,14 +101,14 @@ print:  ## the notes as two books to print, build/print/socklab.fr.pdf and sockl
 # AS=web, a contract (make has an AS of its own, the assembler). tests/judge/judge --help has more: a class, for one.
 CONTRACT  = $(if $(filter default,$(origin AS)),,$(AS))
 judge:  ## what your own server does of a contract: make judge AS=echo CMD='python3 moi.py {port}'
-	@$(ANY_PYTHON) tests/judge/judge $(if $(CMD),$(or $(CONTRACT),echo) -- $(CMD),$(if $(CONTRACT),--explain $(CONTRACT),--help))
+	@$(ANY_PYTHON) tests/judge/judge $(if $(CMD),$(or $(CONTRACT),echo) -- "$$CMD",$(if $(CONTRACT),--explain $(CONTRACT),--help))
 
 # PROGRAM=echo/poll is one of ours, CMD='python3 moi.py {port}' one of yours; SCRIPT=FILE says what the clients do, and
 # SVG=FILE makes a picture too. NOTES=1 draws the ladders of the notes anew; NOTES='room forward' are two of them.
 FAULTS   := $(patsubst tests/exercises/programs/%.cpp,build/faults/%,$(wildcard tests/exercises/programs/bug_*.cpp))
 SEE       = tests/see/see $(if $(SCRIPT),--script $(SCRIPT)) $(if $(SVG),--svg $(SVG))
 see: $(if $(NOTES),all $(FAULTS),$(filter build/$(PROGRAM),$(PROGRAMS)))  ## a real conversation, drawn: make see PROGRAM=echo/poll, or CMD='python3 moi.py {port}'
-	@$(ANY_PYTHON) $(if $(NOTES),tests/see/see --notes $(filter-out 1,$(NOTES)),$(if $(CMD),$(SEE) -- $(CMD),$(if $(PROGRAM),$(SEE) $(PROGRAM),$(SEE) --help)))
+	@$(ANY_PYTHON) $(if $(NOTES),tests/see/see --notes $(filter-out 1,$(NOTES)),$(if $(CMD),$(SEE) -- "$$CMD",$(if $(PROGRAM),$(SEE) $(PROGRAM),$(SEE) --help)))
 
 # The faulty programs of the exercises, without a place among the others: for their ladders.
 $(FAULTS): build/faults/%: tests/exercises/programs/%.cpp build/flags

@@ -231,9 +231,20 @@ def test_on_standard_output_a_machine_gets_its_own_words_alone(classroom):
 
 
 def test_a_file_that_cannot_be_written_is_one_line():
+    """It is said before a class has been judged for an hour."""
     ended = judge("echo", *QUICK, "--json", "/no/such/place/x", "--", *RIGHT)
-    assert ended.returncode == 1
+    assert (ended.returncode, ended.stdout) == (1, "")
     assert re.fullmatch(r"judge: .*No such file or directory.*\n", ended.stderr)
+
+
+def test_what_a_server_says_moves_no_cursor():
+    ended = judge("echo", "--", "sh", "-c", r"printf '\033[2J\tfini\n'; exit 7")
+    assert r"it said  \x1b[2J" in ended.stdout and "\x1b" not in ended.stdout
+
+
+def test_a_command_in_one_word_is_a_command_line():
+    for line in (f"cd . && exec {POLL}", f"{POLL} {{port}} 2>/dev/null", f"{POLL} {{port}}"):
+        assert judge("echo", *QUICK, "--", line).returncode == 0, line
 
 
 @pytest.mark.parametrize(
@@ -359,6 +370,38 @@ def test_one_that_listens_elsewhere_is_told_where():
     assert f"port {port}" in judged["why"] and "{port}" in judged["why"]
 
 
+def test_one_that_ends_with_its_keyboard_has_one():
+    reads = "import os, sys\nif os.fork() == 0:\n    sys.stdin.read()\n    os.kill(os.getppid(), 9)\n"
+    reads += "    os._exit(0)" + SERVE
+    ended = judge("echo", *QUICK, "--", sys.executable, "-c", reads)
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_one_that_is_built_when_it_is_first_started_has_the_time_for_it(monkeypatch):
+    submission = importlib.import_module("submission")
+    monkeypatch.setattr(submission, "START", 0.1)
+    built = submission.Server(ladder("echo"), ["sh", "-c", f"sleep 0.5; exec {POLL} {{port}}"])
+    try:
+        built.begin()
+        with pytest.raises(submission.NotStarted, match="after 0.1 s"):
+            built.restart()
+    finally:
+        built.close()
+
+
+def test_who_ends_after_a_client_and_who_runs_behind_a_shell_are_told_what_is_so():
+    once = "import socket, sys\nlistener = socket.create_server(('', int(sys.argv[1])))\n"
+    once += "client, _ = listener.accept()\nclient.sendall('Le serveur écoute.\\n'.encode())"
+    judged = verdict("echo", *QUICK, "--lang", "en", "--", sys.executable, "-c", once)
+    said = {check["id"]: check["likely"] for check in judged["checks"]}
+    assert "ended by itself" in said["one-line"]
+    strip = shlex.quote(str(ZOO / "echo_bytes_strip.py"))
+    behind = f"{sys.executable} {strip} {{port}} &"
+    judged = verdict("echo", *QUICK, "--lang", "en", "--", "sh", "-c", behind)
+    said = {check["id"]: check["likely"] for check in judged["checks"]}
+    assert said["bytes"] and "ended" not in said["bytes"]
+
+
 def test_nobody_there_is_status_3():
     ended = judge("echo", "--at", "127.0.0.1:1")
     assert ended.returncode == 3
@@ -451,6 +494,45 @@ def test_a_run_that_an_editor_of_windows_wrote_is_a_command(classroom, encoding)
     assert re.search(r"^alice +20/20 ", ended.stdout, re.MULTILINE), ended
 
 
+def test_a_command_is_taken_as_students_write_it(classroom):
+    script = f"#!/bin/sh\nexec {POLL} $1\n"
+    written = dict(
+        blank=f"{POLL}\xa0{{port}}".encode(),
+        carriage=script.replace("\n", "\r\n").encode(),
+        exec=f"exec {POLL} {{port}}".encode(),
+        filled=script.replace("$1", "{port}").encode(),
+        latin=f"# après\n{POLL} {{port}}".encode("latin-1"),
+        mark=script.encode("utf-8-sig"),
+        own=f"#!/bin/sh\nport=$1\nexec {POLL} ${{port}}\n".encode(),
+        output=f"A=1 {POLL} {{port}} > log 2>&1".encode(),
+        variable=f"PORT=1 {POLL} {{port}}".encode(),
+    )
+    folder = classroom(**{name: ("", {}) for name in written})
+    for name, run in written.items():
+        (folder / name / "run").write_bytes(run)
+    ended = judge("echo", *QUICK, "--all", folder)
+    rows = dict(re.findall(r"^(\w+) +(\d+)/20 ", ended.stdout, re.MULTILINE))
+    assert rows == dict.fromkeys(written, "20"), ended
+
+
+def test_a_folder_is_taken_as_archives_leave_it(classroom, tmp_path):
+    """In a folder of its own, and beside what a Mac has put there; with a suffix; or as a link, which
+    does not give the judge what is elsewhere."""
+    run = f"{POLL} {{port}}"
+    folder = classroom(inner=("", {}), suffix=("", {"run.txt": run}), link=("", {}), __MACOSX=("", {}))
+    (folder / "inner" / "a" / "b").mkdir(parents=True)
+    (folder / "inner" / "a" / "b" / "run").write_text(run)
+    (folder / "inner" / "__MACOSX").mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text(f"#!/bin/sh\nexec {POLL} $1\n")
+    elsewhere.chmod(0o640)
+    (folder / "link" / "run").symlink_to(elsewhere)
+    ended = judge("echo", *QUICK, "--all", folder)
+    rows = dict(re.findall(r"^(\w+) +(\d+)/20 ", ended.stdout, re.MULTILINE))
+    assert rows == dict.fromkeys(("inner", "link", "suffix"), "20"), ended
+    assert elsewhere.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_run_that_is_no_command_line_costs_nobody_else_a_point(classroom):
     folder = classroom(
         alice=("python3 'moi.py {port}", {}), bob=("a\0b {port}", {}), zoe=(f"{POLL} {{port}}", {})
@@ -476,23 +558,30 @@ def test_a_folder_without_a_floor_a_file_without_an_end_and_one_that_is_locked_c
     os.truncate(os.open(folder / "huge" / "disk", os.O_CREAT | os.O_RDWR), 1 << 36)
     (folder / "locked" / "mine").chmod(0)
     opens_what_it_may = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
-    ended = judge(
-        "echo", *QUICK, "--all", folder, under=opens_what_it_may if os.geteuid() == 0 else []
-    )
+    try:
+        ended = judge(
+            "echo", *QUICK, "--all", folder, under=opens_what_it_may if os.geteuid() == 0 else []
+        )
+    finally:
+        subprocess.run(["rm", "-rf", folder / "deep"], check=True)  # pytest could not
     rows = re.findall(r"^(\w+) +(\d+)/20 ", ended.stdout, re.MULTILINE)
     assert rows == [(name, "20") for name in ("deep", "huge", "locked", "zoe")], ended
 
 
 def test_a_name_in_other_letters_is_a_row_like_any(classroom, tmp_path):
-    """An archive made on a system that writes é as one byte; and one that would colour the table."""
+    """An archive made on a system that writes é as one byte; one that would colour the table; and one
+    that a spreadsheet would reckon."""
     folder = classroom()
     folder.mkdir()
-    for name in (b"\x82lise", b"\x1b[31m"):
+    for name in (b"\x82lise", b"\x1b[31m", b"=1+1"):
         (folder / os.fsdecode(name)).mkdir()
     files = {kind: tmp_path / f"out.{kind}" for kind in ("json", "csv", "html", "junit")}
     options = [word for kind, file in files.items() for word in (f"--{kind}", file)]
     ended = judge("echo", "--all", folder, *options)
-    assert re.findall(r"^(\S+) +0/20 ", ended.stdout, re.MULTILINE) == [r"\x1b[31m", r"\x82lise"]
+    rows = re.findall(r"^(\S+) +0/20 ", ended.stdout, re.MULTILINE)
+    assert rows == [r"\x1b[31m", "=1+1", r"\x82lise"]
+    assert "\n'=1+1," in files["csv"].read_text()  # no formula
+    assert "no command" in files["junit"].read_text()
     for file in files.values():
         assert r"\x82lise" in file.read_text().replace(r"\\", "\\"), file  # JSON doubles it
 
@@ -767,8 +856,9 @@ def test_the_servers_in_the_note_are_those_that_are_judged_there(note):
 
 def test_make_judge_is_the_same():
     server = shlex.quote(binary("echo/datagram"))
-    words = ["make", "-s", "judge", "AS=datagram", f"CMD={server} {{port}}"]
-    ended = subprocess.run(
-        words, capture_output=True, text=True, cwd=ROOT, env=PLAIN, timeout=PATIENCE
-    )
-    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "score: 20 of 20")
+    for line in (f"{server} {{port}}", f"cd . && exec {server} {{port}}"):
+        words = ["make", "-s", "judge", "AS=datagram", f"CMD={line}"]
+        ended = subprocess.run(
+            words, capture_output=True, text=True, cwd=ROOT, env=PLAIN, timeout=PATIENCE
+        )
+        assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "score: 20 of 20")

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -18,32 +19,51 @@ import page
 import report
 import words
 from contract import OF
-from submission import words_of
+from submission import PLACE, words_of
 from words import Say
 
 HERE = Path(__file__).resolve().parent
 LIMIT = 300  # seconds for one student, whatever the server does
+FORMULA = ("=", "+", "-", "@")  # with these a spreadsheet begins to reckon
 LONGEST = 1 << 16  # bytes of a command
+PROGRAMS = (b"\x7fELF", b"\xcf\xfa\xed\xfe")  # how they begin, on Linux and macOS
+
+
+def is_a_students(path):
+    """Not what a system adds to an archive."""
+    return not path.name.startswith(".") and path.name != "__MACOSX"
+
+
+def beginning(folder):
+    """Where a hand-in begins. An archive often has one folder, with all in it."""
+    inside = [path for path in folder.iterdir() if is_a_students(path)]
+    is_wrapped = len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink()
+    return beginning(inside[0]) if is_wrapped else folder
 
 
 def command_in(folder):
-    """The words of the command in the file `run`: a command line, or a script with its #!
-    line. None without one."""
-    file = folder / "run"
+    """The words of the command in the file `run`, which some editors call run.txt: a command line, a
+    script with its #! line, or a program. None without one."""
+    # A pipe, or a link to /dev/zero, has no end.
+    files = (folder / name for name in ("run", "run.txt", "run.sh"))
+    file = next((file for file in files if file.is_file()), None)
     try:
-        if not file.is_file():  # a pipe, or a link to /dev/zero, has no end
-            return None
-        with open(file, "rb") as command:
+        with open(file or os.devnull, "rb") as command:
             written = command.read(LONGEST)
     except OSError:
         return None
-    # PowerShell's `>` and old editors of Windows write UTF-16, or begin with a mark.
-    is_utf16 = written.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    text = written.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
-    text = text.replace("\0", "")  # exec takes no such word
-    if text.startswith("#!"):
-        file.chmod(0o755)
-        return ["./run"]
+    if written.startswith(PROGRAMS):
+        return [f"./{file.name}"]
+    text = decoded(written)
+    first, _, body = text.partition("\n")
+    if first.startswith("#!"):
+        interpreter = first[2:].split()
+        # A shell would take what Windows adds for a part of its words, and knows no {port}.
+        if re.search(r"\b\w?a?sh\b", first) and (
+            re.search(PLACE, body) or text.encode() != written
+        ):
+            interpreter += ["-c", body]
+        return [*interpreter, f"./{file.name}"]
     lines = [
         line.strip()
         for line in text.splitlines()
@@ -52,11 +72,16 @@ def command_in(folder):
     return words_of("\n".join(lines)) if lines else None
 
 
-def name_of(folder):
-    """The student's name. What is no UTF-8 there (an archive made on another system), or would move
-    the cursor, is shown as one writes it in a program."""
-    name = os.fsencode(folder.name).decode(errors="backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+def decoded(written):
+    """The text. PowerShell's `>` and old editors of Windows write UTF-16, or begin with a mark; others
+    write one byte for é, or a no-break space where a blank was meant."""
+    is_utf16 = written.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = written.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = written.decode("latin-1")
+    # exec takes no word with a zero in it.
+    return text.replace("\0", "").replace("\xa0", " ").replace("\r\n", "\n")
 
 
 def judge_student(ladder, folder, options):
@@ -67,7 +92,7 @@ def judge_student(ladder, folder, options):
     try:
         # Links stay links. What may not be read is left out; `make` looks at the times (-p).
         subprocess.run(["cp", "-RPp", "--", f"{folder}/.", copy], stderr=subprocess.DEVNULL)
-        command = options.command or command_in(copy)
+        command = options.command or command_in(copy := beginning(copy))
         if not command:
             return lost(
                 ladder,
@@ -146,7 +171,7 @@ def judge_all(ladder, options):
     folders = sorted(
         path
         for path in Path(options.all).iterdir()
-        if path.is_dir() and not path.name.startswith(".")
+        if path.is_dir() and is_a_students(path)
     )
     terminal = report.terminal_for(options)
     if not folders:
@@ -162,7 +187,7 @@ def judge_all(ladder, options):
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
         try:
             waiting = {
-                pool.submit(judge_student, ladder, folder, options): name_of(folder)
+                pool.submit(judge_student, ladder, folder, options): words.printable(folder.name)
                 for folder in folders
             }
             for done in concurrent.futures.as_completed(waiting):
@@ -179,7 +204,7 @@ def judge_all(ladder, options):
             raise
     if terminal.live:
         print("\r\x1b[K", end="", file=terminal.stream)
-    students = {name: students[name] for name in map(name_of, folders)}
+    students = {name: students[name] for name in waiting.values()}
     if options.csv:
         report.write(options.csv, as_csv(ladder, students))
     if options.html:
@@ -245,5 +270,7 @@ def as_csv(ladder, students):
             check["points"] if check["passed"] else "" if check["passed"] is None else 0
             for check in judged["checks"]
         ]
-        table.writerow([name, judged["score"], judged["of"], *points, judged["why"]])
+        row = [name, judged["score"], judged["of"], *points, judged["why"]]
+        # An apostrophe: this is text, whatever it begins with.
+        table.writerow([f"'{cell}" if str(cell).startswith(FORMULA) else cell for cell in row])
     return file.getvalue()

@@ -336,10 +336,13 @@ class Judge:
         return result
 
     def describe(self, result, trial, fault):
-        ended = None
+        ended = by_itself = None
         if trial.server.process and self.ladder.transport != "client":
             trial.server.process.wait(0.1)
             ended = trial.server.how_it_ended()
+            by_itself = ended and trial.server.process.status == 0
+            if by_itself and trial.server.is_held():
+                ended = None  # that was a shell, which has put the server behind itself
         if ended:
             trial.note(Say("serveur", "server"), ended)
         likely = fault.likely
@@ -354,7 +357,20 @@ class Judge:
                     " ignore it, and handle EPIPE."
                 ),
             )
-        elif ended and result.check.needs != "start":
+        elif ended and result.check.needs == "start":
+            pass
+        elif ended and by_itself:
+            likely = Say(
+                (
+                    "Votre serveur s'est arrêté de lui-même, comme s'il avait fini : après un"
+                    " client il attend le suivant, sans fin."
+                ),
+                (
+                    "Your server ended by itself, as if it had done its work: after a client it"
+                    " waits for the next, for ever."
+                ),
+            )
+        elif ended:
             likely = Say(
                 (
                     "Votre serveur s'est arrêté : l'erreur d'un seul client ne doit mettre "

@@ -190,9 +190,9 @@ def as_json(ladder, results, command, failed=None, said=()):
                     zip(("expected", "received", "column"), difference(*result.pair))
                 )
         else:
-            entry["likely"] = str(
-                Say("Le serveur n'a pas démarré.", "The server did not start.")
-            )
+            entry["likely"] = Say(
+                "Le serveur n'a pas démarré : {}.", "The server did not start: {}."
+            ).format_plain(failed)
         checks.append(entry)
     return {
         "contract": ladder.name,
@@ -260,6 +260,13 @@ def terminal_for(options):
     """Where the words for people go: not where a machine reads its own ("-")."""
     files = (options.json, options.junit, options.csv, options.html)
     return Terminal(sys.stderr if "-" in files else sys.stdout)
+
+
+def try_files(options):
+    """Whether they can be written: OSError if not, before anything is judged."""
+    for path in (options.json, options.junit, options.csv, options.html):
+        if path and path != "-":
+            open(path, "a").close()
 
 
 def write(path, text):

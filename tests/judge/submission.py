@@ -17,9 +17,10 @@ from collections import namedtuple
 from pathlib import Path
 
 import keeper
-from words import Say
+from words import Say, printable
 
 START = 15  # seconds until a server has to accept; a JVM, or a framework, takes some
+FIRST = 60  # the same, when its command is given for the first time: it may build the server
 END = 3  # seconds after SIGTERM; the promise is one, and the machine may be busy
 CONNECT = 5  # seconds for a connection: a full backlog lets a SYN wait a second, or three
 FAST = 64 << 20  # bytes of output that are taken as fast as they come; then it is slowed down
@@ -68,15 +69,23 @@ class Output:
         return said.decode(errors="replace")
 
 
+# In a command, what the judge fills in. `${port}` is the shell's.
+PLACE = r"(?<!\$)\{(port|path|dir|host)\}"
+
+
 def words_of(command):
-    """The words of a command line; a line that wants a shell gets one. So does one with a quote
-    that is not closed: a shell says so."""
-    if not re.search(r"[|&;<>()$`*?~\n]", command):
-        try:
-            return shlex.split(command)
-        except ValueError:
-            pass
-    return ["sh", "-c", command]
+    """The words of a command line. What wants a shell gets one, and so does a quote that is not
+    closed: a shell says so. Of a single command nothing stays between us and the server, which
+    SIGTERM would end in its place: hence exec, and env for a variable."""
+    if re.search(r"[|&;()`\n]", command.replace(">&", ">")):
+        return ["sh", "-c", command]
+    command = re.sub(r"^exec\s+", "", command)
+    command = re.sub(r"^(?=\w+=)", "env ", command)
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    return ["sh", "-c", f"exec {command}"] if not words or re.search("[<>$*?~]", command) else words
 
 
 def free_port():
@@ -118,15 +127,14 @@ class Process:
             None,
             b"",
         )
-        stdin = None
+        # Nobody types to a server, but its keyboard is there: some end with it.
+        stdin, self.stdin = os.pipe()
         # A client's buffers are a matter of its checks; a server's log is to be there when it is
         # killed.
         plain = {
             name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"
         }
         plain.update({} if typed else {"PYTHONUNBUFFERED": "1"})
-        if typed:
-            stdin, self.stdin = os.pipe()
         self.keeper = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper.__file__, *words],
             cwd=folder,
@@ -136,15 +144,14 @@ class Process:
                 "JUDGE_ORDERS": str(orders),
                 "JUDGE_REPORTS": str(report),
             },
-            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if typed else subprocess.STDOUT,
             pass_fds=(orders, report),
             start_new_session=True,
         )
         for descriptor in (orders, report, stdin):
-            if descriptor is not None:
-                os.close(descriptor)
+            os.close(descriptor)
         os.set_blocking(self.reports, False)
         self.output = Output(os.dup(self.keeper.stdout.fileno()), keep_all)
         self.keeper.stdout.close()
@@ -218,7 +225,7 @@ class Process:
         return Measure(descriptors, len(pids), threads, memory)
 
     def end(self):
-        for descriptor in (self.orders, getattr(self, "stdin", None)):
+        for descriptor in (self.orders, self.stdin):
             if descriptor is not None:
                 try:
                     os.close(descriptor)
@@ -248,9 +255,9 @@ class Process:
                 "it started processes by the hundreds, and the judge ended it",
             )
         if self.failed:
+            why = printable(self.failed)
             return Say(
-                f"impossible de le lancer : {in_french(self.failed)}",
-                f"it could not be started: {self.failed}",
+                f"impossible de le lancer : {in_french(why)}", f"it could not be started: {why}"
             )
         if self.status < 0:
             try:
@@ -279,30 +286,27 @@ class Server:
             ladder.files(Path(self.place) / "dir")
         self.process, self.others, self.first = None, [], None
         self.address = at
-        self.used = False
+        self.used = self.has_served = False
 
     # ---- Its life
 
     def words(self, port):
         """The command, with the places for its port, path and folder filled in."""
         known = {
-            "{port}": str(port),
-            "{path}": self.path,
-            "{dir}": str(Path(self.place) / "dir"),
-            "{host}": "127.0.0.1",
+            "port": str(port),
+            "path": self.path,
+            "dir": str(Path(self.place) / "dir"),
+            "host": "127.0.0.1",
         }
-        wanted = {"unix": ["{path}"], "client": ["{host}", "{port}"]}.get(
-            self.transport, ["{port}"]
-        )
+        wanted = {"unix": ["path"], "client": ["host", "port"]}.get(self.transport, ["port"])
         words = list(self.command)
-        if not any(place in word for word in words for place in wanted):
+        if not {place[1] for word in words for place in re.finditer(PLACE, word)} & {*wanted}:
+            missing = ["{%s}" % name for name in wanted]
             if words[:2] == ["sh", "-c"] and len(words) == 3:
-                words[2] += " " + " ".join(wanted)
+                words[2] += " " + " ".join(missing)
             else:
-                words += wanted
-        for name, value in known.items():
-            words = [word.replace(name, value) for word in words]
-        return words
+                words += missing
+        return [re.sub(PLACE, lambda place: known[place[1]], word) for word in words]
 
     @property
     def path(self):
@@ -335,16 +339,23 @@ class Server:
         self.used = False
         self.wait_ready()
 
-    def wait_ready(self, patience=START):
-        deadline, gone = time.monotonic() + patience, None
+    def wait_ready(self):
+        start, gone = time.monotonic(), None
+        self.patience = START if self.has_served else FIRST
         while True:
             if self.knock():
+                self.has_served = True
                 return
+            now = time.monotonic()
             if (
                 self.process.ended
             ):  # it may have left a child that is only just starting to serve
-                gone = gone or time.monotonic() + (1 if self.process.processes() else 0.1)
-            if self.process.failed or time.monotonic() > (gone or deadline):
+                gone = gone or now + (1 if self.process.processes() else 0.1)
+            if (
+                self.process.failed
+                or now > (gone or start + self.patience)
+                or (now > start + START and self.other_port())
+            ):
                 raise NotStarted(self.why_not())
             time.sleep(0.01)
 
@@ -416,8 +427,8 @@ class Server:
                 ),
             )
         return Say(
-            f"rien n'écoute sur {where} au bout de {START} s",
-            f"nothing listens on {where} after {START} s",
+            f"rien n'écoute sur {where} au bout de {self.patience} s",
+            f"nothing listens on {where} after {self.patience} s",
         )
 
     def other_port(self):
@@ -520,7 +531,7 @@ class Server:
         if not self.process:
             return []
         lines = [
-            line.rstrip()
+            printable(line.rstrip())
             for line in self.process.output.since(since).splitlines()
             if line.strip()
         ]

@@ -70,6 +70,13 @@ def _escape(match):
     )
 
 
+def printable(text):
+    """Somebody else's words on one line, for a terminal: what would move its cursor is shown as one
+    writes it in a program, as is what was no UTF-8 (os.fsdecode)."""
+    text = text.encode(errors="surrogateescape").decode(errors="backslashreplace").expandtabs(4)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def boundary(data, at):
     """The last place up to `at` that is not inside a character of UTF-8."""
     while 0 < at < len(data) and data[at] & 0xC0 == 0x80:
