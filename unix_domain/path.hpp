@@ -146,7 +146,7 @@ class SocketFile {
         }
     }
 
-    /// Whether a file may be the lock of a server of ours: nobody else can open it, and it is empty.
+    /// Whether a file may be the lock of a server of ours: empty, and closed to all others.
     static bool is_a_lock(const struct stat& file) {
         return file.st_uid == geteuid() && (file.st_mode & 077) == 0 && S_ISREG(file.st_mode) &&
                file.st_size == 0;
@@ -163,10 +163,11 @@ class SocketFile {
             const bool is_new = lock.get() != -1;
             if (!is_new && errno == EEXIST) lock = Fd{open(name, flags)};
             if (!lock && errno == ENOENT) continue;  // it was there, and is removed by now
-            struct stat locked {}, named {};
+            struct stat locked {};
             if (!lock || fstat(lock.get(), &locked) == -1) return;
             // What we have made is ours, though a disk of Windows shows it as open to all.
             if (!is_new && !is_a_lock(locked)) return;
+            struct stat named {};
             // Where the file system has no locks (ENOLCK), nobody holds one.
             const bool held =
                 lockf(lock.get(), F_TLOCK, 0) == -1 && (later(errno) || errno == EACCES);
