@@ -107,7 +107,7 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
         if (ready == -1) continue;
         if (up.ended && down.ended) up.error = tcp::error_at_the_end(socket);
         const bool all_shown = down.unsent.empty() && polled[down_entry].revents == 0;
-        if (rounds.are_due() && all_shown && rounds.has_vanished(socket))
+        if (rounds.are_due() && rounds.has_vanished(socket) && all_shown)
             (down.ended ? up : down).fail(ETIMEDOUT);
         if (polled[stop_entry].revents != 0) return false;
         unread = unread || polled[reader_entry].revents != 0;

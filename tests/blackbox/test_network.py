@@ -153,6 +153,7 @@ def test_a_room_of_twenty_hears_all_in_one_order():
         clients = [connect(address) for _ in range(20)]
         for client in clients:
             receive_until(client, b"\n")  # je suis : ME
+            client.settimeout(100)  # one of twenty may lose seven packets in a row, and wait for 25 s
         heard = [b""] * len(clients)
 
         def talk(i):
@@ -497,6 +498,45 @@ def test_who_half_closes_and_reads_late_has_all_that_it_is_owed():
                     b"Message de %s : %s\n" % (name, line) for line in said.split(b"\n")[:-1]
                 )
             assert got.endswith(answer), (program, len(got), len(answer))
+
+
+def asks_often():
+    """Whether a kernel can be told to (TCP_RTO_MAX_MS of Linux 6.15)."""
+    with socket.socket() as any_socket:
+        try:
+            any_socket.setsockopt(socket.IPPROTO_TCP, 44, 15_000)
+        except OSError:
+            return False
+    return True
+
+
+@in_the_lab
+def test_who_takes_nothing_is_asked_often_enough_for_a_network_that_loses():
+    """Two questions that are lost, one after the other, are no proof: by then the kernel would ask every
+    minute or two, and one reader of thirty would be taken for dead."""
+    if not asks_often():
+        pytest.skip("this kernel asks as seldom as it likes (Linux 6.15)")
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        impatient("tcp/commands", seldom=1000, period=200) as (program,),
+        wire("so-high", "ovh"),
+    ):
+        (Path(directory) / "grand").write_bytes(bytes(8 << 20))
+        with serving("ovh", OVH, program, "-d", directory) as (_, port):
+            client = connect((OVH, port), receive_buffer=4096)
+            client.sendall(b"fichier grand\n")
+
+            def asked():
+                """How many seconds it is to the next question, when there have been five."""
+                words = ["on", "ovh", "ss", "-Htino", f"dport = :{client.getsockname()[1]}"]
+                said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+                again = re.search(r"timer:\(persist,(?:(\d+)sec|(?:(\d+)\.)?(\d+)ms)", said)
+                times = re.search(r"backoff:(\d+)", said)
+                if not again or not times or int(times[1]) < 5:
+                    return None
+                return int(again[1] or again[2] or 0) + int(again[3] or 0) / 1000
+
+            assert eventually(asked) <= 1
 
 
 @in_the_lab
