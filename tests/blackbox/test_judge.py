@@ -502,9 +502,11 @@ def test_a_command_is_taken_as_students_write_it(classroom):
         exec=f"exec {POLL} {{port}}".encode(),
         filled=script.replace("$1", "{port}").encode(),
         latin=f"# après\n{POLL} {{port}}".encode("latin-1"),
+        lines=f"mkdir x\ncd x\n{POLL} \\\n {{port}}\n".encode(),
         mark=script.encode("utf-8-sig"),
         own=f"#!/bin/sh\nport=$1\nexec {POLL} ${{port}}\n".encode(),
         output=f"A=1 {POLL} {{port}} > log 2>&1".encode(),
+        two=f"mkdir -p x && cd x && {POLL} {{port}};".encode(),
         variable=f"PORT=1 {POLL} {{port}}".encode(),
     )
     folder = classroom(**{name: ("", {}) for name in written})
@@ -637,6 +639,81 @@ HOSTILE = dict(
     fill=FILL,
     drip=DRIP,
 )
+
+
+# It says one thing, whatever it is asked.
+SAYS = """import socket, sys, threading
+def serve(client):
+    try:
+        client.recv(4096)
+        client.sendall({head})
+        while {more}: client.sendall(bytes(1 << 20))
+    except OSError: pass
+    client.close()
+listener = socket.create_server(("127.0.0.1", int(sys.argv[-1])), backlog=100)
+while True: threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
+"""
+UNREADABLE = {
+    "no such date": ("commands", rb"2026-59-02T10:11:12+01:00\n", False),
+    "no chunks": ("web", rb"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nbonjour\r\n", False),
+    "no number": ("web", b"HTTP/1.1 200 OK\\r\\nContent-Length: \\xb2\\r\\n\\r\\nbonjour", False),
+    "no floor": ("web", rb"HTTP/1.1 400 No\r\nContent-Length: 100000\r\n\r\n" + b"[" * 100000, False),
+    "no end": ("web", rb"HTTP/1.1 302 Found\r\nContent-Length: 1000000000000\r\n\r\n", True),
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_an_answer_that_cannot_be_read_costs_the_points_of_its_check(what):
+    contract, head, more = UNREADABLE[what]
+    program = SAYS.format(head=f'b"{head.decode()}"', more=more)
+    memory = ["prlimit", "--as=1500000000"]
+    words = [contract, *QUICK, "--patience", 1, "--", sys.executable, "-c", program]
+    ended = judge(*words, "{port}", under=memory)
+    assert (ended.returncode, ended.stderr) == (1, ""), ended.stderr
+    assert re.search("score: [0-9] of 20", ended.stdout)
+
+
+def test_the_memory_that_a_servers_processes_share_is_counted_once():
+    """Sixty processes beside a server, and 60 MB that they all share."""
+    proc()
+    shares = "import os, signal, sys\nwords = os.urandom(60 << 20)\nfor _ in range(60):\n"
+    shares += "    if os.fork() == 0: signal.pause()" + SERVE
+    ended = judge("echo", *QUICK, "--", sys.executable, "-c", shares)
+    assert ended.returncode == 0, ended.stdout
+
+
+@pytest.mark.parametrize("contract", ["echo", "unix"])
+def test_a_backlog_of_one_is_no_fault(contract):
+    program = """import socket, sys, threading
+def serve(client):
+    try:
+        client.sendall("Le serveur écoute.\\n".encode())
+        for line in client.makefile("rb"):
+            client.sendall("le serveur répond : ".encode() + line)
+    except OSError: pass
+    client.close()
+path = sys.argv[1]
+if path.isdigit():
+    listener = socket.create_server(("127.0.0.1", int(path)), backlog=1)
+else:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(1)
+while True: threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
+"""
+    judged = verdict(contract, *QUICK, "--", sys.executable, "-c", program)
+    assert "come-and-go" not in lost(judged) and "hundred" not in lost(judged), judged
+
+
+def test_a_word_that_is_no_utf_8_is_no_reason_to_lose_the_verdict(tmp_path):
+    files = [tmp_path / kind for kind in ("json", "junit")]
+    options = ["--lang", "fr", "--json", files[0], "--junit", files[1]]
+    words = [sys.executable, JUDGE, "datagram", *map(str, options), "--", *RIGHT, b"\xe9"]
+    env = {**PLAIN, "PYTHONIOENCODING": "latin-1"}
+    ended = subprocess.run(words, capture_output=True, env=env, timeout=PATIENCE)
+    assert ended.stderr == b"" and b"n'a pas d" in ended.stdout
+    assert json.loads(files[0].read_text())["score"] == 0
+    xml.etree.ElementTree.parse(files[1])
 
 
 def running(mark):

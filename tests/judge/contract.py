@@ -330,6 +330,13 @@ class Judge:
         except NotStarted as why:
             result.passed = False
             self.describe(result, trial, Fault(why.args[0]))
+        except Exception as error:  # ValueError, RecursionError ...: of what no check has thought
+            result.passed = False
+            cannot = Say(
+                "Le juge ne sait pas lire cette réponse ({}).",
+                "The judge cannot read that answer ({}).",
+            )
+            self.describe(result, trial, Fault(cannot.format_plain(f"{error!r:.100}")))
         finally:
             trial.close()
         result.seconds = time.monotonic() - trial.start
@@ -357,6 +364,8 @@ class Judge:
                     " ignore it, and handle EPIPE."
                 ),
             )
+        elif ended and trial.server.process.excess:
+            likely = Say("Votre serveur : {}.", "Your server: {}.").format_plain(ended)
         elif ended and result.check.needs == "start":
             pass
         elif ended and by_itself:

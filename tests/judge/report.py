@@ -273,7 +273,8 @@ def write(path, text):
     if path == "-":
         sys.stdout.write(text)
     else:
-        with open(path, "w", encoding="utf-8", newline="") as file:
+        # A word that is no UTF-8 is written as one writes it in a program.
+        with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             file.write(text)
 
 

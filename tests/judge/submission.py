@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -77,15 +78,24 @@ def words_of(command):
     """The words of a command line. What wants a shell gets one, and so does a quote that is not
     closed: a shell says so. Of a single command nothing stays between us and the server, which
     SIGTERM would end in its place: hence exec, and env for a variable."""
-    if re.search(r"[|&;()`\n]", command.replace(">&", ">")):
-        return ["sh", "-c", command]
-    command = re.sub(r"^exec\s+", "", command)
-    command = re.sub(r"^(?=\w+=)", "env ", command)
+    command = command.replace("\\\n", " ").strip(" ;\n")
+    before, last = re.fullmatch(r"(.*(?:&&|;|\n))?(.*)", command, re.DOTALL).groups("")
+    last = re.sub(r"^exec\s+", "", last.strip())
+    last = re.sub(r"^(?=\w+=)", "env ", last)
     try:
-        words = shlex.split(command)
+        words = shlex.split(last)
     except ValueError:
         words = []
-    return ["sh", "-c", f"exec {command}"] if not words or re.search("[<>$*?~]", command) else words
+    if re.search(r"[|&()`]", last.replace(">&", ">")) or (before and not is_a_program(words)):
+        return ["sh", "-c", command]
+    if before or not words or re.search("[<>$*?~]", last):
+        return ["sh", "-c", f"{before} exec {last}".lstrip()]
+    return words
+
+
+def is_a_program(words):
+    """Whether a command starts one: it is no end of a loop, and no `wait`."""
+    return bool(words) and ("/" in words[0] or shutil.which(words[0]) is not None)
 
 
 def free_port():
@@ -449,8 +459,9 @@ class Server:
             except OSError:
                 continue
             for fields in map(str.split, lines):
-                if fields[3] == "0A" and fields[9] in sockets:
-                    return int(fields[1].rpartition(":")[2], 16)
+                port = int(fields[1].rpartition(":")[2], 16)
+                if fields[3] == "0A" and fields[9] in sockets and port != self.address[1]:
+                    return port
         return None
 
     def ready(self):
@@ -512,7 +523,7 @@ class Server:
             if self.transport == "tcp":
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.settimeout(patience)
-            client.connect(self.address)
+            connect(client, self.address, patience)
         except BaseException:
             client.close()
             raise
@@ -536,6 +547,19 @@ class Server:
             if line.strip()
         ]
         return lines[-6:]
+
+
+def connect(client, address, patience):
+    """A socket with a time limit does not block, and a Unix-domain one then does not wait for room in
+    a full backlog (EAGAIN)."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return client.connect(address)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+            time.sleep(0.001)
 
 
 def adopt_orphans():

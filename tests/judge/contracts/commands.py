@@ -167,7 +167,17 @@ def heure(server):
             expected,
             got,
         )
-    told = datetime.datetime.fromisoformat(shape[1] + shape[2])
+    try:
+        told = datetime.datetime.fromisoformat(shape[1] + shape[2])
+    except ValueError:
+        raise Fault(
+            Say(
+                "Cette date n'existe pas : `%m` est le mois, et `%M` la minute.",
+                "There is no such date: `%m` is the month, and `%M` the minute.",
+            ),
+            expected,
+            got,
+        ) from None
     if abs((told - now).total_seconds()) > 5:
         raise Fault(
             Say(

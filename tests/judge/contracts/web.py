@@ -35,6 +35,7 @@ TYPES = {
     "icon.svg": "image/svg+xml",
 }
 SECRET = b"CECI EST UN SECRET\n"
+LONGEST = 64 << 20  # bytes of a body: no server has so much to say
 MODIFIED = 784111777  # the date that RFC 9110 takes for its example
 
 
@@ -167,8 +168,8 @@ class Browser:
             length = answer["Content-Length"]
             if (answer["Transfer-Encoding"] or "").lower() == "chunked":
                 answer.body = self._chunks()
-            elif length is not None and length.isdigit():
-                answer.body = self.client.reads(int(length), likely)
+            elif length is not None and re.fullmatch("[0-9]{1,18}", length):
+                answer.body = self.client.reads(min(int(length), LONGEST), likely)
                 if len(answer.body) < int(length):
                     raise Fault(
                         Say(
@@ -207,7 +208,24 @@ class Browser:
     def _chunks(self):
         body = b""
         while True:
-            size = int(self.client.reads_until(b"\r\n", most=100).split(b";")[0], 16)
+            length = self.client.reads_until(b"\r\n", most=100)
+            size = re.match(rb"([0-9a-fA-F]{1,15})[;\r]", length)
+            size = int(size[1], 16) if size else LONGEST
+            if len(body) + size >= LONGEST:
+                raise Fault(
+                    Say(
+                        (
+                            "Avec `Transfer-Encoding: chunked`, chaque morceau du corps suit sa"
+                            " longueur, en hexadécimal, sur une ligne."
+                        ),
+                        (
+                            "With `Transfer-Encoding: chunked` each piece of the body comes after"
+                            " its length, in hexadecimal, on a line."
+                        ),
+                    ),
+                    Say("la longueur d'un morceau", "the length of a piece"),
+                    length,
+                )
             body += self.client.reads(size)
             self.client.reads_until(b"\r\n", most=100)
             if size == 0:
@@ -587,7 +605,7 @@ def no_sum(server):
         try:
             error = json.loads(answer.body)
             assert isinstance(error["erreur"], str) and error["erreur"]
-        except (ValueError, KeyError, TypeError, AssertionError):
+        except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
             raise Fault(
                 Say(
                     "L'erreur est donnée en JSON, sous la clé `erreur`.",
