@@ -47,8 +47,9 @@ struct Deaf {
 
 /// Our send buffer: there is one, and the answers to all clients share it.
 struct SendBuffer {
-    int quarter;                         ///< of its room, in bytes
-    std::map<std::string, Deaf> deaf{};  ///< by their addresses, as bytes
+    int quarter;                                 ///< of its room, in bytes
+    std::map<std::string, Deaf> deaf{};          ///< by their addresses, as bytes
+    std::map<std::string, std::int64_t> full{};  ///< whose own queue was: no wait until then
 };
 
 SendBuffer send_buffer(const Fd& server) {
@@ -67,8 +68,7 @@ int charge(std::size_t size) {
 
 /// Whether somebody reads, within 20 ms, so that no more than `before` bytes are unread.
 bool is_read(const Fd& server, int before) {
-    const timespec millisecond{0, 1'000'000};
-    for (int i = 0; i < 20 && on_its_way(server) > before; ++i) nanosleep(&millisecond, nullptr);
+    for (int i = 0; i < 20 && on_its_way(server) > before; ++i) poll(nullptr, 0, 1);
     return on_its_way(server) <= before;
 }
 
@@ -109,6 +109,7 @@ void answer_one(const Fd& server, const sockaddr_un& own, std::string& bytes,
     const int most = 7 * (buffer.quarter / 2);
     const std::string name{reinterpret_cast<const char*>(&client), length};
     if (before <= buffer.quarter || buffer.deaf.size() == 1000) buffer.deaf.clear();
+    if (buffer.full.size() == 1000) buffer.full.clear();
     const auto deaf = buffer.deaf.find(name);
     bool is_waited_for = is_watched;
     if (is_watched && deaf != buffer.deaf.end()) {
@@ -118,11 +119,17 @@ void answer_one(const Fd& server, const sockaddr_un& own, std::string& bytes,
     }
     if (is_long && before > 0 && before + charge(size) > most) return;
     // MSG_DONTWAIT: a client that does not read (EAGAIN: its queue is full) would stop us, and
-    // everybody behind it. It may also have gone (ECONNREFUSED, ENOENT), keep others out of its
-    // directory (EACCES), or have no address, as it never called bind (ENOTCONN). Whatever the
-    // reason, its answer is lost.
-    while (sendto(server.get(), bytes.data(), size, MSG_DONTWAIT, address, length) == -1 &&
-           errno == EINTR) {
+    // everybody behind it. It has 20 ms, and if these were in vain, no more for a second. It may
+    // also have gone (ECONNREFUSED, ENOENT), keep others out of its directory (EACCES), or have no
+    // address, as it never called bind (ENOTCONN). Whatever the reason, its answer is lost.
+    int tries = 20;
+    while (sendto(server.get(), bytes.data(), size, MSG_DONTWAIT, address, length) == -1) {
+        if (errno == EINTR) continue;
+        if (errno != EAGAIN || tries-- == 0) break;
+        std::int64_t& until = buffer.full[name];  // 0 at first
+        if (clock_ms() < until) break;
+        if (tries == 0) until = clock_ms() + 1000;
+        poll(nullptr, 0, 1);
     }
     if (is_waited_for && is_read(server, before)) {
         buffer.deaf.erase(name);
