@@ -62,7 +62,8 @@ inline void end(Client& client, std::int64_t now) {
 /// that is gone for a while, or to a client that reads little. Who has vanished is found by
 /// tcp::Rounds.
 inline bool is_waited_for(Client& client, std::int64_t now) {
-    client.until = now + (client.stage == Stage::over ? 100 : end_time);
+    const int beat = client.stage == Stage::over ? 100 : end_time;
+    client.until = (now / beat + 1) * beat;  // one for all: each time, poll looks at everybody
     return tcp::is_owed_at_the_end(client.fd);
 }
 
@@ -76,6 +77,7 @@ inline bool see_off(Client& client, std::int64_t now) {
 /// Owes the client `answer` to the request that its parser has read, or has read a part of.
 inline void respond(Client& client, Answer answer) {
     client.until = never;
+    client.left = -1;  // an answer may be as long as the one before
     const http::Request& request = client.parser.request();
     // A body would be of no use to us. We do not look for its end, so that nothing that follows can
     // be taken for a request.

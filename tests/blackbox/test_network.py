@@ -500,6 +500,25 @@ def test_who_half_closes_and_reads_late_has_all_that_it_is_owed():
             assert got.endswith(answer), (program, len(got), len(answer))
 
 
+def test_who_asks_again_and_again_for_the_same_does_not_make_room():
+    """Its acknowledgements are late, so that the same number of bytes is on its way at each look."""
+    asks = b"GET /api/calcul?a=1&b=2 HTTP/1.1\r\nHost: a\r\n\r\n"
+    with (
+        impatient("tcp/web", patience=1500) as (program,),
+        running("prlimit", "--nofile=20", program, 0, ready="listening on ") as (_, line),
+        ExitStack() as stack,
+    ):
+        address = "127.0.0.1", int(line.rpartition(":")[2])
+        busy = connect(address)
+        others = []
+        end = time.monotonic() + 6
+        while time.monotonic() < end:
+            busy.sendall(asks)
+            assert receive_until(busy, b'"somme":3}').startswith(b"HTTP/1.1 200")
+            others.append(stack.enter_context(connect(address)))
+            time.sleep(0.03)
+
+
 def asks_often():
     """Whether a kernel can be told to (TCP_RTO_MAX_MS of Linux 6.15)."""
     with socket.socket() as any_socket:
