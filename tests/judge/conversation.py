@@ -252,6 +252,10 @@ class Client:
             got += piece
         return bytes(got)
 
+    def hears(self, seconds):
+        """Whether something comes in that time, be it the end. It is not read yet."""
+        return bool(select.select([self.socket], [], [], seconds)[0])
+
     def reads_for(self, seconds):
         """Whatever comes in that time. Returns "silence", or how the stream ended."""
         until = time.monotonic() + seconds
