@@ -33,8 +33,10 @@ namespace tcp {
 /// Milliseconds without a word from the peer's machine after which it is dead.
 constexpr int patience = 140'000;
 
-/// Milliseconds from one question to the next, at most, where the kernel can be told.
+/// Milliseconds from one question to the next, at most: where the kernel can be told, and where it
+/// is left to itself.
 constexpr int seldom = 15'000;
+constexpr int rarely = 120'000;
 
 /// setsockopt(2) with an int. Throws std::system_error.
 inline void set_option(const Fd& fd, int level, int option, int value) {
@@ -86,7 +88,7 @@ inline void ask_often(const Fd& fd, const tcp_info& known) {
 #ifndef TCP_RTO_MAX_MS
     constexpr int TCP_RTO_MAX_MS = 44;
 #endif
-    const int most = known.tcpi_unacked == 0 ? seldom : 120'000;
+    const int most = known.tcpi_unacked == 0 ? seldom : rarely;
     if (known.tcpi_backoff > 0)
         setsockopt(fd.get(), IPPROTO_TCP, TCP_RTO_MAX_MS, &most, sizeof most);
 }
@@ -107,10 +109,9 @@ inline bool is_mute([[maybe_unused]] const Fd& fd, [[maybe_unused]] std::int64_t
     // question, the time from the peer's last word to it is a half of the time to the next; after
     // two it is three quarters. But that time grows no longer than two minutes, and a timer of the
     // kernel may be late by an eighth.
-    constexpr std::int64_t longest = 120'000;
     const std::int64_t next = known.tcpi_rto / 1000;
     const std::int64_t asked = silent - known.tcpi_last_data_sent;
-    return known.tcpi_unacked > 0 && asked > (next < longest ? next * 2 / 3 : patience);
+    return known.tcpi_unacked > 0 && asked > (next < rarely ? next * 2 / 3 : patience);
 #else
     return false;
 #endif
