@@ -323,24 +323,30 @@ class Judge:
         trial = Trial(self, self.server, check)
         result = Result(check, True)
         try:
-            check.run(trial)
-        except Fault as fault:
-            result.passed = False
-            self.describe(result, trial, fault)
-        except NotStarted as why:
-            result.passed = False
-            self.describe(result, trial, Fault(why.args[0]))
-        except Exception as error:  # ValueError, RecursionError ...: of what no check has thought
-            result.passed = False
-            cannot = Say(
-                "Le juge ne sait pas lire cette réponse ({}).",
-                "The judge cannot read that answer ({}).",
-            )
-            self.describe(result, trial, Fault(cannot.format_plain(f"{error!r:.100}")))
+            if fault := self.fault_in(check, trial):
+                result.passed = False
+                self.describe(result, trial, fault)
         finally:
             trial.close()
         result.seconds = time.monotonic() - trial.start
         return result
+
+    @staticmethod
+    def fault_in(check, trial):
+        """What check.run(trial) finds, a Fault; or None."""
+        try:
+            check.run(trial)
+        except Fault as fault:
+            return fault
+        except NotStarted as why:
+            return Fault(why.args[0])
+        except Exception as error:  # ValueError, RecursionError ...: of what no check has thought
+            cannot = Say(
+                "Le juge ne sait pas lire cette réponse ({}).",
+                "The judge cannot read that answer ({}).",
+            )
+            return Fault(cannot.format_plain(f"{error!r:.100}"))
+        return None
 
     def describe(self, result, trial, fault):
         ended = by_itself = None

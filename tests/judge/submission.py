@@ -310,7 +310,7 @@ class Server:
         }
         wanted = {"unix": ["path"], "client": ["host", "port"]}.get(self.transport, ["port"])
         words = list(self.command)
-        if not {place[1] for word in words for place in re.finditer(PLACE, word)} & {*wanted}:
+        if {*re.findall(PLACE, " ".join(words))}.isdisjoint(wanted):
             missing = ["{%s}" % name for name in wanted]
             if words[:2] == ["sh", "-c"] and len(words) == 3:
                 words[2] += " " + " ".join(missing)
