@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 import xml.etree.ElementTree
 
@@ -18,7 +19,7 @@ import pytest
 from harness import PATIENCE, ROOT, Program, binary, eventually
 from judging import CONTRACTS, JUDGE, PLAIN, judge, lost, verdict
 from links import anchors
-from wants import namespace, needs_namespace, proc
+from wants import MODES_COUNT, namespace, needs_namespace, proc
 
 pytestmark = [pytest.mark.waits, pytest.mark.thorough]
 
@@ -559,11 +560,8 @@ def test_a_folder_without_a_floor_a_file_without_an_end_and_one_that_is_locked_c
     os.close(at)
     os.truncate(os.open(folder / "huge" / "disk", os.O_CREAT | os.O_RDWR), 1 << 36)
     (folder / "locked" / "mine").chmod(0)
-    opens_what_it_may = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
     try:
-        ended = judge(
-            "echo", *QUICK, "--all", folder, under=opens_what_it_may if os.geteuid() == 0 else []
-        )
+        ended = judge("echo", *QUICK, "--all", folder, under=MODES_COUNT)
     finally:
         subprocess.run(["rm", "-rf", folder / "deep"], check=True)  # pytest could not
     rows = re.findall(r"^(\w+) +(\d+)/20 ", ended.stdout, re.MULTILINE)
@@ -615,17 +613,28 @@ KILL = (
     "if os.fork() == 0:\n    os.setsid()\n    time.sleep(1e6)"
     + SERVE
 )
-# They never stop talking: one as fast as it can, one a byte every 20 ms.
-TALK = """import socket, sys, threading, time
-def talk(client):
+
+
+def threads(serve, backlog=100):
+    """A server with a thread for each client: serve() is these lines, with `client`, a socket."""
+    return f"""import socket, sys, threading, time
+def serve(client):
     try:
-        while True: client.sendall({what}); time.sleep({pause})
+{textwrap.indent(serve, " " * 8)}
     except OSError: pass
-listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-while True: threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
+    client.close()
+where = sys.argv[-1]
+listener = socket.socket(socket.AF_INET if where.isdigit() else socket.AF_UNIX)
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(("127.0.0.1", int(where)) if where.isdigit() else where)
+listener.listen({backlog})
+while True: threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
 """
-FILL = TALK.format(what="b'a' * 100000", pause=0)
-DRIP = TALK.format(what="b'a'", pause=0.02)
+
+
+# They never stop talking: one as fast as it can, one a byte every 20 ms.
+FILL = threads("while True: client.sendall(b'a' * 100000)")
+DRIP = threads("while True: client.sendall(b'a'); time.sleep(0.02)")
 HOSTILE = dict(
     bomb=BOMB,
     flood=FLOOD,
@@ -641,18 +650,7 @@ HOSTILE = dict(
 )
 
 
-# It says one thing, whatever it is asked.
-SAYS = """import socket, sys, threading
-def serve(client):
-    try:
-        client.recv(4096)
-        client.sendall({head})
-        while {more}: client.sendall(bytes(1 << 20))
-    except OSError: pass
-    client.close()
-listener = socket.create_server(("127.0.0.1", int(sys.argv[-1])), backlog=100)
-while True: threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
-"""
+# They say one thing, whatever they are asked; and then zeros, or no more.
 UNREADABLE = {
     "no such date": ("commands", rb"2026-59-02T10:11:12+01:00\n", False),
     "no chunks": ("web", rb"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nbonjour\r\n", False),
@@ -665,7 +663,10 @@ UNREADABLE = {
 @pytest.mark.parametrize("what", UNREADABLE)
 def test_an_answer_that_cannot_be_read_costs_the_points_of_its_check(what):
     contract, head, more = UNREADABLE[what]
-    program = SAYS.format(head=f'b"{head.decode()}"', more=more)
+    program = threads(
+        f'client.recv(4096)\nclient.sendall(b"{head.decode()}")\n'
+        f"while {more}: client.sendall(bytes(1 << 20))"
+    )
     memory = ["prlimit", "--as=1500000000"]
     words = [contract, *QUICK, "--patience", 1, "--", sys.executable, "-c", program]
     ended = judge(*words, "{port}", under=memory)
@@ -684,23 +685,10 @@ def test_the_memory_that_a_servers_processes_share_is_counted_once():
 
 @pytest.mark.parametrize("contract", ["echo", "unix"])
 def test_a_backlog_of_one_is_no_fault(contract):
-    program = """import socket, sys, threading
-def serve(client):
-    try:
-        client.sendall("Le serveur écoute.\\n".encode())
-        for line in client.makefile("rb"):
-            client.sendall("le serveur répond : ".encode() + line)
-    except OSError: pass
-    client.close()
-path = sys.argv[1]
-if path.isdigit():
-    listener = socket.create_server(("127.0.0.1", int(path)), backlog=1)
-else:
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen(1)
-while True: threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
-"""
+    answers = """client.sendall("Le serveur écoute.\\n".encode())
+for line in client.makefile("rb"):
+    client.sendall("le serveur répond : ".encode() + line)"""
+    program = threads(answers, backlog=1)
     judged = verdict(contract, *QUICK, "--", sys.executable, "-c", program)
     assert "come-and-go" not in lost(judged) and "hundred" not in lost(judged), judged
 

@@ -20,7 +20,7 @@ from unix_sockets import (
     is_served,
     kind,
 )
-from wants import NOBODY, full_disk, needs_root, open_files, proc
+from wants import MODES_COUNT, NOBODY, full_disk, needs_root, open_files, proc
 
 LONGEST = 107  # what sun_path holds, with a NUL after it
 
@@ -162,10 +162,6 @@ def test_the_socket_of_a_server_that_was_killed_is_replaced(start, place, server
     assert (place / "s").is_socket()
     start(server, *arguments(server, place / "s"))
     assert is_served(server, place / "s")
-
-
-# What root may do to any file would hide what its mode says (capabilities(7)).
-MODES_COUNT = ["setpriv", "--bounding-set", "-dac_override"] if os.geteuid() == 0 else []
 
 
 @each_server

@@ -48,6 +48,13 @@ NOBODY = 65534
 AS_NOBODY = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 
 
+# What root may do to any file would hide what its mode says (capabilities(7)): words before a
+# command.
+MODES_COUNT = (
+    ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+)
+
+
 @functools.cache
 def is_root():
     """Whether we are root, and may become somebody else: in a user's own namespace root may not."""
