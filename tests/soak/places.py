@@ -278,6 +278,8 @@ class Web(Place):
         return super().start("-d", self.directory, 0)
 
     def find(self):
+        address = self.server.address
+        at_first = self.server.descriptors()
         self.answers = {}
         for target in [*self.requests, "/static/grand"]:
             request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
@@ -286,7 +288,8 @@ class Web(Place):
                 client.shutdown(socket.SHUT_WR)
                 self.answers[request] = self.masked(receive_all(client))
         assert sum(answer.startswith(b"HTTP/1.1 200") for answer in self.answers.values()) == 3
-        return self.server.address
+        eventually(lambda: self.server.descriptors() == at_first)  # it has seen them off
+        return address
 
     def said(self, requests):
         return b"".join(requests), b"".join(self.answers[request] for request in requests)
