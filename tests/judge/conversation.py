@@ -152,17 +152,21 @@ class Client:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
-    def floods(self, piece, most, patience=0.5, limit=8):
-        """Sends `piece` again and again without reading, until nothing more goes for
+    def floods(self, piece, most, patience=0.5, limit=8, reading=False):
+        """Sends `piece` again and again, without reading unless told to, until nothing more goes for
         `patience` seconds. Returns how many bytes went."""
         went, start = 0, time.monotonic()
         deadline = min(start + limit, self.check.deadline)
-        view = memoryview(piece)
-        while went < most and time.monotonic() < deadline:
-            if not select.select([], [self.socket], [], patience)[1]:
-                break
+        view, moved = memoryview(piece), start
+        while went < most and time.monotonic() < min(moved + patience, deadline):
+            wanted = [self.socket] if reading else []
+            readable, writable, _ = select.select(wanted, [self.socket], [], patience)
             try:
-                went += self.socket.send(view[went % len(piece) :])
+                if readable:
+                    self.socket.recv(1 << 18)
+                if writable:
+                    went += self.socket.send(view[went % len(piece) :])
+                    moved = time.monotonic()
             except BlockingIOError:
                 pass
             except OSError as error:
@@ -177,10 +181,9 @@ class Client:
                     Say("la connexion reste", "the connection stays"),
                     error.strerror,
                 ) from None
-        words = Say(
-            "envoie sans lire : {} octets sont partis", "sends without reading: {} bytes went"
-        )
-        self.check.note(self.name, words.format_plain(number(went)))
+        how = Say("et lit", "and reads") if reading else Say("sans lire", "without reading")
+        words = Say("envoie {} : {} octets sont partis", "sends {}: {} bytes went")
+        self.check.note(self.name, words.format_plain(how, number(went)))
         return went
 
     # ---- What it expects

@@ -5,7 +5,7 @@ import select
 import time
 
 from contract import Fault, Ladder
-from contracts.echo import leaves_nothing
+from contracts.echo import leaves_nothing, stops_reading
 from conversation import EVERY_BYTE, Broken
 from places import Place
 from words import Say, number
@@ -616,6 +616,20 @@ def slow_reader(server):
                 block * count,
                 heard[guest],
             )
+    Guest(server, receive_buffer=4096)  # never reads, and is not dropped before five seconds
+    likely = Say(
+        (
+            "Votre serveur garde tout ce qu'un client ne lit pas : sa mémoire est à la merci d'un"
+            " seul. Quand un client a plus de 256 Kio de retard, ne lisez plus rien de ceux qui"
+            " envoient (contre-pression)."
+        ),
+        (
+            "Your server keeps all that a client does not read: its memory is at the mercy of one."
+            " When a client is more than 256 KiB behind, stop reading from those who send"
+            " (backpressure)."
+        ),
+    )
+    stops_reading(server, alice.client, b"0123456789" * 6000 + b"\n", likely, reading=True)
 
 
 @ladder.check(

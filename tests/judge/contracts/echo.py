@@ -628,28 +628,30 @@ def never_reads(server):
     serves_another(server, {"silence": waits, "closed": waits})
 
 
-def stops_reading(server, client, piece):
-    """Floods the server with what `client` has to be answered and does not read: the server has to
-    stop reading, and the memory it takes to stay within bounds."""
+KEEPS_ALL = Say(
+    (
+        "Votre serveur garde toutes les réponses qu'un client ne lit pas : sa mémoire est à la merci"
+        " d'un seul. Tant que des réponses attendent, ne lisez plus rien de ce client"
+        " (contre-pression ; en asyncio `await writer.drain()`, en Node pause())."
+    ),
+    (
+        "Your server keeps all the answers that a client does not read: its memory is at the mercy"
+        " of one. While answers wait, stop reading from that client (backpressure; in asyncio"
+        " `await writer.drain()`, in Node pause())."
+    ),
+)
+
+
+def stops_reading(server, client, piece, likely=KEEPS_ALL, reading=False):
+    """Floods the server with what somebody has to be sent who does not read, `client` itself unless
+    it is `reading`: the server has to stop reading, and the memory it takes to stay within bounds."""
     before = server.measure()
-    went = client.floods(piece, most=64 * MIB)
+    went = client.floods(piece, most=64 * MIB, reading=reading)
     after = server.measure()
     grown = after.memory - before.memory if before and after else 0
     if went >= 64 * MIB or grown > 64 * MIB:
         raise Fault(
-            Say(
-                (
-                    "Votre serveur garde toutes les réponses qu'un client ne lit pas : sa"
-                    " mémoire est à la merci d'un seul. Tant que des réponses attendent, ne"
-                    " lisez plus rien de ce client (contre-pression ; en asyncio"
-                    " `await writer.drain()`, en Node pause())."
-                ),
-                (
-                    "Your server keeps all the answers that a client does not read: its memory"
-                    " is at the mercy of one. While answers wait, stop reading from that client"
-                    " (backpressure; in asyncio `await writer.drain()`, in Node pause())."
-                ),
-            ),
+            likely,
             Say("le serveur cesse de lire", "the server stops reading"),
             Say(
                 f"il a avalé {number(went)} octets, et pris {number(grown / MIB)} Mio de plus",

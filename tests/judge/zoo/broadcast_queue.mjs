@@ -1,4 +1,5 @@
 // broadcast never-reads: a queue without end for each client, and nobody is ever dropped.
+// also slow-reader: those who send wait for nobody.
 import { createServer } from "node:net";
 
 const clients = new Map();
