@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <termios.h>
 
 #include <algorithm>
 #include <climits>
@@ -36,31 +37,38 @@ inline bool later(int error) {
 
 /// Opens the terminal or the pipe `name`, which `fd` is, once more, and puts that in its place.
 /// O_NONBLOCK belongs to the open file, and the one that we were given is the shell's, too: we set
-/// it on one of our own. False where we get none: somebody else's terminal.
+/// it on one of our own. False where we get none: somebody else's terminal; or by a name that means
+/// another one to us, /dev/tty.
 inline bool open_anew(int fd, const char* name) {
     const Fd own{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
-    return own && dup2(own.get(), fd) != -1;
+    return own && tcgetsid(own.get()) == tcgetsid(fd) && dup2(own.get(), fd) != -1;
 }
 
 /// The most that one write to `fd` is given, in bytes, so that it need not wait when poll has said
 /// POLLOUT. That promises room for PIPE_BUF bytes of a pipe, which others may take before we do,
 /// and for one byte of a terminal: so both are opened anew. A file never makes us wait. (A pipe
 /// that is open for reading, too, stays: `2<>fifo` may be all that keeps it until its reader
-/// comes.)
+/// comes. So does the other side of a pseudo-terminal: opening its name makes a new pair, pty(7).)
 inline std::size_t most_at_once(int fd) {
     struct stat status {};
     const bool is_pipe = fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
     if (is_pipe && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
         open_anew(fd, ("/dev/fd/" + std::to_string(fd)).c_str());
-    return isatty(fd) != 1 || open_anew(fd, ttyname(fd)) ? PIPE_BUF : 1;
+    const char* const name = ptsname(fd) == nullptr ? ttyname(fd) : nullptr;
+    return isatty(fd) != 1 || open_anew(fd, name) ? PIPE_BUF : 1;
+}
+
+/// Whether somebody reads what is written to `fd`. Of anything else poll may say what it likes: of
+/// /dev/kmsg it never says POLLOUT.
+inline bool is_read(int fd) {
+    struct stat status {};
+    return fstat(fd, &status) == 0 &&
+           (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(fd) == 1);
 }
 
 /// Whether a write to `fd` may wait for who reads it: what could not be opened anew.
 inline bool may_block(int fd) {
-    struct stat status {};
-    const bool is_read = fstat(fd, &status) == 0 &&
-                         (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(fd) == 1);
-    return is_read && (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
+    return is_read(fd) && (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
 }
 
 /// From now on no call waits for longer than this: then a signal interrupts it (EINTR). The timer
@@ -118,7 +126,8 @@ class StderrLog {
     void write_some() {
         if (may_block_) interrupt_after(10'000);
         pollfd room{STDERR_FILENO, POLLOUT, 0};
-        while (written_ < waiting_.size() && is_allowed() && poll(&room, 1, 0) != 0) {
+        while (written_ < waiting_.size() && is_allowed() &&
+               (!is_read_ || poll(&room, 1, 0) != 0)) {
             const std::string_view rest = std::string_view{waiting_}.substr(written_);
             const std::size_t whole_lines = rest.rfind('\n', at_once_ - 1) + 1;  // 0: none fits
             const std::size_t size =
@@ -151,6 +160,7 @@ class StderrLog {
     std::string waiting_{};
     std::size_t written_ = 0;  ///< bytes of it
     std::size_t at_once_ = most_at_once(STDERR_FILENO);
+    bool is_read_ = is_read(STDERR_FILENO);
     bool may_block_ = may_block(STDERR_FILENO);
     std::int64_t allowed_ = 4096;  ///< bytes, by a terminal that could not be opened anew
     std::int64_t since_ = clock_ms();

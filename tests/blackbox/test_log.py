@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 import time
+import tty
 
 import pytest
 from harness import (
@@ -82,12 +83,18 @@ CASES = [
     ("tcp/web", "terminal of another"),
     ("tcp/server", "pipe of another"),
     ("tcp/server", "terminal of another"),
+    *[(program, "master") for program in TALKERS],
 ]
 
 
 def two_ends(kind):
     """Descriptors of what a log is written to, and read from by whoever reads it: (read, write).
-    What Node.js gives its children for a pipe is a socket."""
+    What Node.js gives its children for a pipe is a socket. A program may be given the master of a
+    pseudo-terminal, too: whoever reads is at its other end then."""
+    if kind == "master":
+        master, terminal = pty.openpty()
+        tty.setraw(terminal)
+        return terminal, master
     if "socket" in kind:
         return [end.detach() for end in socket.socketpair()]
     return os.pipe() if "pipe" in kind else pty.openpty()
@@ -165,7 +172,8 @@ def test_a_log_that_nobody_reads_holds_nobody_up(tmp_path, place, program, kind)
         words[0] = copy_for_all(program, place)
         who = AS_NOBODY
     server = subprocess.Popen(words, stderr=write_end, cwd=ROOT, **who)
-    os.close(write_end)
+    if kind != "master":  # once that is closed, nothing is to be read any more
+        os.close(write_end)
     try:
         where = first_line(read_end).removeprefix("listening on ")
         host, _, port = where.rpartition(":")
@@ -188,6 +196,8 @@ def test_a_log_that_nobody_reads_holds_nobody_up(tmp_path, place, program, kind)
         server.kill()
         server.wait()
         os.close(read_end)
+        if kind == "master":
+            os.close(write_end)
 
 
 def test_a_terminal_of_another_costs_the_clients_little_time(place):
@@ -215,6 +225,45 @@ def test_a_terminal_of_another_costs_the_clients_little_time(place):
         server.wait()
         reader.join()
         os.close(read_end)
+
+
+def test_a_log_may_be_the_kernels():
+    """As in the scripts of a machine that is only starting. poll never says that there is room."""
+    try:
+        kernel = os.open("/dev/kmsg", os.O_RDWR | os.O_NONBLOCK)
+    except OSError:
+        pytest.skip("the kernel's log cannot be written to here")
+    os.lseek(kernel, 0, os.SEEK_END)
+    port = f"no such port {os.getpid()}"
+    try:
+        status = subprocess.run([binary("echo/poll"), port], stderr=kernel, timeout=30).returncode
+        records = b""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                records += os.read(kernel, 8192)
+    finally:
+        os.close(kernel)
+    assert status == 2
+    assert f"echo/poll: bad port: {port}".encode() in records
+
+
+def test_a_terminal_that_was_opened_as_dev_tty_stays_the_one_it_was():
+    """`exec 3>/dev/tty`, and a program that has another terminal (script, su --pty): by the same
+    name it would open that one."""
+    outer, log = pty.fork()
+    if outer == 0:  # leads a session with a terminal, of which /dev/tty is another name
+        terminal = os.open("/dev/tty", os.O_WRONLY)
+        inner, other = pty.fork()
+        if inner == 0:
+            os.dup2(terminal, 2)
+            os.execv(binary("echo/poll"), [binary("echo/poll"), "0"])
+        read_all(other)
+        os._exit(0)
+    try:
+        assert first_line(log).startswith("listening on ")
+    finally:
+        os.close(log)  # both are hung up on
+        os.waitpid(outer, 0)
 
 
 @pytest.mark.parametrize("program", ["tcp/server", "echo/iterative"])

@@ -6,12 +6,14 @@ import pty
 import random
 import re
 import resource
+import select
 import signal
 import socket
 import struct
 import subprocess
 import termios
 import threading
+import tty
 from subprocess import DEVNULL, PIPE
 
 import pytest
@@ -487,6 +489,22 @@ def test_standard_input_is_a_terminal(netcat, server):
     connection.close()
     assert program.wait() == 0
     os.close(ours), os.close(theirs)
+
+
+def test_it_is_what_drives_a_terminal(netcat, server):
+    """Its standard input and output are the master of a pseudo-terminal: a serial line over TCP."""
+    master, serial = pty.openpty()
+    tty.setraw(serial)
+    program, connection = client_of(netcat, server, stdin=master, stdout=master)
+    os.close(master)
+    os.write(serial, b"AT\r")
+    assert receive(connection, 3) == b"AT\r"
+    connection.sendall(b"OK\r\n")
+    assert select.select([serial], [], [], 10)[0]
+    assert os.read(serial, 10) == b"OK\r\n"
+    os.close(serial)
+    connection.close()
+    program.wait()
 
 
 def in_a_shell(command):
