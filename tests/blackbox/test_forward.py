@@ -33,6 +33,7 @@ from preload import DETACH, library
 from wants import memory, needs_descriptors, needs_hosts, needs_ipv6, proc, threads
 
 FORWARD = "tcp/forward"
+OPENS = "?open,openat"  # how a libc opens a file: musl calls open where there is one
 NO_LEAKS = {"ASAN_OPTIONS": "detect_leaks=0"}  # where strace joins: LeakSanitizer wants ptrace too
 
 
@@ -1016,7 +1017,7 @@ def test_a_newcomer_does_not_take_the_descriptor_of_a_look_up(start, target):
     server = start(FORWARD, f"0:localhost:{target.getsockname()[1]}", env=NO_LEAKS)
     most = server.descriptors() + 3  # for a relay, and half of one
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most, most))
-    server.inject("openat", "openat:delay_enter=500000")  # the look-up takes its time
+    server.inject(OPENS, f"{OPENS}:delay_enter=500000")  # the look-up takes its time
     first = server.connect()
     eventually(lambda: threads(server.pid) == 2)
     second = server.connect()
@@ -1045,7 +1046,7 @@ def test_two_look_ups_share_the_last_descriptor(start, target):
     server = start(FORWARD, name, name, env=NO_LEAKS)
     most = server.descriptors() + 4  # two relays; the spare one is for both look-ups
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most, most))
-    server.inject("openat", "openat:delay_exit=500000")  # each has its file open for a while
+    server.inject(OPENS, f"{OPENS}:delay_exit=500000")  # each has its file open for a while
     clients = [connect(address) for address in addresses(server, 2)]
     for client in clients:
         client.sendall(b"salut")
