@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import resource
+import select
 import shlex
 import signal
 import socket
@@ -68,6 +69,7 @@ TALKERS = {
 def first_line(read_end):
     line = b""
     while not line.endswith(b"\n"):
+        assert select.select([read_end], [], [], PATIENCE)[0], line
         line += os.read(read_end, 1)
     return line.decode().strip()
 
