@@ -38,9 +38,11 @@ inline bool later(int error) {
 /// Opens the terminal or the pipe `name`, which `fd` is, once more, and puts that in its place.
 /// O_NONBLOCK belongs to the open file, and the one that we were given is the shell's, too: we set
 /// it on one of our own. False where we get none: somebody else's terminal; or by a name that means
-/// another one to us, /dev/tty.
+/// another one to us, /dev/tty; or a new pair of them, the name of the side that drives a
+/// pseudo-terminal (pty(7)).
 inline bool open_anew(int fd, const char* name) {
-    const Fd own{name == nullptr ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
+    const bool is_another = name == nullptr || ptsname(fd) != nullptr;
+    const Fd own{is_another ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY)};
     return own && tcgetsid(own.get()) == tcgetsid(fd) && dup2(own.get(), fd) != -1;
 }
 
@@ -48,14 +50,13 @@ inline bool open_anew(int fd, const char* name) {
 /// POLLOUT. That promises room for PIPE_BUF bytes of a pipe, which others may take before we do,
 /// and for one byte of a terminal: so both are opened anew. A file never makes us wait. (A pipe
 /// that is open for reading, too, stays: `2<>fifo` may be all that keeps it until its reader
-/// comes. So does the other side of a pseudo-terminal: opening its name makes a new pair, pty(7).)
+/// comes.)
 inline std::size_t most_at_once(int fd) {
     struct stat status {};
     const bool is_pipe = fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
     if (is_pipe && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
         open_anew(fd, ("/dev/fd/" + std::to_string(fd)).c_str());
-    const char* const name = ptsname(fd) == nullptr ? ttyname(fd) : nullptr;
-    return isatty(fd) != 1 || open_anew(fd, name) ? PIPE_BUF : 1;
+    return isatty(fd) != 1 || open_anew(fd, ttyname(fd)) ? PIPE_BUF : 1;
 }
 
 /// Whether somebody reads what is written to `fd`. Of anything else poll may say what it likes: of
