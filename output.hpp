@@ -4,6 +4,7 @@
 //     bad_usage, say_usage   the program's last line, and its end
 //     later                  whether a call is only to be made again
 //     most_at_once           how much one write may be given, so that it does not wait
+//     pollable_output        what poll is asked, so that it tells the truth
 //     end_output             no more will come
 //
 // Sources: pipe(7), tty_ioctl(4), write(2); POSIX, 11.1.4 (SIGTTOU).
@@ -65,6 +66,14 @@ inline bool is_read(int fd) {
     struct stat status {};
     return fstat(fd, &status) == 0 &&
            (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(fd) == 1);
+}
+
+/// The descriptor of which poll is asked whether standard output can be written. What nobody reads
+/// always can, as /dev/null can, though poll never says POLLOUT of /dev/kmsg, and always POLLERR of
+/// a file of /sys.
+inline int pollable_output() {
+    static const Fd always{is_read(STDOUT_FILENO) ? -1 : open("/dev/null", O_WRONLY)};
+    return always ? always.get() : STDOUT_FILENO;
 }
 
 /// Whether a write to `fd` may wait for who reads it: what could not be opened anew.

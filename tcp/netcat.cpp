@@ -35,6 +35,7 @@ struct Direction {
     const char* name;
     int from;
     int to;
+    int polled;                 ///< what poll is asked of, for `to`
     std::size_t most;           ///< bytes that one write is given
     Buffer& bytes;              ///< what was read last
     bool ended = false;         ///< all has been read and written; or it failed
@@ -44,7 +45,7 @@ struct Direction {
     /// What poll is to look at: a negative descriptor is skipped.
     [[nodiscard]] pollfd wanted() const {
         if (ended) return {-1, 0, 0};
-        return unsent.empty() ? pollfd{from, POLLIN, 0} : pollfd{to, POLLOUT, 0};
+        return unsent.empty() ? pollfd{from, POLLIN, 0} : pollfd{polled, POLLOUT, 0};
     }
 
     /// One read or one write, when poll has said that it will not block.
@@ -75,14 +76,13 @@ enum Named { stop_entry, up_entry, down_entry, reader_entry, peer_entry, next_en
 /// any more, and standard input has had no word for half a second. `next`: the listener of -k, else
 /// -1. Throws std::system_error when the connection, standard input or standard output fails.
 bool talk(const Fd& socket, const Fd& stop, int next) {
-    // Standard input and output go on blocking: O_NONBLOCK belongs to the open file, and the shell
-    // has that open too. One read of what poll calls readable returns at once; so does a write to a
-    // pipe, up to PIPE_BUF bytes. A terminal for our output is opened anew.
+    // Standard input and output go on blocking: the shell has that open file, too (O_NONBLOCK). One
+    // read of what poll calls readable returns at once; so does a write of at most `most` bytes.
     static const std::size_t most = most_at_once(STDOUT_FILENO);
     // Not on the stack: that would have to grow, and without memory for it the program would end.
     static Direction::Buffer typed, heard;
-    Direction up{"sending", STDIN_FILENO, socket.get(), SSIZE_MAX, typed};
-    Direction down{"receiving", socket.get(), STDOUT_FILENO, most, heard};
+    Direction up{"sending", STDIN_FILENO, socket.get(), socket.get(), SSIZE_MAX, typed};
+    Direction down{"receiving", socket.get(), STDOUT_FILENO, pollable_output(), most, heard};
     tcp::Rounds rounds;
     bool unread = false;  // standard output: what comes is dropped, or the peer would wait for us
     std::int64_t typed_at = clock_ms();
@@ -97,7 +97,7 @@ bool talk(const Fd& socket, const Fd& stop, int next) {
             down.wanted(),
             // Asked for no event, poll still tells of errors: nobody reads our output any more; or,
             // when the peer has half-closed, it has reset the connection.
-            {down.ended || unread ? -1 : STDOUT_FILENO, 0, 0},
+            {down.ended || unread ? -1 : down.polled, 0, 0},
             {down.ended && !up.ended ? socket.get() : -1, 0, 0},
             {down.ended && up.unsent.empty() && on_its_way(socket) == 0 ? next : -1, POLLIN, 0},
         };

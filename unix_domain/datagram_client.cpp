@@ -114,7 +114,7 @@ std::string ask(const Fd& server, const Fd& stop, const std::string& question) {
 /// what wait() does.
 void print(const Fd& stop, std::string_view text) {
     while (!text.empty()) {
-        wait(stop, STDOUT_FILENO, POLLOUT);
+        wait(stop, pollable_output(), POLLOUT);
         const std::size_t size = std::min<std::size_t>(text.size(), PIPE_BUF);
         const ssize_t n = write(STDOUT_FILENO, text.data(), size);
         if (n == -1 && (errno == EPIPE || errno == EBADF)) throw Stopped{};

@@ -68,7 +68,7 @@ bool converse(const Fd& server) {
         // poll skips a negative descriptor. It reports POLLHUP even to those who want nothing.
         pollfd polled[entries] = {{up.takes() ? STDIN_FILENO : -1, POLLIN, 0},
                                   {up.open || wanted != 0 ? server.get() : -1, wanted, 0},
-                                  {down.open && !unread ? STDOUT_FILENO : -1, output, 0}};
+                                  {down.open && !unread ? pollable_output() : -1, output, 0}};
         const int ready = poll(polled, entries, unread ? 100 : -1);
         if (ready == -1 && !passes(errno)) check("poll", ready);
         if (ready <= 0) continue;

@@ -28,7 +28,7 @@ from harness import (
     sanitized,
 )
 from unix_sockets import copy_for_all
-from wants import AS_NOBODY, needs_root
+from wants import AS_NOBODY, kernel_log, needs_root
 
 LONG = b"x" * 3000
 
@@ -228,23 +228,12 @@ def test_a_terminal_of_another_costs_the_clients_little_time(place):
 
 
 def test_a_log_may_be_the_kernels():
-    """As in the scripts of a machine that is only starting. poll never says that there is room."""
-    try:
-        kernel = os.open("/dev/kmsg", os.O_RDWR | os.O_NONBLOCK)
-    except OSError:
-        pytest.skip("the kernel's log cannot be written to here")
-    os.lseek(kernel, 0, os.SEEK_END)
+    """As in the scripts of a machine that is only starting."""
     port = f"no such port {os.getpid()}"
-    try:
+    with kernel_log() as (kernel, records):
         status = subprocess.run([binary("echo/poll"), port], stderr=kernel, timeout=30).returncode
-        records = b""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                records += os.read(kernel, 8192)
-    finally:
-        os.close(kernel)
+        assert f"echo/poll: bad port: {port}".encode() in records()
     assert status == 2
-    assert f"echo/poll: bad port: {port}".encode() in records
 
 
 def test_a_terminal_that_was_opened_as_dev_tty_stays_the_one_it_was():

@@ -37,7 +37,7 @@ from harness import (
 )
 from networks import ONE_PORT, has_keepalive, with_one_port
 from preload import NO_MEMORY, library
-from wants import full_disk, memory, needs_ipv6, proc
+from wants import full_disk, kernel_log, memory, needs_ipv6, proc
 
 NETCAT = "tcp/netcat"
 
@@ -530,6 +530,16 @@ def test_standard_input_is_closed(server):
     assert in_a_shell(f"{host} {port} <&- >/dev/null") == (0, "")
     thread.join()
     assert answered == [b""]
+
+
+def test_standard_output_is_the_log_of_the_kernel(netcat, server):
+    with kernel_log() as (kernel, records):
+        program, connection = client_of(netcat, server, stdin=DEVNULL, stdout=kernel)
+        said = f"netcat {program.process.pid} heard this\n".encode()
+        connection.sendall(said)
+        connection.close()
+        assert program.wait() == 0
+        assert said in records()
 
 
 def test_a_closed_standard_output_ends_it_quietly(server):

@@ -16,7 +16,7 @@ import pytest
 from harness import PATIENCE, Program, binary, eventually, needs_plain_build, peer, run, strace
 from preload import NO_MEMORY, library
 from unix_sockets import NO_LEAK_CHECK, bound
-from wants import full_disk
+from wants import full_disk, kernel_log
 
 SERVER, CLIENT = "unix_domain/datagram_server", "unix_domain/datagram_client"
 PREFIX = "le serveur répond : ".encode()
@@ -487,6 +487,15 @@ def test_an_empty_answer_is_an_empty_line(place):
         ours.sendto(b"", ours.recvfrom(100)[1])
         assert program.process.stdout.read() == b"\n"
         assert program.wait() == 0
+
+
+def test_the_answers_go_to_the_log_of_the_kernel(server, place):
+    with kernel_log() as (kernel, records):
+        program = started(place, stdout=kernel)
+        question = f"client {program.process.pid}".encode()
+        feed(program, question)
+        assert program.wait() == 0
+        assert question in records()
 
 
 def test_the_largest_line(server, place):

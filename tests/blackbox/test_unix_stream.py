@@ -31,7 +31,7 @@ from harness import (
     strace,
 )
 from unix_sockets import as_nobody, bound, dial, is_listening, send_urgent
-from wants import NOBODY, cpu_time, full_disk, needs_descriptors, needs_linux
+from wants import NOBODY, cpu_time, full_disk, needs_descriptors, needs_linux, needs_namespace
 
 SERVER, CLIENT = "unix_domain/stream_server", "unix_domain/stream_client"
 GREETING = "Le serveur écoute.\n".encode()
@@ -442,6 +442,20 @@ def test_the_client_does_not_spin_on_a_server_that_has_gone_while_nobody_reads_i
     assert cpu_time(client.pid) < spent + 0.05
     client.kill()
     client.wait()
+
+
+def test_standard_output_is_a_file_of_the_kernel(server, place):
+    """Of which poll always says POLLERR: here a network interface's other name."""
+    alias = "/sys/class/net/lo/ifalias"
+    script = f'mount -t sysfs sysfs /sys && "$0" "$1" > {alias} && cat {alias}'
+    ended = subprocess.run(
+        [*needs_namespace("--net", "--mount"), "sh", "-c", script, binary(CLIENT), place / "s"],
+        input=b"salut",
+        capture_output=True,
+        timeout=PATIENCE,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.endswith(PREFIX + b"salut\n")  # what each write says replaces the last
 
 
 def test_a_closed_standard_output_ends_the_client_quietly(server, place):

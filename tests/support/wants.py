@@ -1,6 +1,7 @@
 """What a test may want and this machine may lack: without it the test is skipped, with the reason,
 or fails under REQUIRE_PEERS=1 (CI, which has everything)."""
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -128,6 +129,29 @@ def full_disk():
     if not Path("/dev/full").exists():
         lacking("there is no /dev/full here")
     return open("/dev/full", "wb", buffering=0)
+
+
+@contextlib.contextmanager
+def kernel_log():
+    """The log of the kernel (dmesg): a file to write to, of which poll never says that there is
+    room; and a function that returns what has come into it since, of ours and of others."""
+    try:
+        kernel = os.open("/dev/kmsg", os.O_RDWR | os.O_NONBLOCK)
+    except OSError:
+        pytest.skip("the kernel's log cannot be written to here")
+    os.lseek(kernel, 0, os.SEEK_END)
+
+    def records():
+        read = b""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                read += os.read(kernel, 8192)
+        return read
+
+    try:
+        yield kernel, records
+    finally:
+        os.close(kernel)
 
 
 def read_by_nobody():
