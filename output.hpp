@@ -123,7 +123,7 @@ class StderrLog {
     /// Keeps a line, made of pieces, for write_some(). The line is lost when a mebibyte waits
     /// already, or memory is short.
     void add(std::initializer_list<std::string_view> pieces) try {
-        if (waiting_.size() > std::size_t{1024} * 1024) return;
+        if (waiting_.size() - written_ > std::size_t{1024} * 1024) return;
         std::string line;
         for (const std::string_view piece : pieces) line += piece;
         waiting_ += line += '\n';
@@ -149,8 +149,8 @@ class StderrLog {
                 written == -1 ? waiting_.size() : written_ + static_cast<std::size_t>(written);
         }
         if (may_block_) interrupt_after(0);
-        if (written_ < waiting_.size()) return;
-        waiting_.clear();
+        if (written_ <= waiting_.size() / 2) return;  // we move less than we have written
+        waiting_.erase(0, written_);
         written_ = 0;
     }
 

@@ -227,6 +227,38 @@ def test_a_terminal_of_another_costs_the_clients_little_time(place):
         os.close(read_end)
 
 
+def test_a_reader_that_is_always_a_little_late_has_every_line():
+    """The log has never nothing left to write, and never much."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    server = subprocess.Popen([binary("tcp/web"), "0"], stderr=write_end, cwd=ROOT)
+    os.close(write_end)
+    try:
+        said = b""
+
+        def read(size):
+            nonlocal said
+            with contextlib.suppress(BlockingIOError):
+                said += os.read(read_end, size)
+
+        eventually(lambda: read(100) or said.endswith(b"\n"))
+        address = "127.0.0.1", int(said.rpartition(b":")[2])
+        with connect(address) as client:
+            for number in range(3000):
+                client.sendall(b"GET /%08d%b HTTP/1.1\r\nHost: a\r\n\r\n" % (number, b"x" * 1000))
+                answer = b""
+                while not answer.endswith(b"</a></p>\n"):
+                    answer += client.recv(1 << 16)
+                if number >= 200:  # 200 lines fill the pipe, and others wait for room in it
+                    read(len(b"127.0.0.1:50000 GET /") + 1000)
+        eventually(lambda: read(1 << 16) or b" GET /%08d" % 2999 in said)
+    finally:
+        server.kill()
+        server.wait()
+        os.close(read_end)
+    assert re.findall(rb" GET /(\d{8})", said) == [b"%08d" % number for number in range(3000)]
+
+
 def test_a_log_may_be_the_kernels():
     """As in the scripts of a machine that is only starting."""
     port = f"no such port {os.getpid()}"
