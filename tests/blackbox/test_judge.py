@@ -683,12 +683,12 @@ def test_the_memory_that_a_servers_processes_share_is_counted_once():
     assert ended.returncode == 0, ended.stdout
 
 
-@pytest.mark.parametrize("contract", ["echo", "unix"])
-def test_a_backlog_of_one_is_no_fault(contract):
+@pytest.mark.parametrize("contract, backlog", [("echo", 1), ("unix", 1), ("echo", 0)])
+def test_a_short_backlog_is_no_fault(contract, backlog):
     answers = """client.sendall("Le serveur écoute.\\n".encode())
 for line in client.makefile("rb"):
     client.sendall("le serveur répond : ".encode() + line)"""
-    program = threads(answers, backlog=1)
+    program = threads(answers, backlog)
     judged = verdict(contract, *QUICK, "--", sys.executable, "-c", program)
     assert "come-and-go" not in lost(judged) and "hundred" not in lost(judged), judged
 
