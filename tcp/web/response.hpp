@@ -11,12 +11,15 @@
 
 #include "../../fd.hpp"
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "http.hpp"
 
 namespace http {
 
@@ -143,7 +146,7 @@ inline Response page(int status, std::string fields = {}) {
     return {status, "text/html; charset=utf-8", std::move(fields), std::move(body)};
 }
 
-/// The Content-Type of a file, by its name's extension.
+/// The Content-Type of a file, by its name's extension: a camera's is in capitals.
 inline std::string_view content_type(std::string_view name) {
     static constexpr std::array<std::array<std::string_view, 2>, 16> known{{
         {".html", "text/html; charset=utf-8"},
@@ -163,8 +166,9 @@ inline std::string_view content_type(std::string_view name) {
         {".wasm", "application/wasm"},
         {".woff2", "font/woff2"},
     }};
+    const std::string_view own = name.substr(std::min(name.size(), name.rfind('.')));
     for (const auto& [extension, type] : known) {
-        if (name.ends_with(extension)) return type;
+        if (same(own, extension)) return type;
     }
     return "application/octet-stream";
 }

@@ -97,6 +97,7 @@ TEST_CASE("a file's type is told by its extension") {
     CHECK(http::content_type("a/b.min.js") == "text/javascript; charset=utf-8");
     CHECK(http::content_type("page.css") == "text/css; charset=utf-8");
     CHECK(http::content_type("image.svg") == "image/svg+xml");
+    CHECK(http::content_type("PHOTO.JPG") == "image/jpeg");
     CHECK(http::content_type("html") == "application/octet-stream");
     CHECK(http::content_type("a.unknown") == "application/octet-stream");
     CHECK(http::content_type("a.html.exe") == "application/octet-stream");
