@@ -138,6 +138,9 @@ class Relay {
         tcp::set_options(target_.fd);
         return tcp::start_connect(target_.fd, trying_->ai_addr, trying_->ai_addrlen);
     } catch (const std::system_error& error) {
+        // A newcomer would take its place (EAFNOSUPPORT: there is no IPv6 here), and poll takes no
+        // more entries than there may be descriptors, two for each of us (EINVAL).
+        if (!target_.fd) second_ = Fd{dup(client_.fd.get())};
         return error.code().value();
     }
 

@@ -1078,7 +1078,8 @@ def test_a_look_up_does_not_end_before_its_thread_is_detached(start, target, tmp
     assert receive(far, 5) == b"salut"
 
 
-# The name "nombreux" has 3,000 addresses, none of which can be reached, once the file GATE is there.
+# The name "nombreux" has 3,000 addresses, of the family FAMILY, none of which can be reached, once the
+# file GATE is there.
 MANY_ADDRESSES = r"""
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -1100,7 +1101,7 @@ int getaddrinfo(const char* name, const char* port, const struct addrinfo* hints
         addresses[i].sin_family = AF_INET;
         addresses[i].sin_port = htons(9);
         addresses[i].sin_addr.s_addr = htonl(0xE0000000 + i);  // multicast: no TCP goes there
-        list[i].ai_family = AF_INET;
+        list[i].ai_family = atoi(getenv("FAMILY"));
         list[i].ai_socktype = SOCK_STREAM;
         list[i].ai_addr = (struct sockaddr*)&addresses[i];
         list[i].ai_addrlen = sizeof addresses[i];
@@ -1118,7 +1119,7 @@ void freeaddrinfo(struct addrinfo* found) {
 def test_a_name_with_thousands_of_addresses_holds_nobody_up(start, target, tmp_path):
     needs_plain_build(FORWARD)
     many, gate = library(MANY_ADDRESSES, tmp_path), tmp_path / "gate"
-    env = {"LD_PRELOAD": str(many), "GATE": str(gate)}
+    env = {"LD_PRELOAD": str(many), "GATE": str(gate), "FAMILY": str(int(socket.AF_INET))}
     server = start(FORWARD, "0:nombreux:9", to(target), env=env)
     nowhere, somewhere = addresses(server, 2)
     with connect(somewhere) as client:
@@ -1132,6 +1133,28 @@ def test_a_name_with_thousands_of_addresses_holds_nobody_up(start, target, tmp_p
         assert receive(far, 5) == b"salut"
         assert readable(clients, 0) == []  # they are being tried still
         server.stop()
+
+
+def test_a_relay_keeps_its_place_while_the_kernel_has_no_socket_for_its_target(
+    start, target, tmp_path
+):
+    """As where there is no IPv6 (EAFNOSUPPORT). A newcomer that took the place would be one more
+    for poll than it takes."""
+    needs_plain_build(FORWARD)
+    many, gate = library(MANY_ADDRESSES, tmp_path), tmp_path / "gate"
+    env = {"LD_PRELOAD": str(many), "GATE": str(gate), "FAMILY": "200"}
+    server = start(FORWARD, "0:nombreux:9", to(target), env=env)
+    most = server.descriptors() + 60
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most, most))
+    nowhere, somewhere = addresses(server, 2)
+    with connect(somewhere) as client:
+        far = accept(target)
+        clients = [connect(nowhere) for _ in range(200)]
+        server.logged("accept: Too many open files, resting")
+        gate.touch()
+        assert [receive_all(each) for each in clients] == [b""] * len(clients)
+        client.sendall(b"salut")
+        assert receive(far, 5) == b"salut"
 
 
 @with_one_port
