@@ -94,6 +94,22 @@ def test_bad_usage(words):
 
 
 @pytest.mark.parametrize(
+    "words, complaint",
+    [
+        (["echo", "python3", "moi.py"], "arguments inconnus : python3 moi.py"),
+        (["echo", "--json"], "--json : il manque une valeur"),
+        (["echo", "--patience", "dix", "--", "true"], "--patience : ce n'est pas un nombre : 'dix'"),
+        (["echo", "--help=oui"], "-h/--help : aucune valeur n'est attendue : 'oui'"),
+    ],
+)
+def test_bad_usage_in_french(words, complaint):
+    ended = judge("--lang", "fr", *words)
+    first, second = ended.stderr.splitlines()[:2]
+    assert first == "judge: " + complaint.replace(" :", "\u202f:")
+    assert second.startswith("usage\u202f: tests/judge/judge ")
+
+
+@pytest.mark.parametrize(
     "environment, words, french",
     [
         ({"LANG": "fr_FR.UTF-8"}, [], True),
