@@ -41,6 +41,11 @@ struct Client {
     std::int64_t took = 0;  ///< when that was seen to be other than before
 };
 
+/// Whether the client has begun a request.
+inline bool has_begun(const Client& client) {
+    return !client.received.empty() && client.parser.has_begun();
+}
+
 /// Whether requests have come that the parser has not looked at: there was no room for answers.
 inline bool has_unanswered(const Client& client) {
     return client.stage == Stage::open && !client.received.empty() && client.parser.length() == 0;

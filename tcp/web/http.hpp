@@ -127,6 +127,8 @@ class Parser {
     }
 
     [[nodiscard]] std::size_t length() const { return at_; }
+    /// Whether more than empty lines has been read.
+    [[nodiscard]] bool has_begun() const { return at_ > line_ || !request_.method.empty(); }
     /// What is known of the request, which may be nothing yet.
     [[nodiscard]] const Request& request() const { return request_; }
 
@@ -177,7 +179,7 @@ class Parser {
                 if (same(option, "keep-alive")) keep_alive_ = true;
             }
         } else if (same(name, "If-Modified-Since")) {
-            request_.if_modified_since = value;
+            request_.if_modified_since += value;  // two are no date, and ignored (9110, 13.1.3)
         } else if (same(name, "If-None-Match")) {
             if_none_match_ = true;
         }

@@ -189,6 +189,13 @@ def test_the_three_formats_of_a_date(server, directory):
         assert get(server.address, "/static/page.html", f"If-Modified-Since: {date}").status == 200
 
 
+def test_two_dates_are_none(server):
+    field = "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT"
+    assert get(server.address, "/static/page.html", field).status == 304
+    for first in (field, "If-Modified-Since: hier"):
+        assert get(server.address, "/static/page.html", first, field).status == 200
+
+
 def test_head_of_a_large_file_says_its_length(server):
     connection = Connection(server.address)
     assert connection.get("/static/grand", method="HEAD")["Content-Length"] == str(GIB)
@@ -366,9 +373,11 @@ def test_the_end_of_the_input_in_mid_head(server):
     assert connection.rest() == b""
 
 
-def test_the_end_of_the_input_between_requests(server):
-    connection = Connection(server.address)
-    connection.get("/")
+@pytest.mark.parametrize("blank", [b"", b"\r\n", b"\r\n\r\n"], ids=["", "blank", "two"])
+def test_the_end_of_the_input_between_requests(server, blank):
+    """An empty line before a request is none yet (RFC 9112, 2.2)."""
+    connection = Connection(server.address).send(GET + b"\r\n" + blank)
+    assert connection.response().status == 302
     connection.socket.shutdown(socket.SHUT_WR)
     assert connection.rest() == b""
 
