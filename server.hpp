@@ -23,6 +23,7 @@
 #include <cstring>
 #include <ctime>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -102,23 +103,25 @@ inline bool rest_or_stop(const Fd& stop) {
 class Rest {
   public:
     /// `fd` is what accept(2) returned. Returns it as a socket that does not block. After a failure
-    /// returns nothing; if the system is short of something, a rest has begun.
+    /// returns nothing; if the system is short of something, a rest has begun. `listener` is which
+    /// of several it was.
     /// On the BSDs an accepted socket inherits O_NONBLOCK from its listener, on Linux it does not.
-    Fd accepted(int fd) {
+    Fd accepted(int fd, std::size_t listener = 0) {
         Fd client{fd};
-        if (!client) accept_failed(errno);
+        if (!client) accept_failed(errno, listener);
         return client && set_nonblocking(client) != -1 ? std::move(client) : Fd{};
     }
 
     /// After accept failed with `error`. A shortage starts a rest. It is logged once, and again
-    /// only after the backlog has been empty (EAGAIN; a blocking accept never says so, and logs it
+    /// only after that backlog has been empty (EAGAIN; a blocking accept never says so, and logs it
     /// once in all). Any other error cost at most that one connection (ECONNABORTED; accept(2)).
-    void accept_failed(int error) {
-        if (error == EAGAIN) said_ = false;
+    void accept_failed(int error, std::size_t listener = 0) {
+        if (error == EAGAIN && said_of_ == listener) said_of_.reset();
         if (!is_shortage(error)) return;
         until_ = clock_ms() + 100;
-        if (!std::exchange(said_, true))
-            log_line("accept: ", std::strerror(error), ", resting");  // throws nothing
+        if (said_of_) return;
+        said_of_ = listener;
+        log_line("accept: ", std::strerror(error), ", resting");  // throws nothing
     }
 
     /// One of our own connections was closed: there is room again.
@@ -138,7 +141,7 @@ class Rest {
 
   private:
     std::int64_t until_ = 0;
-    bool said_ = false;
+    std::optional<std::size_t> said_of_{};  ///< the listener whose shortage was logged
 };
 
 // ---- One client --------------------------------------------------

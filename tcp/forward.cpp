@@ -101,11 +101,11 @@ void accept_all(Server& server, std::size_t which) try {
     for (int i = 0; i < SOMAXCONN; ++i) {
         // A relay needs two descriptors, and a look-up one: while they are not there, the client is
         // better off in the backlog.
-        const bool looks_up = server.resolver.looks_up();
         Fd second{dup(listener.get())};
-        const Fd third{looks_up ? dup(listener.get()) : -1};
-        const bool enough = second && (third || !looks_up);
-        Fd client = server.rest.accepted(enough ? accept(listener.get(), nullptr, nullptr) : -1);
+        const Fd third{server.resolver.looks_up() ? dup(listener.get()) : -1};
+        const bool enough = second && (third || !server.resolver.looks_up());
+        const int number = enough ? accept(listener.get(), nullptr, nullptr) : -1;
+        Fd client = server.rest.accepted(number, which);
         if (!client) return;
         server.add(Relay{std::move(client), std::move(second), which});
     }

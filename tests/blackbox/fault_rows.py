@@ -108,7 +108,7 @@ ROWS = [
     Row("accept", "EINTR ECONNABORTED EPROTO EPERM", but(STREAMS, PLAIN), NEXT,
         "server.hpp", "if (!is_shortage(error)) return;"),
     Row("accept", "EAGAIN", STREAM_LOOPS, NOBODY,
-        "server.hpp", "if (error == EAGAIN) said_ = false;"),
+        "server.hpp", "if (error == EAGAIN && said_of_ == listener) said_of_.reset();"),
     Row("accept", "ENFILE ENOBUFS ENOMEM", but(STREAMS, PLAIN), RESTS,
         "server.hpp", "until_ = clock_ms() + 100;", WITH_RESTS),
     Row("accept", "EMFILE", but(STREAMS, PLAIN, BROADCAST), RESTS,

@@ -1054,6 +1054,29 @@ def test_two_look_ups_share_the_last_descriptor(start, target):
         assert receive(far, 5) == b"salut"
 
 
+def test_a_shortage_is_said_once_however_many_redirections_there_are(start, target):
+    """The backlog of one never empties; that of the other does, again and again."""
+    server = start(FORWARD, to(target), to(target))
+    most = server.descriptors() + 8  # four relays
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most, most))
+    quiet, busy = addresses(server, 2)
+    clients = [connect(busy) for _ in range(20)]
+    others = [accept(target) for _ in range(4)]
+    server.logged("accept: Too many open files, resting")
+    for _ in range(3):
+        with server.held():
+            client = connect(quiet)
+            for _ in range(3):
+                reset(clients.pop(0))
+        client.sendall(b"le calme")
+        others += [accept(target) for _ in range(3)]
+        (heard,) = readable(others[-3:])
+        assert receive(heard, 8) == b"le calme"
+        reset(client)
+        others.append(accept(target))  # one of the busy redirection has its place
+    assert len([line for line in server.log if line.startswith("accept: ")]) == 1
+
+
 # Ends the program if the thread has ended, and only this one is left.
 COUNT_THREADS = r"""
 static void after(pthread_t thread) {
