@@ -69,11 +69,13 @@ class Resolver {
         spare_ = Fd{};
         const std::lock_guard lock{look_up->starting};
         std::thread{[look_up, number, done_in = done_in_] {
-            // Another look-up may have the only descriptor that is left, for a moment.
+            // Another look-up may have the only descriptor that is left, for a moment: glibc says
+            // so by errno for a file, and for a socket by EAI_SYSTEM alone.
             for (int tries = 50; tries > 0; --tries) {
                 errno = 0;
                 look_up->ask(0);
-                if (look_up->error == 0 || (errno != EMFILE && errno != ENFILE)) break;
+                const bool is_short = errno == EMFILE || errno == ENFILE;
+                if (look_up->error == 0 || (look_up->error != EAI_SYSTEM && !is_short)) break;
                 sleep_a_little();
             }
             // A pipe takes it in one piece, or has no memory for it now.

@@ -936,6 +936,22 @@ def test_a_mute_name_server_holds_up_nobody_but_those_who_asked(start, target):
 
 
 @with_a_name_server
+def test_a_look_up_waits_for_the_descriptor_that_another_has(start, target):
+    """It is the last, and the C library does not say that it is this which it lacks (EAI_SYSTEM)."""
+    names = NameServer()
+    name = f"0:name.example:{target.getsockname()[1]}"
+    server = start(FORWARD, name, to(target), env=NO_LEAKS)
+    named, digits = addresses(server, 2)
+    server.inject("socket", "socket:error=EMFILE:when=1..3")  # the first three of each thread
+    for _ in range(3):
+        assert receive_all(connect(digits)) == b""
+    client = connect(named)
+    names.answer_next("name.example", "127.0.0.1")
+    client.sendall(b"salut")
+    assert receive(accept(target), 5) == b"salut"
+
+
+@with_a_name_server
 def test_those_who_come_during_a_look_up_share_the_next(start, target):
     names = NameServer()
     server = start(FORWARD, f"0:name.example:{target.getsockname()[1]}")
