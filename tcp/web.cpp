@@ -81,7 +81,7 @@ bool take_turn(Client& client, Server& server) try {
     } else if (wanted(client) == POLLIN) {
         const ssize_t received = recv(client.fd.get(), bytes, sizeof bytes, 0);
         if (received == -1) return later(errno);
-        if (received == 0 && !has_begun(client)) return see_off(client, server.now);
+        if (received == 0 && !client.parser.has_begun()) return see_off(client, server.now);
         if (client.stage == Stage::ended) return true;
         if (received == 0) respond_last(client, 400);  // in the middle of a head
         client.received.append(bytes, static_cast<std::size_t>(received));

@@ -41,11 +41,6 @@ struct Client {
     std::int64_t took = 0;  ///< when that was seen to be other than before
 };
 
-/// Whether the client has begun a request.
-inline bool has_begun(const Client& client) {
-    return !client.received.empty() && client.parser.has_begun();
-}
-
 /// Whether requests have come that the parser has not looked at: there was no room for answers.
 inline bool has_unanswered(const Client& client) {
     return client.stage == Stage::open && !client.received.empty() && client.parser.length() == 0;
@@ -61,6 +56,7 @@ inline void end(Client& client, std::int64_t now) {
     client.stage = Stage::ended;
     client.until = now + end_time;
     client.received.clear();
+    client.parser = {};
 }
 
 /// Whether a client has more time to end: what we have sent may still be on its way, by a network

@@ -937,7 +937,7 @@ def test_a_mute_name_server_holds_up_nobody_but_those_who_asked(start, target):
 
 @with_a_name_server
 def test_a_look_up_waits_for_the_descriptor_that_another_has(start, target):
-    """It is the last, and the C library does not say that it is this which it lacks (EAI_SYSTEM)."""
+    """It is the last, and glibc does not say that it is this which it lacks (EAI_SYSTEM)."""
     names = NameServer()
     name = f"0:name.example:{target.getsockname()[1]}"
     server = start(FORWARD, name, to(target), env=NO_LEAKS)
@@ -1117,8 +1117,8 @@ def test_a_look_up_does_not_end_before_its_thread_is_detached(start, target, tmp
     assert receive(far, 5) == b"salut"
 
 
-# The name "nombreux" has 3,000 addresses, of the family FAMILY, none of which can be reached, once the
-# file GATE is there.
+# The name "nombreux" has 3,000 addresses, of the family FAMILY, none of which can be reached, once
+# the file GATE is there.
 MANY_ADDRESSES = r"""
 #define _GNU_SOURCE
 #include <arpa/inet.h>
